@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/**
+ * The read side of RCU: what rcu_read_lock() and rcu_read_unlock() compile to.
+ * Include "util/rcu.h"; this file is the part of it that is inlined everywhere.
+ *
+ * A reader's word `ctr` is 0 outside a section, and inside it the number of the
+ * grace period that was newest when it entered. Numbers are odd, so that none
+ * is 0. A grace period of number t waits for the readers whose word is older.
+ *
+ * The pair costs 14 instructions and no locked one. The order that it lacks is
+ * made by the other side: a driver runs one membarrier, which is a full barrier
+ * at some point of every running thread. Where there is no membarrier (or where
+ * it is too dear), RCU_FENCES is set in the numbers, and readers call out to
+ * run the barriers themselves.
+ */
+#ifndef UTIL_RCU_READER_H
+#define UTIL_RCU_READER_H
+
+#include <stdbool.h>
+
+#include "util/annotate.h"
+#include "util/atomic.h"
+
+/* The read side as a capability: REQUIRES_SHARED(rcu) says "inside a section". */
+extern struct capability rcu;
+
+/* Where a section was entered, for stall reports. */
+struct rcu_site {
+    const char *file;
+    const char *func;
+    int line;
+};
+
+enum {
+    RCU_INSIDE = 1, /* in each number, so that 0 means outside */
+    RCU_FENCES = 2, /* in each number of a process whose readers run the barriers themselves */
+    RCU_STEP = 4,   /* from one number to the next */
+
+    RCU_WAITED_FOR = 1,     /* in rcu_reader.waiting: a driver sleeps until this section ends */
+    RCU_FENCE_AT_EXIT = 2,  /* likewise: always set while RCU_FENCES is */
+    RCU_NOT_REGISTERED = 2, /* ctr of a thread that has not registered: neither 0 nor odd */
+};
+
+/* Of 32 bits, so that a reader may sleep between reading and storing one until it is in the future. */
+#define RCU_NUMBERS_WRAP (__SIZEOF_LONG__ < 8)
+
+struct rcu_thread;
+
+/* One per thread. The first line is written by its thread alone, the second mostly by drivers. */
+struct rcu_reader {
+    unsigned long ctr;          /* written by the thread (atomic), read by drivers */
+    unsigned nesting;           /* sections inside the outermost one; the thread's own */
+    const struct rcu_site *site; /* of the outermost section; atomic */
+    const char *blocked_on;     /* what the thread waits for inside its section; atomic */
+    struct rcu_thread *thread;  /* its place in the registry, or NULL; the thread's own */
+
+    CACHE_ALIGNED unsigned waiting; /* RCU_WAITED_FOR, RCU_FENCE_AT_EXIT; atomic */
+} CACHE_ALIGNED;
+
+extern __thread struct rcu_reader rcu_reader __attribute__((visibility("hidden")));
+
+/* The newest grace period that has been started. On a line of its own. */
+extern unsigned long rcu_newest __attribute__((visibility("hidden")));
+
+void rcu_enter_slow(const struct rcu_site *site); /* fences, registration, debug checks */
+void rcu_exit_slow(void);                         /* somebody waits for us, or fences */
+void rcu_unlock_unbalanced(void) COLD;
+
+static ALWAYS_INLINE void rcu_read_lock_at(const struct rcu_site *site) ACQUIRE_SHARED(rcu)
+    NO_THREAD_SAFETY
+{
+    struct rcu_reader *self = &rcu_reader;
+
+    if (likely(self->ctr == 0)) {
+        /* acquire: pairs with the release in gp_start(). A section with number t sees all that
+         * was unlinked before t started, so nobody has to wait for it (docs/rcu.md, case 3). */
+        unsigned long number = load_acquire(&rcu_newest);
+
+        store_relaxed(&self->ctr, number);
+        store_relaxed(&self->site, site);
+        if (unlikely(number & RCU_FENCES) || RCU_NUMBERS_WRAP)
+            rcu_enter_slow(site);
+    } else {
+        self->nesting++;
+        if (unlikely(!(self->ctr & RCU_INSIDE)))
+            rcu_enter_slow(site); /* not registered */
+    }
+    compiler_barrier(); /* pairs with the membarrier in gp_drive() */
+}
+
+static ALWAYS_INLINE void rcu_read_unlock(void) RELEASE_SHARED(rcu) NO_THREAD_SAFETY
+{
+    struct rcu_reader *self = &rcu_reader;
+
+    compiler_barrier(); /* pairs with the membarrier in gp_drive() */
+    if (likely(self->nesting == 0)) {
+#ifdef DEBUG_CHECKS
+        if (unlikely(!(self->ctr & RCU_INSIDE)))
+            rcu_unlock_unbalanced();
+#endif
+        /* release: pairs with the acquire of ctr in gp_scan(): what the section read and wrote
+         * comes before what happens after the grace period. */
+        store_release(&self->ctr, 0);
+        compiler_barrier(); /* pairs with the membarrier before a driver sleeps */
+        if (unlikely(load_relaxed(&self->waiting)))
+            rcu_exit_slow();
+    } else {
+        self->nesting--;
+    }
+}
+
+/** Enter a section: what is reached through atomic_rcu_read() stays until the matching unlock. */
+#define rcu_read_lock()                                                                            \
+    do {                                                                                           \
+        static const struct rcu_site site_ = { __FILE__, __func__, __LINE__ };                     \
+        rcu_read_lock_at(&site_);                                                                  \
+    } while (0)
+
+/** A section until the end of the enclosing block. */
+#define RCU_READ_GUARD()                                                                           \
+    static const struct rcu_site guard_site_ = { __FILE__, __func__, __LINE__ };                   \
+    CLEANUP(rcu_guard_end) UNUSED bool rcu_guard_ = rcu_guard_begin(&guard_site_)
+
+/** A section around one block: `WITH_RCU_READ() { ... }`. Leaving it by return or break is fine. */
+#define WITH_RCU_READ()                                                                            \
+    for (RCU_READ_GUARD(); rcu_guard_; rcu_guard_ = rcu_guard_leave())
+
+static ALWAYS_INLINE bool rcu_guard_begin(const struct rcu_site *site) GUARD_ACQUIRE_SHARED(rcu)
+{
+    rcu_read_lock_at(site);
+    return true;
+}
+
+static ALWAYS_INLINE bool rcu_guard_leave(void) GUARD_RELEASE_SHARED(rcu)
+{
+    rcu_read_unlock();
+    return false;
+}
+
+static ALWAYS_INLINE void rcu_guard_end(const bool *inside) GUARD_RELEASE_SHARED(rcu)
+{
+    if (*inside)
+        rcu_read_unlock();
+}
+
+/** Whether the calling thread is inside a section. */
+static ALWAYS_INLINE bool rcu_is_reading(void)
+{
+    return rcu_reader.ctr & RCU_INSIDE;
+}
+
+#endif
