@@ -8,7 +8,7 @@
  *
  * struct sequence: a number that only grows. A waiter takes a ticket, looks at
  * its condition, and sleeps unless the number has moved since; nobody can take
- * a wake-up from anybody else (tests/models/two_drivers.pml shows both cases).
+ * a wake-up from anybody else (tests/litmus/two_drivers.pml shows both cases).
  *
  * Threads: any. Setting and advancing are safe in signal handlers on Linux.
  * Ordering: what a thread did before event_set()/sequence_advance() is seen by

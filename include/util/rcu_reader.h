@@ -109,21 +109,23 @@ static ALWAYS_INLINE void rcu_read_unlock(void) RELEASE_SHARED(rcu) NO_THREAD_SA
     }
 }
 
-/** Enter a section: what is reached through atomic_rcu_read() stays until the matching unlock. */
-#define rcu_read_lock()                                                                            \
-    do {                                                                                           \
+#define RCU_SITE_()                                                                                \
+    __extension__({                                                                                \
         static const struct rcu_site site_ = { __FILE__, __func__, __LINE__ };                     \
-        rcu_read_lock_at(&site_);                                                                  \
-    } while (0)
+        &site_;                                                                                    \
+    })
+
+/** Enter a section: what is reached through atomic_rcu_read() stays until the matching unlock. */
+#define rcu_read_lock() rcu_read_lock_at(RCU_SITE_())
 
 /** A section until the end of the enclosing block. */
 #define RCU_READ_GUARD()                                                                           \
-    static const struct rcu_site guard_site_ = { __FILE__, __func__, __LINE__ };                   \
-    CLEANUP(rcu_guard_end) UNUSED bool rcu_guard_ = rcu_guard_begin(&guard_site_)
+    CLEANUP(rcu_guard_end) UNUSED bool rcu_guard_ = rcu_guard_begin(RCU_SITE_())
 
 /** A section around one block: `WITH_RCU_READ() { ... }`. Leaving it by return or break is fine. */
 #define WITH_RCU_READ()                                                                            \
-    for (RCU_READ_GUARD(); rcu_guard_; rcu_guard_ = rcu_guard_leave())
+    for (CLEANUP(rcu_guard_end) bool rcu_guard_ = rcu_guard_begin(RCU_SITE_()); rcu_guard_;        \
+         rcu_guard_ = rcu_guard_leave())
 
 static ALWAYS_INLINE bool rcu_guard_begin(const struct rcu_site *site) GUARD_ACQUIRE_SHARED(rcu)
 {
