@@ -125,24 +125,19 @@ static ALWAYS_INLINE void rcu_read_unlock(void) RELEASE_SHARED(rcu) NO_THREAD_SA
 /** A section around one block: `WITH_RCU_READ() { ... }`. Leaving it by return or break is fine. */
 #define WITH_RCU_READ()                                                                            \
     for (CLEANUP(rcu_guard_end) bool rcu_guard_ = rcu_guard_begin(RCU_SITE_()); rcu_guard_;        \
-         rcu_guard_ = rcu_guard_leave())
+         rcu_guard_ = false)
 
 static ALWAYS_INLINE bool rcu_guard_begin(const struct rcu_site *site) GUARD_ACQUIRE_SHARED(rcu)
+    NO_THREAD_SAFETY
 {
     rcu_read_lock_at(site);
     return true;
 }
 
-static ALWAYS_INLINE bool rcu_guard_leave(void) GUARD_RELEASE_SHARED(rcu)
+static ALWAYS_INLINE void rcu_guard_end(const bool *guard UNUSED) GUARD_RELEASE_SHARED(rcu)
+    NO_THREAD_SAFETY
 {
     rcu_read_unlock();
-    return false;
-}
-
-static ALWAYS_INLINE void rcu_guard_end(const bool *inside) GUARD_RELEASE_SHARED(rcu)
-{
-    if (*inside)
-        rcu_read_unlock();
 }
 
 /** Whether the calling thread is inside a section. */
