@@ -118,6 +118,7 @@ static struct rcu_head *take_due(struct callback_queue *queue)
 static void run_plain(void)
 {
     struct rcu_head *head = plain.waiting;
+    uint64_t before = load_relaxed(&done.callbacks);
     unsigned nr = 0;
     size_t bytes = 0;
 
@@ -132,6 +133,7 @@ static void run_plain(void)
             count_done(&nr, &bytes);
     }
     count_done(&nr, &bytes);
+    TRACE1(rcu_callbacks, load_relaxed(&done.callbacks) - before);
 }
 
 static struct rcu_head *take_ready(void)
@@ -358,6 +360,7 @@ static void throttle(void)
     if (rcu_is_reading() || is_rcu_thread || is_in_callback || rcu_host_bql_is_mine())
         return;
     rcu_count(&rcu_counters.throttles);
+    TRACE1(rcu_throttle, pending_callbacks());
     while (result == WOKEN &&
            is_above(rcu_config.throttle_callbacks / 2, rcu_config.throttle_bytes / 2)) {
         uint32_t ticket = sequence_prepare(&progress); /* full barrier: pairs with count_done() */
@@ -408,7 +411,7 @@ static void enqueue(struct callback_queue *queue, struct rcu_head *head,
     need = rcu_need_from_now();
     head->need = need;
     rcu_note_need(need);
-    TRACE2(rcu_callback_queue, head, need);
+    TRACE2(rcu_call, head, size_bytes);
     if (push(queue, head)) /* now the head belongs to the rcu thread */
         rcu_thread_wake();
     if (unlikely(pending > rcu_config.force_callbacks || pending_bytes() > rcu_config.force_bytes))

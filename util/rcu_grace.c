@@ -90,7 +90,7 @@ static void gp_start(unsigned long target)
     /* release: pairs with the acquire in rcu_read_lock_at(): such a reader sees what this thread
      * had seen unlinked, and the grace period need not wait for it. */
     if (raise_number(&rcu_newest, target))
-        TRACE1(rcu_gp_start, target);
+        TRACE2(rcu_start, target, rcu_is_forced(target));
 }
 
 static void gp_complete(const struct driver *driver)
@@ -108,7 +108,7 @@ static void gp_complete(const struct driver *driver)
         raise_number(&gp.forced_upto, driver->target);
         raise_number(&gp.needed, driver->target);
     }
-    TRACE2(rcu_gp_end, driver->target, now_ns - driver->start_ns);
+    TRACE3(rcu_end, driver->target, driver->forced_ns != 0, now_ns - driver->start_ns);
     if (MUTANT(force_is_a_mode))
         store_relaxed(&gp.forced_upto, driver->target);
     sequence_advance(&rcu_news); /* drivers of older ones can stop */
@@ -189,6 +189,7 @@ static void gp_sleep_normal(struct driver *driver, int64_t now_ns)
     until_ns = earliest(until_ns, driver->deadline_ns);
     until_ns = earliest(until_ns, driver->next_report_ns);
     rcu_count(&rcu_counters.sleeps);
+    TRACE2(rcu_sleep, driver->target, driver->forced_ns != 0);
     (void)sequence_wait(&rcu_news, ticket, until_ns); /* either way the readers are looked at */
     driver->poll_ns = earliest(driver->poll_ns * 2, 10 * rcu_config.poll_ns);
 }
@@ -211,6 +212,7 @@ static bool gp_sleep_forced(struct driver *driver)
         return true;
     }
     rcu_count(&rcu_counters.sleeps);
+    TRACE2(rcu_sleep, driver->target, driver->forced_ns != 0);
     (void)sequence_wait(&rcu_news, ticket,
                         earliest(earliest(scan.next_kick_ns, driver->deadline_ns),
                                  driver->next_report_ns)); /* either way we look again */

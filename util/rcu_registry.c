@@ -214,6 +214,7 @@ void rcu_exit_slow(void)
     if (MUTANT(no_report))
         return;
     rcu_count(&rcu_counters.reports);
+    TRACE1(rcu_report, self.tid);
     sequence_advance(&rcu_news);
 }
 
@@ -311,7 +312,8 @@ static void call_notifiers(struct rcu_thread *thread)
 {
     struct rcu_notifier *notifier = load_acquire(&thread->notifiers); /* pairs with add */
 
-    TRACE2(rcu_kick, thread->tid, load_relaxed(&thread->nr_kicks));
+    TRACE3(rcu_kick, load_relaxed(&thread->kicked_section), thread->tid,
+           load_relaxed(&thread->nr_kicks));
     for (; notifier; notifier = load_acquire(&notifier->next)) {
         rcu_count(&rcu_counters.kicks);
         notifier->kick(notifier);
