@@ -36,8 +36,8 @@ struct callback_queue {
     int64_t waiting_ns; /* when the oldest was pushed; 0: not known */
 };
 
-static struct callback_queue plain = { .waiting_end = &plain.waiting };
-static struct callback_queue for_bql = { .waiting_end = &for_bql.waiting };
+static struct callback_queue plain = {.waiting_end = &plain.waiting};
+static struct callback_queue for_bql = {.waiting_end = &for_bql.waiting};
 
 /* Written by producers. */
 static CACHE_ALIGNED struct {
@@ -279,7 +279,7 @@ static void *rcu_thread_main(void *unused UNUSED)
 
     is_rcu_thread = true;
     (void)pthread_setname_np(pthread_self(), "rcu"); /* a name of its length cannot fail */
-    (void)prctl(PR_SET_TIMERSLACK, 1ul); /* else 50 us late; nothing depends on it */
+    (void)prctl(PR_SET_TIMERSLACK, 1ul);             /* else 50 us late; nothing depends on it */
     for (;;) {
         take_pushed(&plain);
         take_pushed(&for_bql);
@@ -408,7 +408,7 @@ static void enqueue(struct callback_queue *queue, struct rcu_head *head,
     pending = fetch_add(&queued.callbacks, 1) + 1 - load_relaxed(&done.callbacks);
     if (pending > load_relaxed(&queued.peak))
         store_relaxed(&queued.peak, pending);
-    need = rcu_need_from_now();
+    need = rcu_need_after_rmw(); /* after the caller's unlink */
     head->need = need;
     rcu_note_need(need);
     TRACE2(rcu_call, head, size_bytes);
@@ -474,8 +474,8 @@ static void drain_on_main_loop(struct sentinel *sentinel, const struct rcu_host 
 
 static void drain_without_bql(const struct rcu_host *host)
 {
-    struct sentinel in_plain = { .has_run = EVENT_INIT };
-    struct sentinel in_bql = { .has_run = EVENT_INIT };
+    struct sentinel in_plain = {.has_run = EVENT_INIT};
+    struct sentinel in_bql = {.has_run = EVENT_INIT};
     bool any_for_bql = load_relaxed(&queued.any_for_bql);
     unsigned long need;
 

@@ -31,7 +31,7 @@ static CACHE_ALIGNED struct {
     unsigned long needed;      /* … the newest one that anybody waits for … */
     unsigned long forced_upto; /* … and up to which they are forced; all atomic, never go back */
     int64_t exit_ns;           /* what a kicked reader's exit usually takes; atomic */
-} gp = { .completed = RCU_INSIDE, .needed = RCU_INSIDE, .forced_upto = RCU_INSIDE };
+} gp = {.completed = RCU_INSIDE, .needed = RCU_INSIDE, .forced_upto = RCU_INSIDE};
 
 CACHE_ALIGNED struct sequence rcu_news;
 
@@ -76,6 +76,12 @@ unsigned long rcu_need_from_now(void)
     /* Full barrier: the caller's unlink before the load; pairs with the driver's barrier. Whoever
      * starts the number returned here does so after the load, hence after the unlink. */
     smp_mb();
+    return rcu_need_after_rmw();
+}
+
+unsigned long rcu_need_after_rmw(void)
+{
+    smp_mb_after_rmw();
     return load_relaxed(&rcu_newest) + (MUTANT(cookie_too_old) ? 0 : RCU_STEP);
 }
 
@@ -156,7 +162,7 @@ static void gp_update_state(struct driver *driver, int64_t now_ns)
 static bool gp_spin(const struct driver *driver)
 {
     int64_t until_ns = monotonic_ns() + spin_bound_ns(driver);
-    struct rcu_scan scan = { .worth_spinning = true };
+    struct rcu_scan scan = {.worth_spinning = true};
 
     while (monotonic_ns() < until_ns) {
         if (gp_is_over(driver, &scan, false))
@@ -167,11 +173,6 @@ static bool gp_spin(const struct driver *driver)
             cpu_relax();
     }
     return false;
-}
-
-static int64_t earliest(int64_t a_ns, int64_t b_ns)
-{
-    return a_ns < b_ns ? a_ns : b_ns;
 }
 
 /* Normal: sleep a little longer each time, or until a force. Readers notice nothing. */
@@ -185,13 +186,13 @@ static void gp_sleep_normal(struct driver *driver, int64_t now_ns)
         sequence_cancel(&rcu_news);
         return;
     }
-    until_ns = earliest(until_ns, driver->start_ns + rcu_config.force_age_ns);
-    until_ns = earliest(until_ns, driver->deadline_ns);
-    until_ns = earliest(until_ns, driver->next_report_ns);
+    until_ns = earliest_ns(until_ns, driver->start_ns + rcu_config.force_age_ns);
+    until_ns = earliest_ns(until_ns, driver->deadline_ns);
+    until_ns = earliest_ns(until_ns, driver->next_report_ns);
     rcu_count(&rcu_counters.sleeps);
     TRACE2(rcu_sleep, driver->target, driver->forced_ns != 0);
     (void)sequence_wait(&rcu_news, ticket, until_ns); /* either way the readers are looked at */
-    driver->poll_ns = earliest(driver->poll_ns * 2, 10 * rcu_config.poll_ns);
+    driver->poll_ns = earliest_ns(driver->poll_ns * 2, 10 * rcu_config.poll_ns);
 }
 
 /* Forced: ask the older readers to report their exit, and sleep until one does. */
@@ -214,8 +215,8 @@ static bool gp_sleep_forced(struct driver *driver)
     rcu_count(&rcu_counters.sleeps);
     TRACE2(rcu_sleep, driver->target, driver->forced_ns != 0);
     (void)sequence_wait(&rcu_news, ticket,
-                        earliest(earliest(scan.next_kick_ns, driver->deadline_ns),
-                                 driver->next_report_ns)); /* either way we look again */
+                        earliest_ns(earliest_ns(scan.next_kick_ns, driver->deadline_ns),
+                                    driver->next_report_ns)); /* either way we look again */
     return false;
 }
 
@@ -322,7 +323,7 @@ static void wait_for(unsigned long need)
     if (!rcu_config.ignore_force)
         (void)rcu_raise_force(need); /* false: it is forced already */
     if (holds_bql)
-        rcu_host->bql_unlock(); /* a misuse survived: a reader may want it */
+        rcu_host->bql_unlock();            /* a misuse survived: a reader may want it */
     (void)rcu_drive(need, DEADLINE_NEVER); /* never out of time */
     if (holds_bql)
         rcu_host->bql_lock();

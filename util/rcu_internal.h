@@ -34,6 +34,11 @@ static inline bool section_is_older(unsigned long ctr, unsigned long target)
     return (ctr & RCU_INSIDE) && number_before(ctr, target);
 }
 
+static inline int64_t earliest_ns(int64_t a_ns, int64_t b_ns)
+{
+    return a_ns < b_ns ? a_ns : b_ns;
+}
+
 /* ---- rcu_config.c --------------------------------------------------------- */
 
 extern struct rcu_config rcu_config;
@@ -56,8 +61,15 @@ static inline bool rcu_host_bql_is_mine(void)
     return is_mine && is_mine();
 }
 
-/** Settle the configuration at first use; cheap afterwards. */
-void rcu_init(void);
+extern bool rcu_is_settled; /* atomic */
+void rcu_settle(void) COLD;
+
+/** Settle the configuration at first use. */
+static inline void rcu_init(void)
+{
+    if (unlikely(!load_acquire(&rcu_is_settled))) /* pairs with the release in settle_locked() */
+        rcu_settle();
+}
 
 /** A full barrier in every running thread of the process (or in this one, with fence readers). */
 void rcu_barrier_everywhere(void);
@@ -129,6 +141,9 @@ bool rcu_is_forced(unsigned long number);
 /** The grace period that an updater must see ended; after its unlink. */
 unsigned long rcu_need_from_now(void);
 
+/** The same, where the caller's last step was a read-modify-write. */
+unsigned long rcu_need_after_rmw(void);
+
 /** Somebody waits for @need: an outstanding grace period that force_rcu() would force. */
 void rcu_note_need(unsigned long need);
 
@@ -181,9 +196,27 @@ void rcu_assert_may_wait(const char *what);
 void rcu_report_stall(unsigned long target, int64_t age_ns) COLD;
 
 /* Debug builds: remembers pending callbacks, to catch one that is queued twice. */
+#ifdef DEBUG_CHECKS
 void rcu_debug_queued(struct rcu_head *head);
 void rcu_debug_taken(struct rcu_head *head);
 void rcu_debug_fork_prepare(void);
 void rcu_debug_fork_done(void);
+#else
+static inline void rcu_debug_queued(struct rcu_head *head UNUSED)
+{
+}
+
+static inline void rcu_debug_taken(struct rcu_head *head UNUSED)
+{
+}
+
+static inline void rcu_debug_fork_prepare(void)
+{
+}
+
+static inline void rcu_debug_fork_done(void)
+{
+}
+#endif
 
 #endif
