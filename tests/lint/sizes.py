@@ -60,8 +60,9 @@ def functions(tree_):
 
 def short_functions(tree_):
     for path, start, end, name in functions(tree_):
-        if end - start + 1 > FUNCTION_LINES:
-            yield f'{path}:{start}: {name}() has {end - start + 1} lines, more than {FUNCTION_LINES}'
+        count = end - start + 1
+        if count > FUNCTION_LINES:
+            yield f'{path}:{start}: {name}() has {count} lines, more than {FUNCTION_LINES}'
 
 
 def depths(body):
