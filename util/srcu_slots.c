@@ -14,7 +14,7 @@
 
 #include "util/srcu_internal.h"
 
-__thread struct srcu_slot srcu_slots[SRCU_SLOTS];
+__attribute__((used)) __thread struct srcu_slot srcu_slots[SRCU_SLOTS];
 struct srcu_hub srcu_hubs[SRCU_SLOTS];
 
 #ifdef MUTANTS
@@ -113,12 +113,12 @@ void srcu_check_unlock(const struct srcu_struct *srcu, int index)
 
 int srcu_enter_slow(struct srcu_struct *srcu)
 {
-    struct srcu_slot *slot = srcu_own_slot(srcu->offset);
+    unsigned offset = srcu->offset;
     int index = (int)load_acquire(&srcu->index); /* pairs with the release of the flip in drive() */
 
     SRCU_WINDOW();
-    if (load_relaxed(&slot->how) == SRCU_FENCED) {
-        srcu_bump(&slot->counts.lock[index]);
+    if (srcu_own_slot(offset)->how == SRCU_FENCED) {
+        srcu_bump(offset, (unsigned)index, false);
         smp_mb(); /* count, then look at the data: pairs with the barrier in drive() */
         return index;
     }
@@ -138,10 +138,9 @@ static void wake_if_awaited(unsigned offset, int index)
 void srcu_exit_slow(struct srcu_struct *srcu, int index)
 {
     unsigned offset = srcu->offset; /* before the count: the domain may be gone after it */
-    struct srcu_slot *slot = srcu_own_slot(offset);
 
-    if (load_relaxed(&slot->how) == SRCU_FENCED) {
-        srcu_bump(&slot->counts.unlock[index]);
+    if (srcu_own_slot(offset)->how == SRCU_FENCED) {
+        srcu_bump(offset, (unsigned)index, true);
         smp_mb(); /* count, then look for sleepers: pairs with that in sleep_until_left() */
     } else {
         note_left(srcu, index);
@@ -174,9 +173,10 @@ void srcu_up_read(struct srcu_struct *srcu, int index)
 
 static void set_how(unsigned how)
 {
+    compiler_barrier(); /* a signal handler finds done what came before … */
     for (int i = 1; i < SRCU_SLOTS; i++)
-        store_relaxed(&srcu_slots[i].how, how);
-    compiler_barrier(); /* a signal handler sees it before what follows */
+        srcu_slots[i].how = how;
+    compiler_barrier(); /* … and finds it changed after */
 }
 
 static void fold(struct srcu_counts *into, struct srcu_counts *from)

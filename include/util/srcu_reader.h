@@ -17,6 +17,8 @@
 #define UTIL_SRCU_READER_H
 
 #include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
 
 #include "util/annotate.h"
 #include "util/atomic.h"
@@ -39,10 +41,27 @@ struct srcu_counts {
     unsigned long unlock[2];
 };
 
+/*
+ * Compilers spend 20 instructions on what x86-64 does in 14: they compute the
+ * address of a thread's slot first, and do not fold an atomic load into a
+ * comparison. So three steps are asm; not for the thread sanitizer, to which an
+ * asm is nothing.
+ */
+#if defined(__SANITIZE_THREAD__)
+#define SRCU_UNDER_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define SRCU_UNDER_TSAN 1
+#endif
+#endif
+#if defined(__x86_64__) && !defined(SRCU_UNDER_TSAN)
+#define SRCU_X86_64 1
+#endif
+
 /* One thread's share of a domain; written by that thread and its signal handlers alone. */
 struct srcu_slot {
     struct srcu_counts counts; /* atomic */
-    unsigned how;              /* atomic */
+    unsigned how;              /* read by that thread only */
 } __attribute__((aligned(SRCU_SLOT_BYTES)));
 
 /*
@@ -56,9 +75,14 @@ struct srcu_hub {
 } __attribute__((aligned(SRCU_SLOT_BYTES)));
 
 _Static_assert(sizeof(struct srcu_slot) == SRCU_SLOT_BYTES, "slots and hubs share offsets");
+#ifdef SRCU_X86_64
+_Static_assert(offsetof(struct srcu_slot, counts.unlock) == 16, "srcu_bump() has it too");
+_Static_assert(offsetof(struct srcu_slot, how) == 32, "srcu_is_slow() has it too");
+#endif
 _Static_assert(sizeof(struct srcu_hub) == SRCU_SLOT_BYTES, "slots and hubs share offsets");
 
-extern __thread struct srcu_slot srcu_slots[SRCU_SLOTS] __attribute__((visibility("hidden")));
+extern __thread struct srcu_slot srcu_slots[SRCU_SLOTS]
+    __attribute__((visibility("hidden"), tls_model("local-exec")));
 extern struct srcu_hub srcu_hubs[SRCU_SLOTS] __attribute__((visibility("hidden")));
 
 /* A domain. Private, but for its address. */
@@ -93,29 +117,6 @@ extern void (*srcu_window)(void);
 #define SRCU_WINDOW() ((void)0)
 #endif
 
-/* Add one to a count of the calling thread's own, whole even for its signal handlers. */
-static ALWAYS_INLINE void srcu_bump(unsigned long *count)
-{
-#ifdef MUTANTS
-    if (MUTANT(srcu_load_add_store)) {
-        unsigned long value = load_relaxed(count);
-
-        SRCU_WINDOW();
-        store_release(count, value + 1);
-        return;
-    }
-#endif
-    /* release: a driver that sees an unlock, with acquire, sees the lock before it and has the
-     * section's accesses behind it: pairs with the loads in sum_counts(). */
-#if defined(__SANITIZE_THREAD__) || !(defined(__x86_64__) || defined(__i386__))
-    __atomic_fetch_add(count, 1, __ATOMIC_RELEASE);
-#elif defined(__x86_64__)
-    __asm__ volatile("incq %0" : "+m"(*count) : : "memory", "cc");
-#else
-    __asm__ volatile("incl %0" : "+m"(*count) : : "memory", "cc");
-#endif
-}
-
 static ALWAYS_INLINE struct srcu_slot *srcu_own_slot(unsigned offset)
 {
     return (struct srcu_slot *)(void *)((char *)srcu_slots + offset);
@@ -126,6 +127,85 @@ static ALWAYS_INLINE struct srcu_hub *srcu_hub_at(unsigned offset)
     return (struct srcu_hub *)(void *)((char *)srcu_hubs + offset);
 }
 
+#ifdef MUTANTS
+static ALWAYS_INLINE void srcu_bump_in_steps(unsigned long *count)
+{
+    unsigned long value = load_relaxed(count);
+
+    SRCU_WINDOW();
+    store_release(count, value + 1);
+}
+#endif
+
+/*
+ * Add one to a count of the calling thread's own, lock[@index] or unlock[@index]
+ * at @offset in its slots: whole even for its signal handlers.
+ *
+ * release: a driver that sees an unlock, with acquire, sees the lock before it
+ * and has the section's accesses behind it: pairs with count_of(). On x86 every
+ * store is one.
+ */
+static ALWAYS_INLINE void srcu_bump(unsigned offset, unsigned index, bool unlock)
+{
+#ifdef MUTANTS
+    if (MUTANT(srcu_load_add_store)) {
+        struct srcu_counts *counts = &srcu_own_slot(offset)->counts;
+
+        srcu_bump_in_steps(unlock ? &counts->unlock[index] : &counts->lock[index]);
+        return;
+    }
+#endif
+#if defined(SRCU_X86_64)
+    if (unlock)
+        __asm__ volatile("incq %%fs:srcu_slots@tpoff+16(%0,%1,8)"
+                         :
+                         : "r"((unsigned long)offset), "r"((unsigned long)index)
+                         : "memory", "cc");
+    else
+        __asm__ volatile("incq %%fs:srcu_slots@tpoff(%0,%1,8)"
+                         :
+                         : "r"((unsigned long)offset), "r"((unsigned long)index)
+                         : "memory", "cc");
+#else
+    struct srcu_counts *counts = &srcu_own_slot(offset)->counts;
+    unsigned long *count = unlock ? &counts->unlock[index] : &counts->lock[index];
+
+#if defined(__i386__) && !defined(SRCU_UNDER_TSAN)
+    __asm__ volatile("incl %0" : "+m"(*count) : : "memory", "cc");
+#else
+    __atomic_fetch_add(count, 1, __ATOMIC_RELEASE);
+#endif
+#endif
+}
+
+/* Whether the calling thread must leave the fast path in the domain with this @offset. */
+static ALWAYS_INLINE bool srcu_is_slow(unsigned offset)
+{
+#ifdef SRCU_X86_64
+    bool is_slow;
+
+    __asm__ volatile("cmpl %2, %%fs:srcu_slots@tpoff+32(%1)"
+                     : "=@ccne"(is_slow)
+                     : "r"((unsigned long)offset), "i"(SRCU_FREE));
+    return is_slow;
+#else
+    return srcu_own_slot(offset)->how != SRCU_FREE;
+#endif
+}
+
+/* Whether a driver sleeps until readers leave. */
+static ALWAYS_INLINE bool srcu_is_awaited(unsigned offset)
+{
+#ifdef SRCU_X86_64
+    bool is_awaited;
+
+    __asm__ volatile("cmpl $0, %1" : "=@ccne"(is_awaited) : "m"(srcu_hub_at(offset)->waiting));
+    return is_awaited;
+#else
+    return load_relaxed(&srcu_hub_at(offset)->waiting) != 0;
+#endif
+}
+
 /**
  * Enter a section of @srcu: what it protects stays until the matching unlock,
  * which gets the result. The section may sleep, and may nest.
@@ -133,15 +213,15 @@ static ALWAYS_INLINE struct srcu_hub *srcu_hub_at(unsigned offset)
 static ALWAYS_INLINE int srcu_read_lock(struct srcu_struct *srcu) ACQUIRE_SHARED(srcu)
     NO_THREAD_SAFETY
 {
-    struct srcu_slot *slot = srcu_own_slot(srcu->offset);
+    unsigned offset = srcu->offset;
     unsigned index;
 
-    if (unlikely(load_relaxed(&slot->how) != SRCU_FREE))
+    if (unlikely(srcu_is_slow(offset)))
         return srcu_enter_slow(srcu);
     /* acquire: pairs with the release of the flip in drive(). */
     index = load_acquire(&srcu->index);
     SRCU_WINDOW();
-    srcu_bump(&slot->counts.lock[index]);
+    srcu_bump(offset, index, false);
     compiler_barrier(); /* pairs with the membarrier in drive() */
     return (int)index;
 }
@@ -151,18 +231,17 @@ static ALWAYS_INLINE void srcu_read_unlock(struct srcu_struct *srcu, int index)
     RELEASE_SHARED(srcu) NO_THREAD_SAFETY
 {
     unsigned offset = srcu->offset; /* before the count: the domain may be gone after it */
-    struct srcu_slot *slot = srcu_own_slot(offset);
 
 #ifdef DEBUG_CHECKS
     srcu_check_unlock(srcu, index);
 #endif
-    if (unlikely(load_relaxed(&slot->how) != SRCU_FREE)) {
+    if (unlikely(srcu_is_slow(offset))) {
         srcu_exit_slow(srcu, index);
         return;
     }
-    srcu_bump(&slot->counts.unlock[index]);
+    srcu_bump(offset, (unsigned)index, true);
     compiler_barrier(); /* pairs with the membarrier in sleep_until_left() */
-    if (unlikely(load_relaxed(&srcu_hub_at(offset)->waiting)))
+    if (unlikely(srcu_is_awaited(offset)))
         srcu_wake(offset, index);
 }
 
