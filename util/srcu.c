@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "util/srcu_internal.h"
+#include "util/trace.h"
 
 /* About what going to sleep and being woken costs (research/rcu.md section 2: 3 to 25 us). */
 #define SPIN_NS (10 * NS_PER_US)
@@ -163,7 +164,9 @@ static void drive(struct srcu_struct *srcu)
 {
     int old = (int)load_relaxed(&srcu->index); /* only drivers write it */
     unsigned long running = load_relaxed(&srcu->progress) + 1;
+    int64_t start_ns = monotonic_ns();
 
+    TRACE2(srcu_start, srcu, running / 2 + 1);
     store_relaxed(&srcu->progress, running);
 
     /* Pairs with the compiler barrier at the end of srcu_read_lock(): a section that counted
@@ -182,6 +185,7 @@ static void drive(struct srcu_struct *srcu)
 
     /* release: pairs with the acquire in poll_state_synchronize_srcu() */
     store_release(&srcu->progress, running + 1);
+    TRACE3(srcu_end, srcu, running / 2 + 1, monotonic_ns() - start_ns);
 }
 
 static void check_may_wait(const struct srcu_struct *srcu)

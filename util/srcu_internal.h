@@ -6,8 +6,8 @@
 #ifndef UTIL_SRCU_INTERNAL_H
 #define UTIL_SRCU_INTERNAL_H
 
+#include "util/rcu_internal.h"
 #include "util/srcu.h"
-#include "util/srcu_seam.h"
 
 enum srcu_sum {
     SRCU_LOCKS,

@@ -47,14 +47,7 @@ struct srcu_counts {
  * comparison. So three steps are asm; not for the thread sanitizer, to which an
  * asm is nothing.
  */
-#if defined(__SANITIZE_THREAD__)
-#define SRCU_UNDER_TSAN 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define SRCU_UNDER_TSAN 1
-#endif
-#endif
-#if defined(__x86_64__) && !defined(SRCU_UNDER_TSAN)
+#if defined(__x86_64__) && !THREAD_SANITIZER
 #define SRCU_X86_64 1
 #endif
 
@@ -170,7 +163,7 @@ static ALWAYS_INLINE void srcu_bump(unsigned offset, unsigned index, bool unlock
     struct srcu_counts *counts = &srcu_own_slot(offset)->counts;
     unsigned long *count = unlock ? &counts->unlock[index] : &counts->lock[index];
 
-#if defined(__i386__) && !defined(SRCU_UNDER_TSAN)
+#if defined(__i386__) && !THREAD_SANITIZER
     __asm__ volatile("incl %0" : "+m"(*count) : : "memory", "cc");
 #else
     __atomic_fetch_add(count, 1, __ATOMIC_RELEASE);
