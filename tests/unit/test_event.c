@@ -264,6 +264,29 @@ static void what_was_done_before_set_is_seen_after_wait(void)
     pthread_join(thread, NULL);
 }
 
+static void *set_event(void *event)
+{
+    event_set(event);
+    return NULL;
+}
+
+/* The address sanitizer sees a setter that looks back. */
+static void event_may_be_freed_when_the_wait_returns(void)
+{
+    for (int round = 0; round < 300; round++) {
+        struct event *event = malloc(sizeof(*event));
+        pthread_t thread;
+
+        if (!ok(event != NULL))
+            return;
+        event_init(event, false);
+        thread = run(set_event, event);
+        event_wait(event);
+        free(event);
+        pthread_join(thread, NULL);
+    }
+}
+
 /* The reset-look-wait of one waiter against several setters, who skip nothing. */
 struct inbox {
     struct event event;
@@ -541,6 +564,7 @@ int main(int argc, char **argv)
         TAP_TEST(far_deadline_waits_for_set),
         TAP_TEST(set_wakes_all_waiters),
         TAP_TEST(what_was_done_before_set_is_seen_after_wait),
+        TAP_TEST(event_may_be_freed_when_the_wait_returns),
         TAP_TEST(reset_then_look_loses_no_set),
         TAP_TEST(stale_ticket_does_not_wait),
         TAP_TEST(sequence_wait_is_never_early),
