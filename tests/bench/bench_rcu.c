@@ -13,13 +13,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "bench.h"
 #include "rows.h"
 #include "scene.h"
 #include "util/rcu_control.h"
-
-extern char **environ;
 
 static const struct {
     const char *name;

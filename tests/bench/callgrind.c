@@ -13,8 +13,6 @@
 
 enum { PAIRS = 100000 };
 
-extern char **environ;
-
 /* read_pair lies beside this program. */
 static bool find_read_pair(char *path, size_t size)
 {

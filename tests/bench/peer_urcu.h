@@ -2,7 +2,7 @@
 /*
  * Template: one flavour of liburcu, its read side inlined. Included once by each
  * flavour's file, which has included the flavour's own header under
- * _LGPL_SOURCE and URCU_INLINE_SMALL_FUNCTIONS, and defined PEER_NAME,
+ * _LGPL_SOURCE, URCU_API_MAP and URCU_INLINE_SMALL_FUNCTIONS, and defined PEER_NAME,
  * PEER_VARIABLE and, for qsbr, PEER_QUIESCENT(), PEER_ONLINE(), PEER_OFFLINE().
  */
 #define PEER_LOCK() rcu_read_lock()
@@ -53,5 +53,4 @@ static const struct peer flavour = {
     .flood = loop_flood,
 };
 
-extern const struct peer *const PEER_VARIABLE;
 const struct peer *const PEER_VARIABLE = &flavour;
