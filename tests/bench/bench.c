@@ -15,6 +15,7 @@ static struct {
     const char *name;
     int nr_groups;
     char **groups;
+    const char *prefix; /* of a variant's rows; NULL: the rows have their bars */
     struct row rows[MAX_ROWS];
     int nr_rows;
 } bench;
@@ -34,6 +35,11 @@ bool bench_wants(const char *group)
     return bench.nr_groups == 0;
 }
 
+void bench_variant(const char *prefix)
+{
+    bench.prefix = prefix;
+}
+
 static bool row_holds(const struct row *row)
 {
     switch (row->bar_kind) {
@@ -49,17 +55,22 @@ static bool row_holds(const struct row *row)
     abort();
 }
 
-static void print_string(const char *key, const char *value)
+static void print_escaped(const char *value)
 {
-    if (!value)
-        return;
-    printf(",\"%s\":\"", key);
     for (const char *c = value; *c; c++) {
         if (*c == '"' || *c == '\\')
             putchar('\\');
         if ((unsigned char)*c >= ' ')
             putchar(*c);
     }
+}
+
+static void print_string(const char *key, const char *value)
+{
+    if (!value)
+        return;
+    printf(",\"%s\":\"", key);
+    print_escaped(value);
     putchar('"');
 }
 
@@ -80,12 +91,17 @@ static void print_known(const char *key, double value)
 
 void bench_row(const struct row *row)
 {
-    bool has_bar = row->bar_kind != BAR_NONE;
+    struct row *kept = &bench.rows[bench.nr_rows++];
 
-    assert(bench.nr_rows < MAX_ROWS);
-    bench.rows[bench.nr_rows++] = *row;
-    printf("{\"bench\":\"%s\"", bench.name);
-    print_string("row", row->name);
+    assert(bench.nr_rows <= MAX_ROWS);
+    *kept = *row;
+    if (bench.prefix)
+        kept->bar_kind = BAR_NONE;
+    bool has_bar = kept->bar_kind != BAR_NONE;
+    printf("{\"bench\":\"%s\",\"row\":\"", bench.name);
+    print_escaped(bench.prefix ? bench.prefix : "");
+    print_escaped(row->name);
+    putchar('"');
     print_string("scheme", row->scheme);
     print_string("unit", row->unit);
     print_number("measured", row->skipped ? (double)NAN : row->measured);
@@ -171,8 +187,8 @@ void bench_machine_row(int own_cpu, int other_cpu)
     printf("}\n");
     fflush(stdout);
     model[strcspn(model, "\n")] = '\0';
-    fprintf(stderr, "%s: %s, Linux %s, load %.2f; measuring on CPU %d, readers on CPU %d\n",
-            bench.name, model, os.release, load[0], own_cpu, other_cpu);
+    fprintf(stderr, "\n%s%s: %s, Linux %s, load %.2f; measuring on CPU %d, readers on CPU %d\n",
+            bench.prefix ? bench.prefix : "", bench.name, model, os.release, load[0], own_cpu, other_cpu);
 }
 
 static void table_bars(void)
@@ -272,7 +288,8 @@ static void table_peers(void)
 
 int bench_end(void)
 {
-    table_bars();
+    if (!bench.prefix)
+        table_bars();
     table_peers();
     return fflush(stdout) == 0 ? 0 : 1;
 }

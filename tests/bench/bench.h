@@ -47,6 +47,9 @@ struct row {
 void bench_begin(const char *name, int argc, char **argv);
 bool bench_wants(const char *group);
 
+/** From now on rows are information without bars, and @prefix stands before their names. */
+void bench_variant(const char *prefix);
+
 /** Strings in @row must live until bench_end(). */
 void bench_row(const struct row *row);
 

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "bench.h"
+#include "place.h"
 #include "rows.h"
 #include "scene.h"
 #include "util/rcu_control.h"
@@ -39,6 +40,7 @@ static int run_fences_child(void)
     int status;
 
     fflush(stdout);
+    place_unpin(); /* the child inherits it */
     if (posix_spawn(&pid, "/proc/self/exe", NULL, NULL, argv, environ) != 0)
         return 1;
     while (waitpid(pid, &status, 0) < 0)
@@ -64,7 +66,9 @@ int main(int argc, char **argv)
         fprintf(stderr, "bench_rcu: rcu_configure: %s\n", strerror(-error));
         return 1;
     }
-    bench_begin(is_fences ? "rcu-fences" : "rcu", is_fences ? 1 : argc, argv);
+    bench_begin("rcu", is_fences ? 1 : argc, argv);
+    if (is_fences)
+        bench_variant("fence readers: "); /* another choice than the one that the bars are for */
     scene_begin();
     if (is_fences) {
         rows_pairs();
