@@ -11,14 +11,59 @@
 /* About 2 µs at 30 ns a section. */
 enum { SECTIONS_A_BEAT = 64 };
 
-/* Aligned, so that two schemes' loops of two cycles a turn differ by their code alone. */
-static __attribute__((aligned(64))) void loop_pairs(unsigned long n)
+/* The same loop once more, starting @offset bytes into a line of code. */
+#define PAIRS_AT(offset, n)                                                                        \
+    do {                                                                                           \
+        __asm__ volatile(".p2align 6\n\t.skip " #offset ", 0x90");                                 \
+        for (unsigned long i_ = 0; i_ < (n); i_++) {                                               \
+            PEER_LOCK();                                                                           \
+            PEER_UNLOCK();                                                                         \
+        }                                                                                          \
+    } while (0)
+
+static void pairs_even(unsigned long n, unsigned placement)
+{
+    switch (placement) {
+    case 0:
+        PAIRS_AT(0, n);
+        break;
+    case 2:
+        PAIRS_AT(16, n);
+        break;
+    case 4:
+        PAIRS_AT(32, n);
+        break;
+    default:
+        PAIRS_AT(48, n);
+        break;
+    }
+}
+
+static void pairs_odd(unsigned long n, unsigned placement)
+{
+    switch (placement) {
+    case 1:
+        PAIRS_AT(8, n);
+        break;
+    case 3:
+        PAIRS_AT(24, n);
+        break;
+    case 5:
+        PAIRS_AT(40, n);
+        break;
+    default:
+        PAIRS_AT(56, n);
+        break;
+    }
+}
+
+static void loop_pairs(unsigned long n, unsigned placement)
 {
     PEER_ONLINE();
-    for (unsigned long i = 0; i < n; i++) {
-        PEER_LOCK();
-        PEER_UNLOCK();
-    }
+    if (placement % 2 == 0)
+        pairs_even(n, placement);
+    else
+        pairs_odd(n, placement);
     PEER_QUIESCENT();
     PEER_OFFLINE();
 }

@@ -44,7 +44,7 @@ int main(int argc, char **argv)
         peer->begin_process();
     if (peer->begin_thread)
         peer->begin_thread();
-    peer->pairs(n);
+    peer->pairs(n, 0);
     if (peer->end_thread)
         peer->end_thread();
     return 0;

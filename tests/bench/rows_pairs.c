@@ -2,7 +2,8 @@
 /*
  * The time of a read pair: lock and unlock in a loop, on one pinned core, in
  * short batches that alternate with liburcu-memb's. The bar is on the ratio of
- * each batch to its neighbour, so that clock speed and stolen time cancel.
+ * each batch to its neighbour at the same code placement (peer.h), so that clock
+ * speed and stolen time cancel.
  */
 #include "rows.h"
 #include "scene.h"
@@ -14,11 +15,11 @@ enum {
     BATCHES_OF_OTHERS = 60,
 };
 
-static double batch_ns(const struct peer *peer, unsigned long n)
+static double batch_ns(const struct peer *peer, unsigned long n, unsigned placement)
 {
     int64_t start = monotonic_ns();
 
-    peer->pairs(n);
+    peer->pairs(n, placement);
     return (double)(monotonic_ns() - start) / (double)n;
 }
 
@@ -39,8 +40,9 @@ static void ratio_to_memb(void)
     samples_init(&ratios);
     for (int i = 0; i < BATCHES; i++) {
         bool is_first = i % 2 == 0;
-        double a = batch_ns(is_first ? peer_own : peer_memb, PAIRS_A_BATCH);
-        double b = batch_ns(is_first ? peer_memb : peer_own, PAIRS_A_BATCH);
+        unsigned placement = (unsigned)i / 2 % PLACEMENTS;
+        double a = batch_ns(is_first ? peer_own : peer_memb, PAIRS_A_BATCH, placement);
+        double b = batch_ns(is_first ? peer_memb : peer_own, PAIRS_A_BATCH, placement);
         samples_add(&own, is_first ? a : b);
         samples_add(&memb, is_first ? b : a);
         samples_add(&ratios, is_first ? a / b : b / a);
@@ -79,7 +81,7 @@ void rows_pairs(void)
             continue;
         samples_init(&samples);
         for (int j = 0; j < BATCHES_OF_OTHERS; j++)
-            samples_add(&samples, batch_ns(peer, PAIRS_OF_OTHERS));
+            samples_add(&samples, batch_ns(peer, PAIRS_OF_OTHERS, (unsigned)j % PLACEMENTS));
         emit_pair(peer, &samples);
         samples_free(&samples);
     }
