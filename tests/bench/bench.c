@@ -220,7 +220,7 @@ static void table_bars(void)
 
 static const char *scheme_of(const struct row *row)
 {
-    return row->scheme ? row->scheme : OWN_SCHEME;
+    return row->scheme ? row->scheme : bench.name;
 }
 
 static int list_schemes(const char **schemes)

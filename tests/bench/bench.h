@@ -21,12 +21,10 @@ enum bar_kind {
     BAR_REACHES,  /* the low end of the interval lies below the bar */
 };
 
-#define OWN_SCHEME "gracevm"
-
 /* One result. What is zero or NULL is not printed, but for measured, bar and holds. */
 struct row {
     const char *name;
-    const char *scheme; /* whose figure it is; NULL: ours */
+    const char *scheme; /* whose figure it is; NULL: that of what the benchmark is named after */
     const char *unit;
     double measured;
     enum bar_kind bar_kind;

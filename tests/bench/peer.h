@@ -64,6 +64,10 @@ extern const struct peer *const peer_ck;
 extern const struct peer *const peer_mutex;
 extern const struct peer *const peer_rwlock;
 
+/* SRCU, for the benchmark of that name; not among the peers below. */
+extern const struct peer *const peer_srcu;
+extern const struct peer *const peer_srcu_shared; /* a domain for which threads have no slots */
+
 enum { NR_PEERS = 8 };
 
 /** The @index-th scheme, ours first; NULL where it was not found at build time. */

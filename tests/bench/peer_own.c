@@ -24,7 +24,7 @@ static void begin_process(void)
 }
 
 static const struct peer own = {
-    .name = "gracevm",
+    .name = "rcu",
     .begin_process = begin_process,
     .begin_thread = rcu_register_thread,
     .end_thread = rcu_unregister_thread,

@@ -21,7 +21,9 @@ static const struct peer *find(const char *name)
     for (int i = 0; i < NR_PEERS; i++)
         if (peer_at(i) && strcmp(peer_at(i)->name, name) == 0)
             return peer_at(i);
-    return NULL;
+    if (strcmp(peer_srcu->name, name) == 0)
+        return peer_srcu;
+    return strcmp(peer_srcu_shared->name, name) == 0 ? peer_srcu_shared : NULL;
 }
 
 int main(int argc, char **argv)

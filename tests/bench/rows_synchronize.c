@@ -4,9 +4,7 @@
  * threads, a reader with short sections on the other core, sections of 1 and
  * 10 ms. None of these readers has a notifier: all leave by themselves.
  */
-#include <assert.h>
-#include <pthread.h>
-
+#include "idle.h"
 #include "rows.h"
 #include "scene.h"
 
@@ -16,7 +14,6 @@ enum {
     BATCHES = 60, /* of the ratio */
     A_BATCH = 25,
     SAMPLES = 400,
-    IDLE_THREADS = 64,
 };
 #define PATIENCE_NS (400 * NS_PER_MS) /* for the schemes that sleep 10 ms at a time */
 
@@ -137,35 +134,13 @@ static void without_readers(const char *name)
     }
 }
 
-static void *idle_thread(void *arg)
-{
-    pthread_barrier_t *barrier = arg;
-
-    peers_begin_thread();
-    (void)pthread_barrier_wait(barrier); /* all are registered */
-    (void)pthread_barrier_wait(barrier); /* the samples are taken */
-    peers_end_thread();
-    return NULL;
-}
-
 static void with_idle_threads(void)
 {
-    pthread_t threads[IDLE_THREADS];
-    pthread_barrier_t barrier;
+    struct idle_threads idle;
 
-    if (pthread_barrier_init(&barrier, NULL, IDLE_THREADS + 1) != 0)
-        return bench_skip("synchronize, 64 idle threads", "us", "no barrier");
-    for (int i = 0; i < IDLE_THREADS; i++) {
-        int error = pthread_create(&threads[i], NULL, idle_thread, &barrier);
-        assert(error == 0);
-        (void)error;
-    }
-    (void)pthread_barrier_wait(&barrier);
+    idle_threads_start(&idle);
     without_readers("synchronize, 64 idle threads");
-    (void)pthread_barrier_wait(&barrier);
-    for (int i = 0; i < IDLE_THREADS; i++)
-        pthread_join(threads[i], NULL);
-    pthread_barrier_destroy(&barrier);
+    idle_threads_stop(&idle);
 }
 
 /* Waited for, which forces; and by call_rcu, which leaves the grace period in the normal state. */

@@ -126,7 +126,8 @@ static void *hold_section(void *opaque)
     struct event *events = opaque;
 
     rcu_register_thread();
-    WITH_RCU_READ() {
+    WITH_RCU_READ()
+    {
         event_set(&events[0]);
         event_wait(&events[1]);
     }
@@ -136,7 +137,7 @@ static void *hold_section(void *opaque)
 
 static void callback_waits_for_the_section(void)
 {
-    struct event events[2] = { EVENT_INIT, EVENT_INIT };
+    struct event events[2] = {EVENT_INIT, EVENT_INIT};
     uint64_t sleeps;
     pthread_t reader;
 
@@ -218,7 +219,7 @@ static void many_are_pending_at_most(void)
 static void bytes_count_too(void)
 {
     struct rcu_stats before = stats();
-    struct event events[2] = { EVENT_INIT, EVENT_INIT };
+    struct event events[2] = {EVENT_INIT, EVENT_INIT};
     pthread_t reader;
 
     begin();
@@ -336,10 +337,9 @@ static void in_child(void)
 
 static void forked_child_starts_afresh(void)
 {
-#if THREAD_SANITIZER
-    skip("the thread sanitizer does not support threads in a forked child");
-#else
-    struct event events[2] = { EVENT_INIT, EVENT_INIT };
+    if (THREAD_SANITIZER)
+        skip("the thread sanitizer does not support threads in a forked child");
+    struct event events[2] = {EVENT_INIT, EVENT_INIT};
     pthread_t reader;
 
     begin();
@@ -353,7 +353,6 @@ static void forked_child_starts_afresh(void)
     drain_call_rcu();
     is(load_relaxed(&nr_run), 1);
     pthread_join(reader, NULL);
-#endif
 }
 
 int main(int argc, char **argv)

@@ -2,6 +2,7 @@
 /**
  * Wrong uses: debug builds abort with a message that names what and where,
  * release builds survive in the way that the headers promise. Each in a child.
+ * What clang refuses to compile is marked NO_THREAD_SAFETY.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -31,7 +32,8 @@ static void survived(uint64_t misuses)
     }
     synchronize_rcu();
     drain_call_rcu();
-    WITH_RCU_READ() {
+    WITH_RCU_READ()
+    {
         if (!rcu_is_reading())
             _exit(12);
     }
@@ -56,7 +58,8 @@ static void misuse(void (*run)(void), const char *message)
 static void synchronizes(void)
 {
     rcu_register_thread();
-    WITH_RCU_READ() {
+    WITH_RCU_READ()
+    {
         synchronize_rcu(); /* release: its own section does not count */
     }
     survived(1);
@@ -74,7 +77,8 @@ static void cond_synchronizes(void)
 
     rcu_register_thread();
     cookie = get_state_synchronize_rcu();
-    WITH_RCU_READ() {
+    WITH_RCU_READ()
+    {
         cond_synchronize_rcu(cookie);
     }
     survived(1);
@@ -88,7 +92,8 @@ static void cond_wait_in_section(void)
 static void drains(void)
 {
     rcu_register_thread();
-    WITH_RCU_READ() {
+    WITH_RCU_READ()
+    {
         drain_call_rcu(); /* release: returns at once */
     }
     survived(1);
@@ -122,7 +127,7 @@ static void drain_in_callback(void)
     misuse(drains_from_callback, "drain_call_rcu() in a callback");
 }
 
-static void unlocks_twice(void)
+static void unlocks_twice(void) NO_THREAD_SAFETY
 {
     rcu_register_thread();
     rcu_read_lock();
@@ -139,7 +144,7 @@ static void unbalanced_unlock(void)
         is(run_child(unlocks_twice).exit_code, 0);
 }
 
-static void reads_unregistered(void)
+static void reads_unregistered(void) NO_THREAD_SAFETY
 {
     struct rcu_stats stats;
 
@@ -154,7 +159,7 @@ static void reads_unregistered(void)
     survived(1);
 }
 
-static void reads_unregistered_debug(void)
+static void reads_unregistered_debug(void) NO_THREAD_SAFETY
 {
     rcu_read_lock();
 }
@@ -165,7 +170,7 @@ static void unregistered_reader(void)
            "by a thread that is not registered");
 }
 
-static void *end_in_section(void *unused UNUSED)
+static void *end_in_section(void *unused UNUSED) NO_THREAD_SAFETY
 {
     rcu_register_thread();
     rcu_read_lock();
@@ -214,7 +219,7 @@ static void thread_end_registered(void)
     misuse(ends_registered, "a thread ends that has not called rcu_unregister_thread()");
 }
 
-static void unregisters_in_section(void)
+static void unregisters_in_section(void) NO_THREAD_SAFETY
 {
     rcu_register_thread();
     rcu_read_lock();
@@ -230,7 +235,7 @@ static void unregister_in_section(void)
 
 static void removes_a_stranger(void)
 {
-    struct rcu_notifier notifier = { NULL, NULL };
+    struct rcu_notifier notifier = {NULL, NULL};
 
     rcu_register_thread();
     rcu_remove_force_rcu_notifier(&notifier);
@@ -279,7 +284,8 @@ static const struct rcu_host host = {
 static void *want_bql_in_section(void *unused UNUSED)
 {
     rcu_register_thread();
-    WITH_RCU_READ() {
+    WITH_RCU_READ()
+    {
         fake_bql_lock();
         fake_bql_unlock();
     }
@@ -327,7 +333,8 @@ static void queues_twice(void)
     static struct rcu_head head;
 
     rcu_register_thread();
-    WITH_RCU_READ() {
+    WITH_RCU_READ()
+    {
         call_rcu1(&head, ignore);
         call_rcu1(&head, ignore);
     }
@@ -350,7 +357,8 @@ static void *overstay(void *unused UNUSED)
 {
     pthread_setname_np(pthread_self(), "overstayer");
     rcu_register_thread();
-    WITH_RCU_READ() {
+    WITH_RCU_READ()
+    {
         event_set(&is_inside);
         rcu_set_blocked_on("a test");
         event_wait(&leave);
@@ -368,7 +376,7 @@ static void collect(const char *line)
 
 static void stalls(void)
 {
-    static const struct rcu_host collector = { .report = collect };
+    static const struct rcu_host collector = {.report = collect};
     struct rcu_config config = rcu_config_default();
     struct rcu_stats stats;
     pthread_t thread;
@@ -404,20 +412,13 @@ static void stall_is_reported_with_its_reader(void)
 int main(int argc, char **argv)
 {
     static const struct tap_test tests[] = {
-        TAP_TEST(wait_in_section),
-        TAP_TEST(cond_wait_in_section),
-        TAP_TEST(drain_in_section),
-        TAP_TEST(drain_in_callback),
-        TAP_TEST(unbalanced_unlock),
-        TAP_TEST(unregistered_reader),
-        TAP_TEST(thread_end_in_section),
-        TAP_TEST(thread_end_registered),
-        TAP_TEST(unregister_in_section),
-        TAP_TEST(foreign_notifier),
-        TAP_TEST(wait_under_bql),
-        TAP_TEST(both_stacks_of_the_cycle),
-        TAP_TEST(double_call_rcu),
-        TAP_TEST(stall_is_reported_with_its_reader),
+        TAP_TEST(wait_in_section),       TAP_TEST(cond_wait_in_section),
+        TAP_TEST(drain_in_section),      TAP_TEST(drain_in_callback),
+        TAP_TEST(unbalanced_unlock),     TAP_TEST(unregistered_reader),
+        TAP_TEST(thread_end_in_section), TAP_TEST(thread_end_registered),
+        TAP_TEST(unregister_in_section), TAP_TEST(foreign_notifier),
+        TAP_TEST(wait_under_bql),        TAP_TEST(both_stacks_of_the_cycle),
+        TAP_TEST(double_call_rcu),       TAP_TEST(stall_is_reported_with_its_reader),
     };
 
     return TAP_RUN(tests, argc, argv);
