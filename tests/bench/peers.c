@@ -41,6 +41,7 @@ void peers_begin_thread(void)
     for (int i = 0; i < NR_PEERS; i++)
         if (peer_at(i) && peer_at(i)->begin_thread)
             peer_at(i)->begin_thread();
+    peer_srcu->begin_thread(); /* for every domain */
 }
 
 void peers_end_thread(void)
@@ -48,4 +49,5 @@ void peers_end_thread(void)
     for (int i = 0; i < NR_PEERS; i++)
         if (peer_at(i) && peer_at(i)->end_thread)
             peer_at(i)->end_thread();
+    peer_srcu->end_thread();
 }
