@@ -34,7 +34,7 @@ struct row {
     size_t discarded; /* sample windows in which the reader was not on its core */
     double p50, p99;
     double ci_low, ci_high;
-    const char *peer; /* what it is compared with … */
+    const char *peer;  /* what it is compared with … */
     double peer_value; /* … and that one's figure, in the same unit */
     double peer_p99;
     const char *skipped; /* not measured, because … */

@@ -50,9 +50,13 @@ static int64_t count(char *read_pair, const char *scheme, unsigned long pairs)
     int status;
 
     snprintf(number, sizeof(number), "%lu", pairs);
-    char *const argv[] = { (char[]){ "valgrind" }, (char[]){ "--tool=callgrind" },
-                           (char[]){ "--callgrind-out-file=/dev/null" }, read_pair,
-                           strdup(scheme), number, NULL };
+    char *const argv[] = { (char[]){ "valgrind" },
+                           (char[]){ "--tool=callgrind" },
+                           (char[]){ "--callgrind-out-file=/dev/null" },
+                           read_pair,
+                           strdup(scheme),
+                           number,
+                           NULL };
     if (pipe2(ends, O_CLOEXEC) != 0)
         return -1;
     posix_spawn_file_actions_init(&actions);

@@ -138,7 +138,8 @@ static void short_readers(struct other *other)
         samples_free(&samples[i]);
 }
 
-/* What the long and the sleeping readers leave behind: when the section that is waited for ended. */
+/* What the long and the sleeping readers leave behind: when the section that is waited for ended.
+ */
 static struct {
     struct srcu_struct domain;
     int64_t left_ns; /* atomic */
