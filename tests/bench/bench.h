@@ -56,8 +56,7 @@ struct row row_of_samples(const char *name, const char *scheme, const char *unit
                           struct samples *samples);
 void bench_skip(const char *name, const char *unit, const char *reason);
 
-/** The machine, its load now, and the CPUs that are measured on; readers on -1: there is no other.
- */
+/** The machine, its load now, and the CPUs that are measured on; @other_cpu may be -1: none. */
 void bench_machine_row(int own_cpu, int other_cpu);
 
 /** The table. Returns the exit status: 0, a bar that does not hold is a result, not a failure. */
