@@ -162,12 +162,11 @@ unsigned long rcu_need_after_rmw(void);
 void rcu_note_need(unsigned long need);
 
 /**
- * Force all up to @upto and wake sleeping drivers. False if they were forced
- * before. The second form starts them as well and kicks inline: quicker for
- * who waits; but every further callback then needs a grace period of its own.
+ * Force all up to @upto and wake sleeping drivers, but start nothing: callbacks
+ * that are queued meanwhile still share the grace period. False if they were
+ * forced before.
  */
 bool rcu_raise_force(unsigned long upto);
-bool rcu_force_now(unsigned long upto);
 
 /** The newest number that anybody waits for; false if it is completed. */
 bool rcu_next_need(unsigned long *ret_need);
