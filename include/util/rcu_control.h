@@ -23,6 +23,8 @@ struct rcu_config {
     bool ignore_force;           /* -rcu force=off: only pile-up and age force */
     int64_t force_age_ns;        /* a normal grace period turns forced at this age */
     int64_t stall_ns;            /* the first stall report; later ones after twice the time */
+    int64_t rekick_ns;           /* a kick without effect is repeated after this, then twice it … */
+    int64_t poll_ns;             /* first sleep of a normal grace period; doubles, to 10 times */
     unsigned force_callbacks;    /* pending callbacks that force grace periods … */
     size_t force_bytes;          /* … and bytes that they keep alive */
     unsigned throttle_callbacks; /* pending callbacks from which on a producer waits … */
@@ -51,6 +53,7 @@ struct rcu_host {
     bool (*bql_is_mine)(void);
     void (*bql_lock)(void);
     void (*bql_unlock)(void);
+    bool (*is_main_loop)(void); /* the calling thread is the one that runs the main loop */
     /* rcu_run_bql_callbacks() has work. Any thread, no lock held. Without it, the rcu thread runs
      * that work itself, with the BQL taken. */
     void (*bql_callbacks_ready)(void);

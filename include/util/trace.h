@@ -23,12 +23,12 @@
     X(rcu_end)       /* number; was it forced; ns since its start */                               \
     X(rcu_force)     /* the number that force_upto has now */                                      \
     X(rcu_kick)      /* number; reader's thread id; how many kicks its section has had */          \
-    X(rcu_sleep)     /* number; reader waited for, or 0 */                                         \
-    X(rcu_report)    /* number that the leaving section had */                                     \
+    X(rcu_sleep)     /* number; is it forced */                                                    \
+    X(rcu_report)    /* thread id of the reader that leaves */                                     \
     X(rcu_call)      /* rcu_head; bytes */                                                         \
-    X(rcu_callbacks) /* how many have run; ns that it took */                                      \
-    X(rcu_throttle)  /* callbacks pending; ns that the producer waited */                          \
-    X(rcu_stall)     /* number; reader's thread id; ns since the start */                          \
+    X(rcu_callbacks) /* how many have run in this batch */                                         \
+    X(rcu_throttle)  /* callbacks pending */                                                       \
+    X(rcu_stall)     /* number; ns since the start */                                              \
     X(srcu_start)    /* domain; number */                                                          \
     X(srcu_end)      /* domain; number; ns since its start */                                      \
     X(bql_wait)      /* ns that this thread waited */                                              \

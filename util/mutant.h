@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/**
+ * Deliberate faults. A build with -Dmutants=true holds all of them, chosen by
+ * name at run time, and the torture tests must catch each one: a test that no
+ * fault can fail tests nothing. In every other build MUTANT() is a constant 0.
+ */
+#ifndef UTIL_MUTANT_H
+#define UTIL_MUTANT_H
+
+#include "util/annotate.h"
+
+/* name, what is wrong */
+#define MUTANT_LIST(X)                                                                             \
+    X(no_barrier, "a driver skips the membarrier before its first scan")                           \
+    X(no_reader_fence, "a fence reader enters without its barrier")                                \
+    X(no_wait, "a grace period does not wait for readers")                                         \
+    X(first_reader_only, "a scan stops at the first registered reader")                            \
+    X(relaxed_unlock, "rcu_read_unlock() stores without release")                                  \
+    X(nesting_ignored, "the innermost unlock ends the whole section")                              \
+    X(truncated_number, "numbers are compared by their low 32 bits")                               \
+    X(cookie_too_old, "a cookie names the grace period already running")                           \
+    X(force_sleeps_on, "a force does not wake a driver asleep in the normal state")                \
+    X(force_is_a_mode, "the end of any grace period ends the forced state")                        \
+    X(no_report, "a reader that is waited for leaves without a report")                            \
+    X(no_rekick, "a kick that was lost is not repeated")                                           \
+    X(unregister_early, "unregistering does not wait for a kick under way")                        \
+    X(notifier_early, "removing a notifier does not wait for a kick under way")                    \
+    X(callbacks_reversed, "callbacks run in reverse order")                                        \
+    X(callback_early, "callbacks run one grace period early")                                      \
+    X(work_not_signalled, "queueing a callback does not wake the rcu thread")                      \
+    X(drain_early, "drain waits for the grace period, not for the callbacks")                      \
+    X(no_threshold, "pending callbacks have no limit")                                             \
+    X(fork_keeps_readers, "the child of a fork waits for the parent's readers")                    \
+    X(no_age, "a normal grace period never turns forced by age")
+
+#ifdef MUTANTS
+enum mutant {
+    MUTANT_none,
+#define X(name, what) MUTANT_##name,
+    MUTANT_LIST(X)
+#undef X
+};
+extern enum mutant mutant_active;
+
+/** The mutant of that name, or exits with a list of all. */
+enum mutant mutant_by_name(const char *name);
+
+#define MUTANT(name) unlikely(mutant_active == MUTANT_##name)
+#else
+#define MUTANT(name) 0
+#endif
+
+#endif

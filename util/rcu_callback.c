@@ -1,0 +1,569 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/**
+ * Callbacks: how they are queued, the rcu thread that runs them, and what
+ * happens when too many are pending.
+ *
+ * Producers push onto a stack with one compare-and-swap; the rcu thread takes
+ * all at once and turns them round. A swap is whole at any instant, so a fork
+ * between any two instructions finds the stack in order. (A queue with a tail
+ * pointer has an instant at which the last element is not linked yet.)
+ */
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <sys/prctl.h>
+
+#include "util/rcu_internal.h"
+#include "util/trace.h"
+
+enum {
+    COUNT_BATCH = 64, /* callbacks run between two updates of the shared counts */
+    THROTTLE_MS = 10, /* longest wait of a producer: it may hold a lock that a callback wants */
+};
+
+/* The size of an object that rcu_free_later() frees tells its offset: no function lives there. */
+_Static_assert(RCU_FREE_OFFSETS <= 4096, "the first page is never mapped");
+
+struct callback_queue {
+    struct rcu_head *pushed; /* newest first; atomic */
+    int64_t pushed_ns;       /* when the first of these was; atomic */
+
+    /* The rcu thread's own, changed so that a fork at any instant finds a whole list. */
+    CACHE_ALIGNED struct rcu_head *waiting; /* oldest first */
+    struct rcu_head **waiting_end;
+    int64_t waiting_ns; /* when the oldest was pushed; 0: not known */
+};
+
+static struct callback_queue plain = {.waiting_end = &plain.waiting};
+static struct callback_queue for_bql = {.waiting_end = &for_bql.waiting};
+
+/* Written by producers. */
+static CACHE_ALIGNED struct {
+    uint64_t callbacks;
+    uint64_t bytes;
+    uint64_t peak;
+    bool any_for_bql;
+} queued;
+
+/* Written by whoever runs callbacks. */
+static CACHE_ALIGNED struct {
+    uint64_t callbacks;
+    uint64_t bytes;
+} done;
+
+static struct sequence work;     /* for the rcu thread: callbacks, or somebody polls */
+static struct sequence progress; /* from it: pending callbacks have become fewer, or ready */
+
+/* Taken while lists change hands, so that a fork waits for it; a leaf. */
+static pthread_mutex_t list_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct rcu_head *ready_for_bql; /* guarded by list_lock; grace period over, oldest first */
+static struct rcu_head **ready_end = &ready_for_bql; /* likewise */
+
+static pthread_mutex_t start_lock = PTHREAD_MUTEX_INITIALIZER;
+static bool is_started; /* atomic; written under start_lock */
+static __thread bool is_rcu_thread;
+static __thread bool is_in_callback;
+
+/* ---- Running ------------------------------------------------------------------ */
+
+static void run_callback(struct rcu_head *head)
+{
+    rcu_debug_taken(head);
+    is_in_callback = true;
+    if ((uintptr_t)head->func < RCU_FREE_OFFSETS)
+        free((char *)head - (uintptr_t)head->func); /* rcu_free_later() */
+    else
+        head->func(head);
+    is_in_callback = false;
+}
+
+static void count_done(unsigned *nr, size_t *bytes)
+{
+    fetch_add_relaxed(&done.bytes, *bytes);
+    fetch_add(&done.callbacks, *nr); /* full barrier: pairs with sequence_prepare() in throttle() */
+    smp_mb_after_rmw();
+    *nr = 0;
+    *bytes = 0;
+    if (unlikely(load_relaxed(&progress.sleepers)))
+        sequence_advance(&progress);
+}
+
+static void note_delay(struct callback_queue *queue)
+{
+    if (queue->waiting_ns == 0)
+        return;
+    hist_record(&rcu_hist_callback, (uint64_t)(monotonic_ns() - queue->waiting_ns));
+    queue->waiting_ns = 0;
+}
+
+static bool is_due(const struct rcu_head *head)
+{
+    return head && rcu_is_completed(head->need - (MUTANT(callback_early) ? RCU_STEP : 0));
+}
+
+static struct rcu_head *take_due(struct callback_queue *queue)
+{
+    struct rcu_head *head = queue->waiting;
+
+    if (!is_due(head))
+        return NULL;
+    queue->waiting = head->next;
+    if (!queue->waiting)
+        queue->waiting_end = &queue->waiting;
+    return head;
+}
+
+static void run_plain(void)
+{
+    struct rcu_head *head = plain.waiting;
+    uint64_t before = load_relaxed(&done.callbacks);
+    unsigned nr = 0;
+    size_t bytes = 0;
+
+    if (!is_due(head))
+        return;
+    note_delay(&plain);
+    while ((head = take_due(&plain))) {
+        nr++;
+        bytes += head->size_bytes;
+        run_callback(head);
+        if (nr == COUNT_BATCH)
+            count_done(&nr, &bytes);
+    }
+    count_done(&nr, &bytes);
+    TRACE1(rcu_callbacks, load_relaxed(&done.callbacks) - before);
+}
+
+static struct rcu_head *take_ready(void)
+{
+    struct rcu_head *head;
+
+    pthread_mutex_lock(&list_lock);
+    head = ready_for_bql;
+    if (head) {
+        ready_for_bql = head->next;
+        if (!ready_for_bql)
+            ready_end = &ready_for_bql;
+    }
+    pthread_mutex_unlock(&list_lock);
+    return head;
+}
+
+bool rcu_run_bql_callbacks(int64_t budget_ns)
+{
+    int64_t until_ns = deadline_after_ns(monotonic_ns(), budget_ns);
+    struct rcu_head *head;
+
+    while ((head = take_ready())) {
+        unsigned nr = 1;
+        size_t bytes = head->size_bytes;
+
+        run_callback(head);
+        count_done(&nr, &bytes);
+        if (monotonic_ns() >= until_ns) {
+            pthread_mutex_lock(&list_lock);
+            head = ready_for_bql;
+            pthread_mutex_unlock(&list_lock);
+            break;
+        }
+    }
+    return head != NULL;
+}
+
+/* No main loop was set up: the rcu thread stands in for it. */
+static void run_bql_here(void)
+{
+    const struct rcu_host *host = load_acquire(&rcu_host);
+
+    if (host->bql_lock)
+        host->bql_lock();
+    (void)rcu_run_bql_callbacks(INT64_MAX); /* all of them */
+    if (host->bql_unlock)
+        host->bql_unlock();
+}
+
+static void hand_over_to_bql(void)
+{
+    const struct rcu_host *host = load_acquire(&rcu_host); /* pairs with rcu_set_host() */
+    struct rcu_head *head;
+
+    if (!is_due(for_bql.waiting))
+        return;
+    note_delay(&for_bql);
+    pthread_mutex_lock(&list_lock);
+    while ((head = take_due(&for_bql))) {
+        head->next = NULL;
+        *ready_end = head;
+        ready_end = &head->next;
+    }
+    pthread_mutex_unlock(&list_lock);
+    if (host->bql_callbacks_ready)
+        host->bql_callbacks_ready();
+    else
+        run_bql_here();
+    sequence_advance(&progress); /* for drain_call_rcu() on the main loop */
+}
+
+/* ---- The rcu thread -------------------------------------------------------------- */
+
+/* From newest first to oldest first; the last one then is @head. */
+static struct rcu_head *turn_round(struct rcu_head *head)
+{
+    struct rcu_head *turned = NULL, *next;
+
+    for (; head; head = next) {
+        next = head->next;
+        head->next = turned;
+        turned = head;
+    }
+    return turned;
+}
+
+static struct rcu_head **end_of(struct rcu_head **list)
+{
+    while (*list)
+        list = &(*list)->next;
+    return list;
+}
+
+static void take_pushed(struct callback_queue *queue)
+{
+    struct rcu_head *newest;
+
+    if (!load_relaxed(&queue->pushed))
+        return;
+    pthread_mutex_lock(&list_lock);
+    if (!queue->waiting)
+        queue->waiting_ns = load_relaxed(&queue->pushed_ns);
+    newest = atomic_xchg(&queue->pushed, NULL); /* acquire: pairs with push() */
+    if (MUTANT(callbacks_reversed)) {
+        *queue->waiting_end = newest;
+        queue->waiting_end = end_of(&queue->waiting);
+    } else {
+        *queue->waiting_end = turn_round(newest);
+        queue->waiting_end = &newest->next;
+    }
+    pthread_mutex_unlock(&list_lock);
+}
+
+/* The grace period that the rcu thread should end next: the oldest that is waited for. */
+static bool next_target(unsigned long *ret_target)
+{
+    const struct rcu_head *a = plain.waiting, *b = for_bql.waiting;
+
+    if (!a && !b)
+        return rcu_next_need(ret_target);
+    if (!a || (b && number_before(b->need, a->need)))
+        a = b;
+    *ret_target = a->need;
+    return !rcu_is_completed(a->need);
+}
+
+static void wait_for_work(void)
+{
+    unsigned long target;
+    uint32_t ticket = sequence_prepare(&work); /* pairs with the barrier in rcu_thread_wake() */
+
+    if (load_relaxed(&plain.pushed) || load_relaxed(&for_bql.pushed) || plain.waiting ||
+        for_bql.waiting || next_target(&target))
+        sequence_cancel(&work);
+    else
+        (void)sequence_wait(&work, ticket, DEADLINE_NEVER); /* either way we look again */
+}
+
+static void *rcu_thread_main(void *unused UNUSED)
+{
+    unsigned long target;
+
+    is_rcu_thread = true;
+    (void)pthread_setname_np(pthread_self(), "rcu"); /* a name of its length cannot fail */
+    (void)prctl(PR_SET_TIMERSLACK, 1ul);             /* else 50 us late; nothing depends on it */
+    for (;;) {
+        take_pushed(&plain);
+        take_pushed(&for_bql);
+        run_plain();
+        hand_over_to_bql();
+        if (next_target(&target))
+            (void)rcu_drive(target, DEADLINE_NEVER); /* never out of time */
+        else
+            wait_for_work();
+    }
+    return NULL;
+}
+
+static void start_rcu_thread(void)
+{
+    sigset_t all, old;
+    pthread_t thread;
+    int ret = 0;
+
+    rcu_init();
+    pthread_mutex_lock(&start_lock);
+    if (!is_started) {
+        sigfillset(&all);
+        pthread_sigmask(SIG_SETMASK, &all, &old);
+        ret = pthread_create(&thread, NULL, rcu_thread_main, NULL);
+        pthread_sigmask(SIG_SETMASK, &old, NULL);
+        if (ret == 0) {
+            pthread_detach(thread);
+            store_release(&is_started, true); /* pairs with rcu_thread_wake() */
+        }
+    }
+    pthread_mutex_unlock(&start_lock);
+    if (ret != 0)
+        rcu_report("rcu: cannot start the rcu thread, will try again: %s", strerror(ret));
+}
+
+void rcu_thread_wake(void)
+{
+    if (unlikely(!load_acquire(&is_started))) /* pairs with start_rcu_thread() */
+        start_rcu_thread();
+    smp_mb(); /* the caller's push before sleepers; pairs with sequence_prepare() */
+    if (load_relaxed(&work.sleepers) && !MUTANT(work_not_signalled))
+        sequence_advance(&work);
+}
+
+bool rcu_is_rcu_thread(void)
+{
+    return is_rcu_thread;
+}
+
+/* ---- Queueing ------------------------------------------------------------------- */
+
+static uint64_t pending_callbacks(void)
+{
+    uint64_t run = load_relaxed(&done.callbacks);
+
+    return load_relaxed(&queued.callbacks) - run;
+}
+
+static uint64_t pending_bytes(void)
+{
+    uint64_t freed = load_relaxed(&done.bytes);
+
+    return load_relaxed(&queued.bytes) - freed;
+}
+
+static bool is_above(unsigned callbacks, size_t bytes)
+{
+    return pending_callbacks() > callbacks || pending_bytes() > bytes;
+}
+
+/* Wait until half of what is pending has gone, if this thread may wait at all. */
+static void throttle(void)
+{
+    int64_t until_ns = monotonic_ns() + THROTTLE_MS * NS_PER_MS;
+    enum wait_result result = WOKEN;
+
+    if (rcu_is_reading() || is_rcu_thread || is_in_callback || rcu_host_bql_is_mine())
+        return;
+    rcu_count(&rcu_counters.throttles);
+    TRACE1(rcu_throttle, pending_callbacks());
+    while (result == WOKEN &&
+           is_above(rcu_config.throttle_callbacks / 2, rcu_config.throttle_bytes / 2)) {
+        uint32_t ticket = sequence_prepare(&progress); /* full barrier: pairs with count_done() */
+
+        if (is_above(rcu_config.throttle_callbacks / 2, rcu_config.throttle_bytes / 2))
+            result = sequence_wait(&progress, ticket, until_ns);
+        else
+            sequence_cancel(&progress);
+    }
+}
+
+static COLD void flood(unsigned long need)
+{
+    if (MUTANT(no_threshold))
+        return;
+    (void)rcu_raise_force(need); /* false: another producer was first */
+    if (is_above(rcu_config.throttle_callbacks, rcu_config.throttle_bytes))
+        throttle();
+}
+
+/* True if the queue was empty, so that the rcu thread may be asleep. */
+static bool push(struct callback_queue *queue, struct rcu_head *head)
+{
+    struct rcu_head *old = load_relaxed(&queue->pushed);
+
+    do {
+        head->next = old;
+        if (!old)
+            store_relaxed(&queue->pushed_ns, monotonic_ns());
+    } while (!atomic_cas(&queue->pushed, &old, head)); /* release: pairs with take_pushed() */
+    return old == NULL;
+}
+
+static void enqueue(struct callback_queue *queue, struct rcu_head *head,
+                    void (*func)(struct rcu_head *), size_t size_bytes)
+{
+    uint64_t pending;
+    unsigned long need;
+
+    rcu_init();
+    rcu_debug_queued(head);
+    head->func = func;
+    head->size_bytes = size_bytes;
+    fetch_add_relaxed(&queued.bytes, size_bytes);
+    pending = fetch_add(&queued.callbacks, 1) + 1 - load_relaxed(&done.callbacks);
+    if (pending > load_relaxed(&queued.peak))
+        store_relaxed(&queued.peak, pending);
+    need = rcu_need_after_rmw(); /* after the caller's unlink */
+    head->need = need;
+    rcu_note_need(need);
+    TRACE2(rcu_call, head, size_bytes);
+    if (push(queue, head)) /* now the head belongs to the rcu thread */
+        rcu_thread_wake();
+    if (unlikely(pending > rcu_config.force_callbacks || pending_bytes() > rcu_config.force_bytes))
+        flood(need);
+}
+
+void call_rcu1_sized(struct rcu_head *head, void (*func)(struct rcu_head *), size_t size_bytes)
+{
+    enqueue(&plain, head, func, size_bytes);
+}
+
+void call_rcu1(struct rcu_head *head, void (*func)(struct rcu_head *))
+{
+    enqueue(&plain, head, func, 0);
+}
+
+void call_rcu1_bql(struct rcu_head *head, void (*func)(struct rcu_head *), size_t size_bytes)
+{
+    store_relaxed(&queued.any_for_bql, true);
+    enqueue(&for_bql, head, func, size_bytes);
+}
+
+void rcu_free_later(struct rcu_head *head, size_t offset, size_t size_bytes)
+{
+    enqueue(&plain, head, (void (*)(struct rcu_head *))offset, size_bytes);
+}
+
+/* ---- Draining ------------------------------------------------------------------- */
+
+struct sentinel {
+    struct rcu_head head;
+    struct event has_run;
+};
+
+static void sentinel_runs(struct rcu_head *head)
+{
+    event_set(&container_of(head, struct sentinel, head)->has_run);
+}
+
+/* The main loop waits for its own work: it does that work. */
+static void drain_on_main_loop(struct sentinel *sentinel, const struct rcu_host *host)
+{
+    while (!event_is_set(&sentinel->has_run)) {
+        uint32_t ticket = sequence_prepare(&progress); /* pairs with hand_over_to_bql() */
+        bool is_ready;
+
+        pthread_mutex_lock(&list_lock);
+        is_ready = ready_for_bql != NULL;
+        pthread_mutex_unlock(&list_lock);
+        if (!is_ready) {
+            (void)sequence_wait(&progress, ticket, DEADLINE_NEVER); /* either way we look again */
+            continue;
+        }
+        sequence_cancel(&progress);
+        host->bql_lock();
+        (void)rcu_run_bql_callbacks(NS_PER_MS); /* if there is more, we come again */
+        host->bql_unlock();
+    }
+}
+
+static void drain_without_bql(const struct rcu_host *host)
+{
+    struct sentinel in_plain = {.has_run = EVENT_INIT};
+    struct sentinel in_bql = {.has_run = EVENT_INIT};
+    bool any_for_bql = load_relaxed(&queued.any_for_bql);
+    unsigned long need;
+
+    if (any_for_bql)
+        call_rcu1_bql(&in_bql.head, sentinel_runs, 0);
+    call_rcu1(&in_plain.head, sentinel_runs);
+    need = rcu_need_from_now(); /* at least what both sentinels need */
+    if (!rcu_config.ignore_force)
+        (void)rcu_raise_force(need); /* false: it is forced already */
+    (void)rcu_drive(need, DEADLINE_NEVER);
+    if (MUTANT(drain_early)) {
+        event_wait(&in_plain.has_run);
+        return;
+    }
+    event_wait(&in_plain.has_run);
+    if (!any_for_bql)
+        return;
+    if (host->is_main_loop && host->is_main_loop())
+        drain_on_main_loop(&in_bql, host);
+    else
+        event_wait(&in_bql.has_run);
+}
+
+void drain_call_rcu(void)
+{
+    const struct rcu_host *host = load_acquire(&rcu_host); /* pairs with rcu_set_host() */
+    bool holds_bql = rcu_host_bql_is_mine();
+
+    rcu_init();
+    if (is_in_callback || rcu_is_reading()) {
+        /* Waiting would never end: a release build goes on without. */
+        rcu_misuse("drain_call_rcu() %s", is_in_callback ? "in a callback" : "in a read section");
+        return;
+    }
+    if (holds_bql)
+        host->bql_unlock();
+    drain_without_bql(host);
+    if (holds_bql)
+        host->bql_lock();
+}
+
+/* ---- Statistics and fork --------------------------------------------------------- */
+
+void rcu_callback_get_stats(struct rcu_stats *ret_stats)
+{
+    ret_stats->callbacks_run = load_relaxed(&done.callbacks);
+    ret_stats->callbacks_queued = load_relaxed(&queued.callbacks);
+    ret_stats->callbacks_peak = load_relaxed(&queued.peak);
+}
+
+void rcu_callback_fork_prepare(void)
+{
+    pthread_mutex_lock(&start_lock);
+    pthread_mutex_lock(&list_lock);
+}
+
+void rcu_callback_fork_parent(void)
+{
+    pthread_mutex_unlock(&list_lock);
+    pthread_mutex_unlock(&start_lock);
+}
+
+static uint64_t count_list(const struct rcu_head *head, uint64_t *bytes)
+{
+    uint64_t nr = 0;
+
+    for (; head; head = head->next) {
+        nr++;
+        *bytes += head->size_bytes;
+    }
+    return nr;
+}
+
+void rcu_callback_fork_child(void)
+{
+    uint64_t nr, bytes = 0;
+
+    is_started = is_rcu_thread; /* a callback forked: we are what is left of it */
+    work = SEQUENCE_INIT;       /* the sleepers are in the parent */
+    progress = SEQUENCE_INIT;
+    /* The parent's threads stopped anywhere: derive what they were about to bring up to date. */
+    plain.waiting_end = end_of(&plain.waiting);
+    for_bql.waiting_end = end_of(&for_bql.waiting);
+    nr = count_list(plain.pushed, &bytes) + count_list(plain.waiting, &bytes) +
+         count_list(for_bql.pushed, &bytes) + count_list(for_bql.waiting, &bytes) +
+         count_list(ready_for_bql, &bytes);
+    done.callbacks = queued.callbacks - nr;
+    done.bytes = queued.bytes - bytes;
+    pthread_mutex_unlock(&list_lock);
+    pthread_mutex_unlock(&start_lock);
+}

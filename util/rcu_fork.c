@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/**
+ * After fork() the child has one thread. It keeps that thread's registration
+ * and the pending callbacks; the rcu thread starts again at the first use.
+ * Only leaf locks are taken here, so a fork from anywhere cannot deadlock.
+ */
+#include "util/rcu_internal.h"
+
+void rcu_fork_prepare(void)
+{
+    rcu_callback_fork_prepare();
+    rcu_registry_fork_prepare();
+    rcu_debug_fork_prepare();
+}
+
+void rcu_fork_parent(void)
+{
+    rcu_debug_fork_done();
+    rcu_registry_fork_parent();
+    rcu_callback_fork_parent();
+}
+
+void rcu_fork_child(void)
+{
+    if (rcu_config.readers == RCU_READERS_MEMBARRIER && rcu_membarrier_register() != 0)
+        rcu_misuse("membarrier cannot be registered in a forked child");
+    rcu_debug_fork_done();
+    rcu_registry_fork_child();
+    rcu_grace_fork_child();
+    rcu_callback_fork_child();
+}

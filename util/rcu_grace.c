@@ -1,0 +1,397 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/**
+ * Grace periods: their numbers, how one is driven to its end, and force.
+ *
+ * A grace period of number t *starts* when `rcu_newest` becomes t, and *ends*
+ * when no section older than t is open. Starting costs one write; ending needs
+ * a driver. Any thread outside a section may drive, and any number at once:
+ * drivers only look at readers and raise `completed`, so two that drive the
+ * same number merely agree. docs/rcu.md argues why one barrier is enough; the
+ * models are in tests/litmus.
+ */
+#include "util/rcu_internal.h"
+#include "util/trace.h"
+
+#if !defined(__x86_64__) && !defined(__i386__) && !defined(__aarch64__)
+/* rcu_need_from_now() is a plain load behind a barrier: right where a store becomes visible to all
+ * other processors at once. On other machines it must be a read-modify-write (tests/litmus). */
+#error "prove the grace period for this architecture first: docs/rcu.md"
+#endif
+
+enum {
+    SPIN_MIN_NS = 2000,  /* what a flag kick takes, twice over */
+    SPIN_MAX_NS = 60000, /* about twice a futex sleep and wake: beyond it sleeping is cheaper */
+};
+
+/* Written once per grace period, read by every reader: alone on its line. */
+CACHE_ALIGNED unsigned long rcu_newest = RCU_INSIDE;
+
+static CACHE_ALIGNED struct {
+    unsigned long completed;   /* the newest one ended … */
+    unsigned long needed;      /* … the newest one that anybody waits for … */
+    unsigned long forced_upto; /* … and up to which they are forced; all atomic, never go back */
+    int64_t exit_ns;           /* what a kicked reader's exit usually takes; atomic */
+} gp = {.completed = RCU_INSIDE, .needed = RCU_INSIDE, .forced_upto = RCU_INSIDE};
+
+CACHE_ALIGNED struct sequence rcu_news;
+
+/* One thread at work on one grace period. */
+struct driver {
+    unsigned long target;
+    const struct rcu_thread *skip; /* a misuse survived: its own section does not count */
+    int64_t start_ns;
+    int64_t forced_ns;      /* since when it has been forced; 0: normal */
+    int64_t deadline_ns;    /* the caller's */
+    int64_t next_report_ns; /* of the stall detector */
+    int64_t poll_ns;        /* the normal state's next sleep */
+};
+
+/* ---- Numbers ----------------------------------------------------------------- */
+
+/* Raise *@word to @number, if it is older. Says whether it was. A full barrier if so. */
+static bool raise_number(unsigned long *word, unsigned long number)
+{
+    unsigned long old = load_relaxed(word);
+
+    while (number_before(old, number)) {
+        if (atomic_cas(word, &old, number))
+            return true;
+    }
+    return false;
+}
+
+bool rcu_is_completed(unsigned long number)
+{
+    /* acquire: pairs with gp_complete(): the sections waited for are wholly before us */
+    return !number_before(load_acquire(&gp.completed), number);
+}
+
+bool rcu_is_forced(unsigned long number)
+{
+    return !number_before(load_relaxed(&gp.forced_upto), number);
+}
+
+unsigned long rcu_need_from_now(void)
+{
+    /* Full barrier: the caller's unlink before the load; pairs with the driver's barrier. Whoever
+     * starts the number returned here does so after the load, hence after the unlink. */
+    smp_mb();
+    return rcu_need_after_rmw();
+}
+
+unsigned long rcu_need_after_rmw(void)
+{
+    smp_mb_after_rmw();
+    return load_relaxed(&rcu_newest) + (MUTANT(cookie_too_old) ? 0 : RCU_STEP);
+}
+
+void rcu_note_need(unsigned long need)
+{
+    raise_number(&gp.needed, need);
+}
+
+/* From here on, whoever enters a section has @target or a newer number. */
+static void gp_start(unsigned long target)
+{
+    /* release: pairs with the acquire in rcu_read_lock_at(): such a reader sees what this thread
+     * had seen unlinked, and the grace period need not wait for it. */
+    if (raise_number(&rcu_newest, target))
+        TRACE2(rcu_start, target, rcu_is_forced(target));
+}
+
+static void gp_complete(const struct driver *driver)
+{
+    int64_t now_ns = monotonic_ns();
+
+    /* release: pairs with the acquire in rcu_is_completed() */
+    if (!raise_number(&gp.completed, driver->target))
+        return; /* somebody else's grace period covered this one, and counted itself */
+    if (driver->forced_ns)
+        hist_record(&rcu_hist_forced, (uint64_t)(now_ns - driver->forced_ns));
+    else
+        hist_record(&rcu_hist_normal, (uint64_t)(now_ns - driver->start_ns));
+    if (RCU_NUMBERS_WRAP) { /* what is never forced or needed must not fall behind for ever */
+        raise_number(&gp.forced_upto, driver->target);
+        raise_number(&gp.needed, driver->target);
+    }
+    TRACE3(rcu_end, driver->target, driver->forced_ns != 0, now_ns - driver->start_ns);
+    if (MUTANT(force_is_a_mode))
+        store_relaxed(&gp.forced_upto, driver->target);
+    sequence_advance(&rcu_news); /* drivers of older ones can stop */
+}
+
+/* ---- Driving ------------------------------------------------------------------ */
+
+void rcu_learn_exit(int64_t took_ns)
+{
+    int64_t old_ns = load_relaxed(&gp.exit_ns);
+
+    /* An average over about eight exits; lost updates of other drivers do not matter. */
+    store_relaxed(&gp.exit_ns, old_ns + (took_ns - old_ns) / 8);
+}
+
+/* How long a spin is likely to pay: twice the usual exit, unless that is dearer than sleeping. */
+static int64_t spin_bound_ns(const struct driver *driver)
+{
+    int64_t twice_ns = 2 * load_relaxed(&gp.exit_ns);
+
+    if (!driver->forced_ns)
+        return SPIN_MIN_NS * 4; /* a short section is over by then */
+    return twice_ns < SPIN_MIN_NS || twice_ns > SPIN_MAX_NS ? SPIN_MIN_NS : twice_ns;
+}
+
+static bool gp_is_over(const struct driver *driver, struct rcu_scan *ret_scan, bool mark)
+{
+    if (rcu_is_completed(driver->target) || MUTANT(no_wait))
+        return true;
+    *ret_scan = rcu_registry_scan(driver->target, driver->skip, mark);
+    return ret_scan->older == 0;
+}
+
+/* The state is looked at again whenever there is news: a force, or the age limit. */
+static void gp_update_state(struct driver *driver, int64_t now_ns)
+{
+    if (driver->forced_ns)
+        return;
+    if (now_ns - driver->start_ns >= rcu_config.force_age_ns && !MUTANT(no_age))
+        raise_number(&gp.forced_upto, driver->target);
+    if (rcu_is_forced(driver->target))
+        driver->forced_ns = now_ns;
+}
+
+static bool gp_spin(const struct driver *driver)
+{
+    int64_t until_ns = monotonic_ns() + spin_bound_ns(driver);
+    struct rcu_scan scan = {.worth_spinning = true};
+
+    while (monotonic_ns() < until_ns) {
+        if (gp_is_over(driver, &scan, false))
+            return true;
+        if (!scan.worth_spinning)
+            break;
+        for (int i = 0; i < 8; i++)
+            cpu_relax();
+    }
+    return false;
+}
+
+/* Normal: sleep a little longer each time, or until a force. Readers notice nothing. */
+static void gp_sleep_normal(struct driver *driver, int64_t now_ns)
+{
+    int64_t until_ns = deadline_after_ns(now_ns, driver->poll_ns);
+    uint32_t ticket = sequence_prepare(&rcu_news);
+
+    /* Pairs with rcu_raise_force(): either we see the force, or it sees our ticket. */
+    if (rcu_is_forced(driver->target) || rcu_is_completed(driver->target)) {
+        sequence_cancel(&rcu_news);
+        return;
+    }
+    until_ns = earliest_ns(until_ns, driver->start_ns + rcu_config.force_age_ns);
+    until_ns = earliest_ns(until_ns, driver->deadline_ns);
+    until_ns = earliest_ns(until_ns, driver->next_report_ns);
+    rcu_count(&rcu_counters.sleeps);
+    TRACE2(rcu_sleep, driver->target, driver->forced_ns != 0);
+    (void)sequence_wait(&rcu_news, ticket, until_ns); /* either way the readers are looked at */
+    driver->poll_ns = earliest_ns(driver->poll_ns * 2, 10 * rcu_config.poll_ns);
+}
+
+/* Forced: ask the older readers to report their exit, and sleep until one does. */
+static bool gp_sleep_forced(struct driver *driver)
+{
+    struct rcu_scan scan;
+    uint32_t ticket = sequence_prepare(&rcu_news);
+
+    if (gp_is_over(driver, &scan, true)) {
+        sequence_cancel(&rcu_news);
+        return true;
+    }
+    /* Pairs with the compiler barrier (or smp_mb) between ctr and waiting at a reader's exit:
+     * either the reader sees that it is waited for, or the next scan sees that it has left. */
+    rcu_barrier_everywhere();
+    if (gp_is_over(driver, &scan, false)) {
+        sequence_cancel(&rcu_news);
+        return true;
+    }
+    rcu_count(&rcu_counters.sleeps);
+    TRACE2(rcu_sleep, driver->target, driver->forced_ns != 0);
+    (void)sequence_wait(&rcu_news, ticket,
+                        earliest_ns(earliest_ns(scan.next_kick_ns, driver->deadline_ns),
+                                    driver->next_report_ns)); /* either way we look again */
+    return false;
+}
+
+static void gp_watch_stall(struct driver *driver, int64_t now_ns)
+{
+    if (now_ns < driver->next_report_ns)
+        return;
+    rcu_report_stall(driver->target, now_ns - driver->start_ns);
+    driver->next_report_ns = deadline_after_ns(now_ns, 2 * (now_ns - driver->start_ns));
+}
+
+static bool gp_wait_for_readers(struct driver *driver)
+{
+    struct rcu_scan scan;
+
+    while (!gp_is_over(driver, &scan, false)) {
+        int64_t now_ns = monotonic_ns();
+
+        if (now_ns >= driver->deadline_ns)
+            return false;
+        gp_watch_stall(driver, now_ns);
+        gp_update_state(driver, now_ns);
+        if (driver->forced_ns)
+            rcu_registry_kick(driver->target);
+        if (scan.worth_spinning && gp_spin(driver))
+            break;
+        if (!driver->forced_ns)
+            gp_sleep_normal(driver, now_ns);
+        else if (gp_sleep_forced(driver))
+            break;
+    }
+    return true;
+}
+
+static bool gp_drive(struct driver *driver)
+{
+    gp_start(driver->target);
+    gp_update_state(driver, driver->start_ns);
+    /* Kick first: while the barrier interrupts the reader, it is already on its way out. */
+    if (driver->forced_ns)
+        rcu_registry_kick(driver->target);
+    /* The one barrier of the grace period. Pairs with the compiler barriers in rcu_read_lock_at()
+     * and rcu_read_unlock(): a section either is seen by the scan below, or sees the unlink. */
+    if (!MUTANT(no_barrier))
+        rcu_barrier_everywhere();
+    if (!gp_wait_for_readers(driver))
+        return false;
+    gp_complete(driver);
+    return true;
+}
+
+bool rcu_drive(unsigned long target, int64_t deadline_ns)
+{
+    int64_t now_ns = monotonic_ns();
+    struct driver driver = {
+        .target = target,
+        .skip = rcu_is_reading() ? rcu_registry_self() : NULL,
+        .start_ns = now_ns,
+        .deadline_ns = deadline_ns,
+        .next_report_ns = deadline_after_ns(now_ns, rcu_config.stall_ns),
+        .poll_ns = rcu_config.poll_ns,
+    };
+
+    return rcu_is_completed(target) || gp_drive(&driver);
+}
+
+/* ---- Force --------------------------------------------------------------------- */
+
+bool rcu_raise_force(unsigned long upto)
+{
+    if (!raise_number(&gp.forced_upto, upto))
+        return false;
+    TRACE1(rcu_force, upto);
+    gp_start(upto); /* so that a reader kicked now comes back with a number that is new enough */
+    rcu_registry_kick(upto);
+    if (!MUTANT(force_sleeps_on))
+        sequence_advance(&rcu_news); /* pairs with sequence_prepare() in gp_sleep_normal() */
+    return true;
+}
+
+void force_rcu(void)
+{
+    unsigned long needed = load_relaxed(&gp.needed);
+
+    if (rcu_config.ignore_force || rcu_is_completed(needed))
+        return;
+    if (rcu_raise_force(needed))
+        rcu_count(&rcu_counters.forces);
+}
+
+bool rcu_drive_forced(int64_t budget_ns)
+{
+    unsigned long upto = load_relaxed(&gp.forced_upto);
+
+    return rcu_is_completed(upto) || rcu_drive(upto, deadline_after_ns(monotonic_ns(), budget_ns));
+}
+
+/* ---- Waiting and polling --------------------------------------------------------- */
+
+static void wait_for(unsigned long need)
+{
+    bool holds_bql = rcu_host_bql_is_mine();
+
+    if (!rcu_config.ignore_force)
+        (void)rcu_raise_force(need); /* false: it is forced already */
+    if (holds_bql)
+        rcu_host->bql_unlock();            /* a misuse survived: a reader may want it */
+    (void)rcu_drive(need, DEADLINE_NEVER); /* never out of time */
+    if (holds_bql)
+        rcu_host->bql_lock();
+}
+
+void synchronize_rcu(void)
+{
+    rcu_init();
+    rcu_assert_may_wait("synchronize_rcu()");
+    wait_for(rcu_need_from_now());
+}
+
+rcu_cookie get_state_synchronize_rcu(void)
+{
+    rcu_init();
+    return rcu_need_from_now();
+}
+
+rcu_cookie start_poll_synchronize_rcu(void)
+{
+    rcu_cookie cookie = get_state_synchronize_rcu();
+
+    rcu_note_need(cookie);
+    rcu_thread_wake();
+    return cookie;
+}
+
+bool poll_state_synchronize_rcu(rcu_cookie cookie)
+{
+    return rcu_is_completed(cookie);
+}
+
+void cond_synchronize_rcu(rcu_cookie cookie)
+{
+    rcu_init();
+    rcu_assert_may_wait("cond_synchronize_rcu()");
+    if (!rcu_is_completed(cookie))
+        wait_for(cookie);
+}
+
+/* ---- For the other files ----------------------------------------------------------- */
+
+bool rcu_next_need(unsigned long *ret_need)
+{
+    *ret_need = load_relaxed(&gp.needed);
+    return !rcu_is_completed(*ret_need);
+}
+
+void rcu_grace_set_first(unsigned long first, bool use_fences)
+{
+    unsigned long number = (first & -(unsigned long)RCU_STEP) | RCU_INSIDE;
+
+    if (use_fences)
+        number |= RCU_FENCES;
+    store_relaxed(&rcu_newest, number);
+    store_relaxed(&gp.completed, number);
+    store_relaxed(&gp.needed, number);
+    store_relaxed(&gp.forced_upto, number);
+}
+
+void rcu_grace_get_stats(struct rcu_stats *ret_stats)
+{
+    ret_stats->newest = load_relaxed(&rcu_newest);
+    ret_stats->completed = load_relaxed(&gp.completed);
+    ret_stats->forced_upto = load_relaxed(&gp.forced_upto);
+}
+
+void rcu_grace_fork_child(void)
+{
+    rcu_news = SEQUENCE_INIT; /* the sleepers are in the parent */
+}
