@@ -54,12 +54,12 @@ void mutex_unlock(struct mutex *mutex) RELEASE(mutex);
 void mutex_assert_held(struct mutex *mutex) ASSERT_HELD(mutex);
 
 /** Held until the end of the enclosing block. Not together with mutex_lock() in one function. */
-#define MUTEX_GUARD(mutex)                                                                         \
-    CLEANUP(mutex_guard_end) UNUSED struct mutex *mutex_guard_ = mutex_guard_begin(mutex)
+#define MUTEX_GUARD(lock)                                                                          \
+    CLEANUP(mutex_guard_end) UNUSED struct mutex *mutex_guard_ = mutex_guard_begin(lock)
 
 /** Held around one block: `WITH_MUTEX(&m) { ... }`. Leaving it by return or break is fine. */
-#define WITH_MUTEX(mutex)                                                                          \
-    for (CLEANUP(mutex_guard_end) struct mutex *mutex_guard_ = mutex_guard_begin(mutex),           \
+#define WITH_MUTEX(lock)                                                                           \
+    for (CLEANUP(mutex_guard_end) struct mutex *mutex_guard_ = mutex_guard_begin(lock),            \
                                                *mutex_once_ = mutex_guard_;                        \
          mutex_once_; mutex_once_ = NULL)
 
