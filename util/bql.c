@@ -153,8 +153,7 @@ static COLD void __attribute__((noreturn)) die(const char *what)
 {
     const char *name = load_relaxed(&holder.name);
 
-    print_holder();
-    lock_die("%s (holder: %s)", what, name ? name : "none");
+    lock_die(print_holder, "%s (holder: %s)", what, name ? name : "none");
 }
 
 static void remember_holder(const struct bql_account *account)

@@ -12,11 +12,13 @@
 
 enum { STACK_FRAMES = 32 };
 
-void lock_die(const char *format, ...)
+void lock_die(void (*more)(void), const char *format, ...)
 {
+    static pthread_mutex_t dying = PTHREAD_MUTEX_INITIALIZER; /* never given back */
     void *frames[STACK_FRAMES];
     va_list args;
 
+    pthread_mutex_lock(&dying);
     fprintf(stderr, "gracevm: thread '%s': ", thread_name());
     va_start(args, format);
     vfprintf(stderr, format, args);
@@ -24,6 +26,8 @@ void lock_die(const char *format, ...)
     fprintf(stderr, "\nthe stack of '%s':\n", thread_name());
     fflush(stderr);
     backtrace_symbols_fd(frames, backtrace(frames, STACK_FRAMES), STDERR_FILENO);
+    if (more)
+        more();
     abort();
 }
 
@@ -45,9 +49,9 @@ void lock_order_enter(const void *lock, const char *name, enum lock_rank rank)
 {
     for (unsigned i = 0; i < nr_held; i++) {
         if (held[i].lock == lock)
-            lock_die("takes %s twice", name);
+            lock_die(NULL, "takes %s twice", name);
         if (held[i].rank >= rank)
-            lock_die("takes %s (rank %d) while it holds %s (rank %d)", name, rank, held[i].name,
+            lock_die(NULL, "takes %s (rank %d) while it holds %s (rank %d)", name, rank, held[i].name,
                      held[i].rank);
     }
     held[nr_held++] = (struct held){ lock, name, rank }; /* strictly growing ranks: it fits */
@@ -62,7 +66,7 @@ void lock_order_leave(const void *lock, const char *name)
         memmove(&held[i], &held[i + 1], (nr_held - i) * sizeof(held[0]));
         return;
     }
-    lock_die("gives %s back, which it does not hold", name);
+    lock_die(NULL, "gives %s back, which it does not hold", name);
 }
 #endif
 
@@ -71,7 +75,7 @@ void lock_order_leave(const void *lock, const char *name)
 static void check(const struct mutex *mutex, const char *what, int error)
 {
     if (unlikely(error))
-        lock_die("cannot %s %s: %s", what, mutex->name, strerror(error));
+        lock_die(NULL, "cannot %s %s: %s", what, mutex->name, strerror(error));
 }
 
 void mutex_init(struct mutex *mutex, const char *name, enum lock_rank rank)
@@ -103,7 +107,7 @@ void mutex_assert_held(struct mutex *mutex) NO_THREAD_SAFETY
         if (held[i].lock == mutex)
             return;
     }
-    lock_die("should hold %s here, and does not", mutex->name);
+    lock_die(NULL, "should hold %s here, and does not", mutex->name);
 #else
     (void)mutex;
 #endif

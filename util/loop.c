@@ -275,7 +275,7 @@ static gint loop_poll(GPollFD *glib_fds, guint nr_fds, gint timeout_ms) NO_THREA
 
     bql_assert_held();
     if (rcu_is_reading())
-        lock_die("sleeps in the main loop inside a read section");
+        lock_die(NULL, "sleeps in the main loop inside a read section");
     deadline_ns = poll_deadline(timeout_ms);
     sleeps_until_ns = deadline_ns;
     bql_unlock();
@@ -344,7 +344,7 @@ void loop_run(void)
 bool loop_iterate(bool may_block)
 {
     if (!is_main_thread)
-        lock_die("runs the main loop, which is another thread's");
+        lock_die(NULL, "runs the main loop, which is another thread's");
     bql_assert_held();
     return g_main_context_iteration(NULL, may_block);
 }

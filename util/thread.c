@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "util/lock.h"
+#include "util/bql.h"
 #include "util/rcu.h"
 #include "util/thread.h"
 
@@ -95,9 +95,13 @@ void thread_join(struct thread *thread)
 
     if (!thread)
         return;
+#ifdef DEBUG_CHECKS
+    if (bql_is_mine())
+        lock_die(NULL, "joins thread '%s' with the BQL held, which that may wait for", thread->name);
+#endif
     error = pthread_join(thread->pthread, NULL);
     if (error) /* joins itself, or was joined elsewhere: its memory may not be freed */
-        lock_die("cannot join thread '%s': %s", thread->name, strerror(error));
+        lock_die(NULL, "cannot join thread '%s': %s", thread->name, strerror(error));
     g_free(thread->name);
     g_free(thread);
 }

@@ -59,9 +59,8 @@ void mutex_assert_held(struct mutex *mutex) ASSERT_HELD(mutex);
 
 /** Held around one block: `WITH_MUTEX(&m) { ... }`. Leaving it by return or break is fine. */
 #define WITH_MUTEX(lock)                                                                           \
-    for (CLEANUP(mutex_guard_end) struct mutex *mutex_guard_ = mutex_guard_begin(lock),            \
-                                               *mutex_once_ = mutex_guard_;                        \
-         mutex_once_; mutex_once_ = NULL)
+    for (CLEANUP(mutex_guard_end) struct mutex *mutex_guard_ = mutex_guard_begin(lock);            \
+         mutex_guard_; mutex_guard_end(&mutex_guard_), mutex_guard_ = NULL)
 
 /*
  * A claim, not an acquisition: clang cannot tell that what the cleanup releases
@@ -77,7 +76,8 @@ static inline struct mutex *mutex_guard_begin(struct mutex *mutex) ASSERT_HELD(m
 
 static inline void mutex_guard_end(struct mutex *const *guard) NO_THREAD_SAFETY
 {
-    mutex_unlock(*guard);
+    if (*guard)
+        mutex_unlock(*guard);
 }
 
 /* What threads wait for that hold a mutex, or the BQL (bql_wait). All zero bytes is ready. */
@@ -112,7 +112,11 @@ static inline void lock_order_leave(const void *lock UNUSED, const char *name UN
 }
 #endif
 
-/** Say what @thread_name did to which lock, print the caller's stack, abort. */
-void lock_die(const char *format, ...) PRINTF_LIKE(1, 2) COLD __attribute__((noreturn));
+/**
+ * Print who did what to which lock, the caller's stack, and what @more prints
+ * (NULL: nothing); abort. Of threads that die at once the first is heard, whole.
+ */
+void lock_die(void (*more)(void), const char *format, ...) PRINTF_LIKE(2, 3) COLD
+    __attribute__((noreturn));
 
 #endif

@@ -17,7 +17,10 @@ struct thread; /* opaque */
 
 enum { THREAD_NAME_KERNEL = 15 }; /* characters that ps, perf and gdb see */
 
-/** Wait until @thread's function has returned, and free it. Once a thread; not from itself. */
+/**
+ * Wait until @thread's function has returned, and free it. Once a thread, not from
+ * itself, and not with the BQL held, which it may want.
+ */
 void thread_join(struct thread *thread);
 
 /**
