@@ -7,13 +7,13 @@ struct figure {
     enum metric_type type;
     const char *name;
     const char *help;
-    double (*read)(const struct rcu_stats *stats);
+    uint64_t (*read)(const struct rcu_stats *stats);
 };
 
 #define MEMBER(member)                                                                             \
-    static double read_##member(const struct rcu_stats *stats)                                     \
+    static uint64_t read_##member(const struct rcu_stats *stats)                                   \
     {                                                                                              \
-        return (double)stats->member;                                                              \
+        return stats->member;                                                                      \
     }
 MEMBER(forces)
 MEMBER(kicks)
@@ -30,12 +30,12 @@ MEMBER(throttles)
 MEMBER(readers)
 #undef MEMBER
 
-static double read_pending(const struct rcu_stats *stats)
+static uint64_t read_pending(const struct rcu_stats *stats)
 {
     /* A snapshot's members are not of one instant: more may have run than were seen queued. */
     return stats->callbacks_queued > stats->callbacks_run
-               ? (double)(stats->callbacks_queued - stats->callbacks_run)
-               : 0.0;
+               ? stats->callbacks_queued - stats->callbacks_run
+               : 0;
 }
 
 static const struct figure figures[] = {
@@ -73,7 +73,7 @@ static void collect(struct metric_sink *sink, void *arg)
     struct rcu_stats stats;
 
     rcu_get_stats(&stats);
-    metric_put_double(sink, METRIC_NO_LABELS, figure->read(&stats));
+    metric_put_u64(sink, METRIC_NO_LABELS, figure->read(&stats));
 }
 
 static void add_grace_periods(struct metrics *metrics)

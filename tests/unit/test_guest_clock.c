@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <glib.h>
+
+#include "util/atomic.h"
+#include "util/clock.h"
+#include "util/guest_clock.h"
+#include "util/rcu.h"
+#include "util/thread.h"
+
+static void await_ns(int64_t deadline_ns)
+{
+    while (monotonic_ns() < deadline_ns)
+        cpu_relax();
+}
+
+static void starts_stopped_at_zero(void)
+{
+    struct guest_clock clock = { 0 };
+
+    g_assert_false(guest_clock_is_running(&clock));
+    g_assert_cmpint(guest_clock_now(&clock), ==, 0);
+    g_assert_cmpint(guest_clock_deadline(&clock, 5), ==, DEADLINE_NEVER);
+}
+
+static void stands_still_while_stopped(void)
+{
+    struct guest_clock clock = { 0 };
+    int64_t started_ns, stopped_ns, shown_ns;
+
+    BQL_GUARD();
+    started_ns = monotonic_ns();
+    guest_clock_start(&clock);
+    g_assert_true(guest_clock_is_running(&clock));
+    await_ns(started_ns + NS_PER_MS);
+    guest_clock_stop(&clock);
+    stopped_ns = monotonic_ns();
+    shown_ns = guest_clock_now(&clock);
+    g_assert_cmpint(shown_ns, >, 0);
+    g_assert_cmpint(shown_ns, <=, stopped_ns - started_ns);
+    await_ns(stopped_ns + NS_PER_MS);
+    g_assert_cmpint(guest_clock_now(&clock), ==, shown_ns);
+    guest_clock_stop(&clock); /* again: nothing */
+    g_assert_cmpint(guest_clock_now(&clock), ==, shown_ns);
+    started_ns = monotonic_ns();
+    guest_clock_start(&clock);
+    guest_clock_start(&clock);
+    g_assert_cmpint(guest_clock_now(&clock), >=, shown_ns);
+    g_assert_cmpint(guest_clock_now(&clock), <=, shown_ns + monotonic_ns() - started_ns);
+}
+
+static void set_jumps_in_both_states(void)
+{
+    struct guest_clock clock = { 0 };
+
+    BQL_GUARD();
+    guest_clock_set(&clock, -1234567);
+    g_assert_cmpint(guest_clock_now(&clock), ==, -1234567);
+    g_assert_false(guest_clock_is_running(&clock));
+    guest_clock_start(&clock);
+    guest_clock_set(&clock, 1000 * NS_PER_S);
+    g_assert_true(guest_clock_is_running(&clock));
+    g_assert_cmpint(guest_clock_now(&clock), >=, 1000 * NS_PER_S);
+    guest_clock_set(&clock, 5);
+    guest_clock_stop(&clock);
+    g_assert_cmpint(guest_clock_now(&clock), >=, 5);
+    g_assert_cmpint(guest_clock_now(&clock), <, 1000 * NS_PER_S);
+}
+
+static void deadlines_are_the_hosts(void)
+{
+    struct guest_clock clock = { 0 };
+    int64_t deadline_ns;
+
+    BQL_GUARD();
+    guest_clock_set(&clock, 700 * NS_PER_S);
+    guest_clock_start(&clock);
+    deadline_ns = guest_clock_deadline(&clock, 700 * NS_PER_S + NS_PER_MS);
+    await_ns(deadline_ns - NS_PER_US);
+    await_ns(deadline_ns);
+    g_assert_cmpint(guest_clock_now(&clock), >=, 700 * NS_PER_S + NS_PER_MS);
+    g_assert_cmpint(guest_clock_deadline(&clock, INT64_MAX), ==, DEADLINE_NEVER);
+}
+
+static struct guest_clock shared;
+static uint32_t has_ended; /* atomic */
+static uint32_t nr_reading; /* atomic */
+
+static void read_on(void *arg G_GNUC_UNUSED)
+{
+    int64_t last_ns = INT64_MIN;
+
+    fetch_add(&nr_reading, 1);
+    while (!load_relaxed(&has_ended)) {
+        int64_t now_ns = guest_clock_now(&shared);
+
+        g_assert_cmpint(now_ns, >=, last_ns);
+        last_ns = now_ns;
+    }
+}
+
+static void never_goes_back_while_it_is_stopped_and_started(void)
+{
+    struct thread *readers[2];
+
+    for (int i = 0; i < 2; i++)
+        readers[i] = thread_start("reader", read_on, NULL);
+    while (load_acquire(&nr_reading) < 2)
+        cpu_relax();
+    WITH_BQL()
+    {
+        for (int i = 0; i < 20000; i++) {
+            guest_clock_start(&shared);
+            if (i % 16 == 0)
+                await_ns(monotonic_ns() + NS_PER_US);
+            guest_clock_stop(&shared);
+        }
+    }
+    store_relaxed(&has_ended, 1);
+    for (int i = 0; i < 2; i++)
+        thread_join(readers[i]);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    rcu_register_thread();
+#define ADD(test) g_test_add_func("/guest_clock/" #test, test)
+    ADD(starts_stopped_at_zero);
+    ADD(stands_still_while_stopped);
+    ADD(set_jumps_in_both_states);
+    ADD(deadlines_are_the_hosts);
+    ADD(never_goes_back_while_it_is_stopped_and_started);
+#undef ADD
+    return g_test_run();
+}
