@@ -281,10 +281,13 @@ static void quit_before_run_is_not_lost(void)
 
 static void defer_and_quit(int signal_number G_GNUC_UNUSED)
 {
+    int interrupted_errno = errno;
+
     errno = EDOM;
     loop_defer(&a.deferred);
     loop_quit();
     g_assert_cmpint(errno, ==, EDOM);
+    errno = interrupted_errno;
 }
 
 static void kick_main(void *arg)
@@ -483,10 +486,9 @@ static void free_object(struct object *object)
 {
     bql_assert_held();
     g_assert_true(loop_is_mine());
-    ++*object->nr_freed;
-    g_free(object);
-    if (*object->nr_freed == 2)
+    if (++*object->nr_freed == 2)
         loop_quit();
+    g_free(object);
 }
 
 static void retire_object(void *arg)
