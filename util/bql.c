@@ -49,7 +49,7 @@ static struct {
 static struct {
     uint32_t ticket;
     int64_t since_ns;
-    const char *name; /* atomic */
+    const char *name;          /* atomic */
     void *stack[STACK_FRAMES]; /* debug builds; atomic */
     int nr_frames;
 } holder;
@@ -61,7 +61,7 @@ static __thread struct bql_account *my_account;
 
 static pthread_mutex_t accounts_lock = PTHREAD_MUTEX_INITIALIZER; /* a leaf */
 static struct bql_account *accounts; /* only grows, under accounts_lock; atomic */
-static unsigned nr_accounts; /* guarded by accounts_lock */
+static unsigned nr_accounts;         /* guarded by accounts_lock */
 
 static struct bql_account *account_find(const char *name)
 {

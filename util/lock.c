@@ -51,8 +51,8 @@ void lock_order_enter(const void *lock, const char *name, enum lock_rank rank)
         if (held[i].lock == lock)
             lock_die(NULL, "takes %s twice", name);
         if (held[i].rank >= rank)
-            lock_die(NULL, "takes %s (rank %d) while it holds %s (rank %d)", name, rank, held[i].name,
-                     held[i].rank);
+            lock_die(NULL, "takes %s (rank %d) while it holds %s (rank %d)", name, rank,
+                     held[i].name, held[i].rank);
     }
     held[nr_held++] = (struct held){ lock, name, rank }; /* strictly growing ranks: it fits */
 }

@@ -11,7 +11,7 @@
 
 uint32_t log_topics_on;
 
-static int log_fd = STDERR_FILENO; /* set before other threads start */
+static int log_fd = STDERR_FILENO;           /* set before other threads start */
 static uint32_t max_level = LOG_LEVEL_DEBUG; /* atomic */
 static uint32_t has_timestamps;              /* atomic */
 static uint64_t write_errors;                /* atomic */

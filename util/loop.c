@@ -171,6 +171,7 @@ static void run_ready(void) REQUIRES(bql)
     unsigned batch;
 
     take_pushed();
+    TRACE1(loop_batch, nr_ready);
     batch = nr_ready < BATCH_CALLS ? nr_ready : BATCH_CALLS;
     while (batch-- && ready) { /* a call may cancel others */
         struct deferred *deferred = ready_pop();

@@ -162,8 +162,7 @@ static void print_buckets(const struct metric_sink *sink, const char *labels,
  * bounds, and the total last, so that they never go down along the list. The
  * sum is read before the total, and may lack a few of its values.
  */
-static void print_hist(const struct metric_sink *sink, const char *labels,
-                       const struct hist *hist)
+static void print_hist(const struct metric_sink *sink, const char *labels, const struct hist *hist)
 {
     uint64_t sum = load_relaxed(&hist->sum);
     uint64_t count;
@@ -345,7 +344,8 @@ static void add(struct metric_family *family, const struct metric_label *labels,
 {
     struct sample *copy = g_memdup2(&sample, sizeof(sample));
 
-    assert(sample.kind == SAMPLE_COLLECTOR || is_hist(family->type) == (sample.kind == SAMPLE_HIST));
+    assert(sample.kind == SAMPLE_COLLECTOR ||
+           is_hist(family->type) == (sample.kind == SAMPLE_HIST));
     copy->labels = labels_text(labels);
     MUTEX_GUARD(&family->metrics->lock);
     g_ptr_array_add(family->samples, copy);
@@ -382,7 +382,8 @@ void metric_add_collector(struct metric_family *family,
                           const void *owner)
 {
     add(family, METRIC_NO_LABELS,
-        (struct sample){ .kind = SAMPLE_COLLECTOR, .owner = owner, .collect = collect, .arg = arg });
+        (struct sample){
+            .kind = SAMPLE_COLLECTOR, .owner = owner, .collect = collect, .arg = arg });
 }
 
 void metrics_remove(struct metrics *metrics, const void *owner)

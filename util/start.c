@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "util/start.h"
 #include "util/clock.h"
 #include "util/log.h"
 #include "util/loop.h"
 #include "util/rcu.h"
-#include "util/start.h"
 
 /* ---- RCU callbacks on the main loop ------------------------------------------- */
 

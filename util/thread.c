@@ -50,6 +50,8 @@ static void *thread_main(void *opaque)
     set_kernel_name(thread->name);
     rcu_register_thread();
     thread->fn(thread->arg);
+    if (bql_is_mine()) /* nobody else could ever give it back */
+        lock_die(NULL, "ends with the BQL held");
     rcu_unregister_thread();
     return NULL;
 }
@@ -97,7 +99,8 @@ void thread_join(struct thread *thread)
         return;
 #ifdef DEBUG_CHECKS
     if (bql_is_mine())
-        lock_die(NULL, "joins thread '%s' with the BQL held, which that may wait for", thread->name);
+        lock_die(NULL, "joins thread '%s' with the BQL held, which that may wait for",
+                 thread->name);
 #endif
     error = pthread_join(thread->pthread, NULL);
     if (error) /* joins itself, or was joined elsewhere: its memory may not be freed */

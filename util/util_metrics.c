@@ -23,8 +23,7 @@ static void put_contended(const struct bql_account *account, void *sink)
 
 static void put_slept(const struct bql_account *account, void *sink)
 {
-    metric_put_u64(sink, METRIC_LABELS({ "thread", account->name }),
-                   load_relaxed(&account->slept));
+    metric_put_u64(sink, METRIC_LABELS({ "thread", account->name }), load_relaxed(&account->slept));
 }
 
 #define COLLECT(what)                                                                              \

@@ -53,8 +53,7 @@ enum wait_result bql_wait(struct condition *condition, int64_t deadline_ns) REQU
 
 /** Held around one block: `WITH_BQL() { ... }`. Leaving it by return or break is fine. */
 #define WITH_BQL()                                                                                 \
-    for (CLEANUP(bql_guard_end) bool bql_guard_ = bql_guard_begin(); bql_guard_;                   \
-         bql_guard_ = false)
+    for (CLEANUP(bql_guard_end) bool bql_guard_ = bql_guard_begin(); bql_guard_; bql_guard_ = false)
 
 static inline bool bql_guard_begin(void) GUARD_ACQUIRE(bql) NO_THREAD_SAFETY
 {
@@ -74,10 +73,10 @@ enum { BQL_NAMES_MAX = 64 }; /* threads with further names are counted together,
 /* By thread name: threads of one name share it, and it stays after the last has ended. */
 struct bql_account {
     const char *name;
-    struct hist wait; /* ns from asking to getting, of every acquisition; 0: it was free */
-    struct hist hold; /* ns from getting to giving back */
-    uint64_t contended; /* acquisitions that had to wait; atomic */
-    uint64_t slept;     /* of those, acquisitions that slept; atomic */
+    struct hist wait;         /* ns from asking to getting, of every acquisition; 0: it was free */
+    struct hist hold;         /* ns from getting to giving back */
+    uint64_t contended;       /* acquisitions that had to wait; atomic */
+    uint64_t slept;           /* of those, acquisitions that slept; atomic */
     struct bql_account *next; /* private */
 };
 

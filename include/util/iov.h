@@ -24,8 +24,8 @@
 bool iov_size(const struct iovec *iov, unsigned nr_iov, size_t *ret_size) MUST_CHECK;
 
 /** Copy @size bytes from @offset on into @buf. Returns how many there were. */
-size_t iov_to_buf(const struct iovec *iov, unsigned nr_iov, size_t offset, void *buf,
-                  size_t size) MUST_CHECK;
+size_t iov_to_buf(const struct iovec *iov, unsigned nr_iov, size_t offset, void *buf, size_t size)
+    MUST_CHECK;
 
 /** Copy @size bytes of @buf to @offset on. Returns how many had room. */
 size_t iov_from_buf(const struct iovec *iov, unsigned nr_iov, size_t offset, const void *buf,

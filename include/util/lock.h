@@ -42,7 +42,10 @@ struct CAPABILITY("mutex") mutex {
 #endif
 
 /** For a mutex in static storage. */
-#define MUTEX_INIT(name, rank) { MUTEX_PTHREAD_INIT_, (name), (rank) }
+#define MUTEX_INIT(name, rank)                                                                     \
+    {                                                                                              \
+        MUTEX_PTHREAD_INIT_, (name), (rank)                                                        \
+    }
 
 void mutex_init(struct mutex *mutex, const char *name, enum lock_rank rank);
 void mutex_fini(struct mutex *mutex);
@@ -50,7 +53,7 @@ void mutex_fini(struct mutex *mutex);
 void mutex_lock(struct mutex *mutex) ACQUIRE(mutex);
 void mutex_unlock(struct mutex *mutex) RELEASE(mutex);
 
-/** For functions reached through pointers, which the analysis does not follow. Debug builds check. */
+/** First line of what is called through a pointer with it held. Debug builds check. */
 void mutex_assert_held(struct mutex *mutex) ASSERT_HELD(mutex);
 
 /** Held until the end of the enclosing block. Not together with mutex_lock() in one function. */

@@ -53,7 +53,10 @@ struct deferred {
     uint32_t is_pending;   /* private; atomic */
 };
 
-#define DEFERRED_INIT(function) { .fn = (function) }
+#define DEFERRED_INIT(function)                                                                    \
+    {                                                                                              \
+        .fn = (function)                                                                           \
+    }
 
 static inline void deferred_init(struct deferred *deferred, void (*fn)(struct deferred *deferred))
 {

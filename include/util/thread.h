@@ -2,7 +2,8 @@
 /**
  * Named threads, joined exactly once.
  *
- * A thread is registered with RCU around its function. It blocks all signals
+ * A thread is registered with RCU around its function, and must not return from
+ * it with the BQL held (abort in every build). It blocks all signals
  * but those that the processor raises in it (SIGSEGV and its like) and those
  * that its starter asks for: the rest are the main thread's.
  */
@@ -34,7 +35,7 @@ struct thread *thread_start(const char *name, void (*fn)(void *arg), void *arg)
 struct thread *thread_start_signals(const char *name, void (*fn)(void *arg), void *arg,
                                     const sigset_t *unblocked) OWNED_BY(thread_join);
 
-/** The calling thread's name: as given; "main" in the first thread; the kernel's in a foreign one. */
+/** The calling thread's name: as given; "main" in the first; the kernel's in a foreign one. */
 const char *thread_name(void);
 
 #endif

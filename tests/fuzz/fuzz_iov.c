@@ -12,9 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/fuzz/target.h"
 #include "util/iov.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { PIECES_MAX = 8, TOTAL_MAX = PIECES_MAX * 31 };
 
@@ -69,8 +68,7 @@ static size_t there(const struct setup *setup, size_t offset, size_t size)
     return size < setup->total - offset ? size : setup->total - offset;
 }
 
-static void check_same(const struct iovec *iov, unsigned nr_iov, const uint8_t *model,
-                       size_t total)
+static void check_same(const struct iovec *iov, unsigned nr_iov, const uint8_t *model, size_t total)
 {
     size_t at = 0;
 

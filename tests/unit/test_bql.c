@@ -38,8 +38,7 @@ static void guards_unlock_however_they_are_left(void)
     g_assert_cmpint(leave_by_return(), ==, 1);
     g_assert_false(bql_is_mine());
     for (int i = 0; i < 2; i++) {
-        WITH_BQL()
-        {
+        WITH_BQL () {
             g_assert_true(bql_is_mine());
             if (i == 1)
                 break;
@@ -70,8 +69,7 @@ static void one_thread_at_a_time(void)
         threads[i] = thread_start("counter", count, NULL);
     for (int i = 0; i < COUNTERS; i++)
         thread_join(threads[i]);
-    WITH_BQL()
-    {
+    WITH_BQL () {
         g_assert_cmpint(counter, ==, COUNTERS * COUNTS);
     }
 }
@@ -208,8 +206,7 @@ static const char *const *reader_blocked_on; /* atomic */
 static void take_it_inside_a_section(void *arg G_GNUC_UNUSED)
 {
     store_release(&reader_blocked_on, &rcu_reader.blocked_on); /* pairs with the test's load */
-    WITH_RCU_READ()
-    {
+    WITH_RCU_READ () {
         bql_lock();
         g_assert_null(load_relaxed(&rcu_reader.blocked_on));
         bql_unlock();
@@ -225,7 +222,7 @@ static void a_reader_says_that_it_waits_for_it(void)
     reader = thread_start("reader", take_it_inside_a_section, NULL);
     await_waiters(1);
     blocked_on = load_acquire(&reader_blocked_on); /* pairs with the release above */
-    while (!load_relaxed(blocked_on)) /* set just after the reader drew its number */
+    while (!load_relaxed(blocked_on))              /* set just after the reader drew its number */
         sched_yield();
     g_assert_cmpstr(load_relaxed(blocked_on), ==, "the BQL");
     bql_unlock();

@@ -108,8 +108,7 @@ static void never_goes_back_while_it_is_stopped_and_started(void)
 
     while (!load_relaxed(&nr_reads))
         cpu_relax();
-    WITH_BQL()
-    {
+    WITH_BQL () {
         for (int i = 0; i < STOPS_MAX && nr_seen < STOPS_SEEN; i++) {
             uint32_t before = load_relaxed(&nr_reads);
 

@@ -20,8 +20,7 @@ static int counter; /* guarded by leaf */
 static void count(void *arg G_GNUC_UNUSED)
 {
     for (int i = 0; i < COUNTS; i++) {
-        WITH_MUTEX(&leaf)
-        {
+        WITH_MUTEX (&leaf) {
             counter++;
         }
     }
@@ -51,12 +50,10 @@ static void guards_unlock_however_they_are_left(void)
 
     mutex_init(&mutex, "guarded", RANK_LEAF);
     g_assert_true(leave_by_return());
-    WITH_MUTEX(&leaf)
-    {
+    WITH_MUTEX (&leaf) {
         break;
     }
-    WITH_MUTEX(&mutex)
-    {
+    WITH_MUTEX (&mutex) {
         g_assert_cmpint(pthread_mutex_trylock(&mutex.pthread), !=, 0);
         g_assert_cmpint(pthread_mutex_trylock(&leaf.pthread), ==, 0); /* so it was given back */
     }

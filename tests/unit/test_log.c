@@ -113,8 +113,8 @@ static void lines_of_many_threads_stay_whole(void)
     for (int i = 0; i < WRITERS * LINES; i++) {
         int writer, line, end = 0;
 
-        g_assert_cmpint(sscanf(lines[i], "gracevm: writer %d line %d of many%n", &writer, &line,
-                               &end), ==, 2);
+        g_assert_cmpint(
+            sscanf(lines[i], "gracevm: writer %d line %d of many%n", &writer, &line, &end), ==, 2);
         g_assert_cmpuint((size_t)end, ==, strlen(lines[i]));
         g_assert_cmpint(line, ==, next[writer]++);
     }

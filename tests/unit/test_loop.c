@@ -33,8 +33,7 @@ static struct deferred early = DEFERRED_INIT(early_fn); /* main() defers it befo
 
 static void deferred_before_the_loop_was_made(void)
 {
-    WITH_BQL()
-    {
+    WITH_BQL () {
         iterate_until_idle();
     }
     g_assert_true(early_has_run);
@@ -71,8 +70,7 @@ static void calls_of_four_threads_keep_their_order(void)
 
     for (int i = 0; i < PRODUCERS; i++)
         threads[i] = thread_start("producer", produce_calls, GINT_TO_POINTER(i));
-    WITH_BQL()
-    {
+    WITH_BQL () {
         loop_run();
         g_assert_cmpint(nr_calls, ==, PRODUCERS * CALLS);
     }
@@ -242,8 +240,7 @@ static void bql_is_dropped_while_it_sleeps(void)
 
 static void take_bql_and_call(void *arg)
 {
-    WITH_BQL()
-    {
+    WITH_BQL () {
         loop_call(count_call, arg);
     }
 }
@@ -264,8 +261,7 @@ static void bql_is_dropped_in_a_librarys_iteration_too(void)
 {
     struct thread *thread = NULL;
 
-    WITH_BQL()
-    {
+    WITH_BQL () {
         loop_call(iterate_as_a_library_would, &thread);
         loop_run();
     }
@@ -417,7 +413,7 @@ static void quit_by_timer(struct loop_timer *timer G_GNUC_UNUSED)
 
 static void set_timer_to_now(void *arg)
 {
-    WITH_BQL() /* the loop sleeps, with no timer to wake it */
+    WITH_BQL () /* the loop sleeps, with no timer to wake it */
     {
         loop_timer_set(arg, monotonic_ns());
     }

@@ -17,10 +17,10 @@
 /* ---- Parser -------------------------------------------------------------------------- */
 
 struct parser {
-    char *family, *type;   /* of the lines being read */
-    GHashTable *families;  /* names that have been seen */
-    GHashTable *values;    /* "name{labels}" → text of the value */
-    char *histogram;       /* labels without le of the histogram being read, or NULL */
+    char *family, *type;  /* of the lines being read */
+    GHashTable *families; /* names that have been seen */
+    GHashTable *values;   /* "name{labels}" → text of the value */
+    char *histogram;      /* labels without le of the histogram being read, or NULL */
     double last_le;
     guint64 last_count;
 };
@@ -97,8 +97,7 @@ static void parse_comment(struct parser *parser, const char *line)
                   strcmp(parser->type, "histogram") == 0);
 }
 
-static void parse_bucket(struct parser *parser, const char *labels, const char *le,
-                         guint64 count)
+static void parse_bucket(struct parser *parser, const char *labels, const char *le, guint64 count)
 {
     double bound = strcmp(le, "+Inf") == 0 ? G_MAXDOUBLE : g_ascii_strtod(le, NULL);
 
@@ -151,11 +150,9 @@ static void parse_sample(struct parser *parser, const char *line)
     } else {
         g_assert_cmpstr(name, ==, parser->family);
         g_assert_null(le);
-        g_assert_cmpint(g_str_has_suffix(name, "_total"), ==,
-                        strcmp(parser->type, "counter") == 0);
+        g_assert_cmpint(g_str_has_suffix(name, "_total"), ==, strcmp(parser->type, "counter") == 0);
     }
-    g_assert_true(g_hash_table_insert(parser->values,
-                                      g_strndup(line, (gsize)(after_labels - line)),
+    g_assert_true(g_hash_table_insert(parser->values, g_strndup(line, (gsize)(after_labels - line)),
                                       g_strdup(at))); /* no sample twice */
 }
 
@@ -263,8 +260,8 @@ static void histograms_are_cumulative_and_in_seconds(void)
     struct metrics *metrics = metrics_new();
     GHashTable *samples;
 
-    hist_record(&hist, 150);         /* ns */
-    hist_record(&hist, 3000000);     /* 3 ms */
+    hist_record(&hist, 150);     /* ns */
+    hist_record(&hist, 3000000); /* 3 ms */
     hist_record(&hist, 3000000);
     hist_record(&hist, 20000000000); /* 20 s: beyond all bounds */
     metric_add_hist(metrics_family(metrics, METRIC_SECONDS, "gracevm_test_seconds", "Time."),

@@ -42,7 +42,8 @@ static void report_names(void *arg)
     struct names *names = arg;
 
     g_strlcpy(names->full, thread_name(), sizeof(names->full));
-    g_assert_cmpint(pthread_getname_np(pthread_self(), names->kernel, sizeof(names->kernel)), ==, 0);
+    g_assert_cmpint(pthread_getname_np(pthread_self(), names->kernel, sizeof(names->kernel)), ==,
+                    0);
 }
 
 static void long_names_are_cut_for_the_kernel_only(void)
@@ -109,8 +110,7 @@ static void signals_are_the_main_threads(void)
 static void report_readers(void *arg)
 {
     *(unsigned *)arg = nr_readers();
-    WITH_RCU_READ()
-    {
+    WITH_RCU_READ () {
         g_assert_true(rcu_is_reading());
     }
 }
@@ -170,6 +170,22 @@ static void joining_with_the_bql_held_aborts(void)
 #endif
 }
 
+static void keep_the_bql(void *arg G_GNUC_UNUSED) NO_THREAD_SAFETY
+{
+    bql_lock();
+}
+
+static void ending_with_the_bql_held_aborts(void)
+{
+    if (!g_test_subprocess()) {
+        g_test_trap_subprocess(NULL, 0, 0);
+        g_test_trap_assert_failed();
+        g_test_trap_assert_stderr("*thread 'keeper': ends with the BQL held*");
+        return;
+    }
+    thread_join(thread_start("keeper", keep_the_bql, NULL));
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -181,6 +197,7 @@ int main(int argc, char **argv)
     ADD(threads_are_rcu_readers_while_they_run);
     ADD(joining_itself_aborts);
     ADD(joining_with_the_bql_held_aborts);
+    ADD(ending_with_the_bql_held_aborts);
 #undef ADD
     return g_test_run();
 }

@@ -20,7 +20,7 @@ fi
 
 analyse() {
     "$clang" -std=gnu11 -D_GNU_SOURCE -fsyntax-only -Wall -Wextra -Wthread-safety -Werror \
-        -I"$root/include" -DCASE="$1" "$root/tests/unit/thread_safety.c" 2>&1
+        -I"$root/include" -DCASE="$1" "$root/tests/lint/thread_safety.c" 2>&1
 }
 
 major=$("$clang" -dumpversion | cut -d. -f1)
