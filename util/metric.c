@@ -158,28 +158,37 @@ static void print_buckets(const struct metric_sink *sink, const char *labels,
 }
 
 /*
- * Recording goes on meanwhile: a bound's count is read after those of smaller
- * bounds, and the total last, so that they never go down along the list. The
- * sum is read before the total, and may lack a few of its values.
+ * Recording goes on meanwhile, so what is counted is a copy: else a bound could
+ * have more than the next, if larger values came in between. The maximum is
+ * read last (values raise it before they are counted), since hist_count_upto()
+ * takes a bound beyond it for the end. The sum may lack a few of the values.
  */
-static void print_hist(const struct metric_sink *sink, const char *labels, const struct hist *hist)
+static struct hist *snapshot(const struct hist *hist)
 {
-    uint64_t sum = load_relaxed(&hist->sum);
-    uint64_t count;
+    struct hist *copy = g_new0(struct hist, 1);
+
+    hist_merge(copy, hist);
+    copy->max = load_relaxed(&hist->max);
+    return copy;
+}
+
+static void print_hist(const struct metric_sink *sink, const char *labels, const struct hist *live)
+{
+    g_autofree struct hist *hist = snapshot(live);
+    uint64_t count = hist_count(hist);
 
     if (sink->family->type == METRIC_SECONDS)
         print_buckets(sink, labels, hist, seconds_bounds, ARRAY_SIZE(seconds_bounds));
     else
         print_buckets(sink, labels, hist, bytes_bounds, ARRAY_SIZE(bytes_bounds));
-    count = hist_count(hist);
     print_key(sink, "_bucket", labels, "+Inf");
     fprintf(sink->out, "%" PRIu64 "\n", count);
     print_key(sink, "_sum", labels, NULL);
     if (sink->family->type == METRIC_SECONDS)
-        fprintf(sink->out, "%" PRIu64 ".%09" PRIu64 "\n", sum / (uint64_t)NS_PER_S,
-                sum % (uint64_t)NS_PER_S);
+        fprintf(sink->out, "%" PRIu64 ".%09" PRIu64 "\n", hist->sum / (uint64_t)NS_PER_S,
+                hist->sum % (uint64_t)NS_PER_S);
     else
-        fprintf(sink->out, "%" PRIu64 "\n", sum);
+        fprintf(sink->out, "%" PRIu64 "\n", hist->sum);
     print_key(sink, "_count", labels, NULL);
     fprintf(sink->out, "%" PRIu64 "\n", count);
 }
