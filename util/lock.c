@@ -123,6 +123,10 @@ enum wait_result condition_wait(struct condition *condition, struct mutex *mutex
     enum wait_result result;
 
     mutex_unlock(mutex);
+#ifdef DEBUG_CHECKS
+    if (nr_held > 0)
+        lock_die(NULL, "waits for a condition while it holds %s", held[0].name);
+#endif
     result = sequence_wait(&condition->sequence, ticket, deadline_ns);
     mutex_lock(mutex);
     return result;

@@ -93,6 +93,7 @@ struct condition {
 /**
  * Give @mutex back, sleep until condition_broadcast() or @deadline_ns, take it
  * again. Look at what is waited for in a loop: WOKEN does not say that it holds.
+ * No other lock may be held; debug builds check.
  */
 enum wait_result condition_wait(struct condition *condition, struct mutex *mutex,
                                 int64_t deadline_ns) REQUIRES(mutex);

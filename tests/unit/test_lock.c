@@ -170,6 +170,20 @@ static void two_leaf_locks_abort(void)
     mutex_unlock(&leaf);
 }
 
+static void waiting_with_another_lock_held_aborts(void)
+{
+    NEEDS_DEBUG_BUILD();
+    if (!g_test_subprocess()) {
+        expect_death("*waits for a condition while it holds the BQL*");
+        return;
+    }
+    bql_lock();
+    mutex_lock(&leaf);
+    (void)condition_wait(&condition, &leaf, 0);
+    mutex_unlock(&leaf);
+    bql_unlock();
+}
+
 static void locking_twice_aborts(void) NO_THREAD_SAFETY
 {
     NEEDS_DEBUG_BUILD();
@@ -220,6 +234,7 @@ int main(int argc, char **argv)
     ADD(right_order_is_silent_and_release_order_is_free);
     ADD(bql_after_a_device_lock_aborts);
     ADD(two_leaf_locks_abort);
+    ADD(waiting_with_another_lock_held_aborts);
     ADD(locking_twice_aborts);
     ADD(unlocking_what_another_holds_aborts);
     ADD(asserting_without_it_aborts);

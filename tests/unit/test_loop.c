@@ -540,6 +540,14 @@ static void the_loop_ends_forced_grace_periods(void)
     drain_call_rcu(); /* head is on this stack */
 }
 
+static void starting_after_rcu_is_in_use_is_refused(void) NO_THREAD_SAFETY
+{
+    struct rcu_config config = rcu_config_default();
+
+    g_assert_cmpint(util_start(&config), ==, -EBUSY);
+    g_assert_false(bql_is_mine());
+}
+
 static void add_tests(void)
 {
 #define ADD(test) g_test_add_func("/loop/" #test, test)
@@ -561,6 +569,7 @@ static void add_tests(void)
     ADD(a_paused_watch_ignores_even_a_hang_up);
     ADD(callbacks_for_the_bql_run_in_the_loop);
     ADD(the_loop_ends_forced_grace_periods);
+    ADD(starting_after_rcu_is_in_use_is_refused);
 #undef ADD
 }
 
