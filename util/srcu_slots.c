@@ -40,9 +40,11 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_key_t exit_key; /* its destructor unregisters a thread that ends */
 
 /*
- * Sections that the calling thread entered through shared counts. Changed by
- * its signal handlers too, which leave each entry as they found it; so a change
- * that is interrupted goes on with the values it has seen.
+ * Sections that the calling thread entered through shared counts. Its signal
+ * handlers change them too, but each leaves what it has entered: it puts back
+ * every count, and frees an entry only if all counts in it are 0. So the code
+ * below may be interrupted anywhere if it never leaves an entry of its own
+ * claimed without a count in it: count first, then claim.
  */
 enum { HELD_DOMAINS = 8 };
 
@@ -58,8 +60,9 @@ static void note_entered(const struct srcu_struct *srcu, int index)
         for (int i = 0; i < HELD_DOMAINS; i++) {
             if (load_relaxed(&held[i].srcu) != (pass == 0 ? srcu : NULL))
                 continue;
-            store_relaxed(&held[i].srcu, srcu);
             store_relaxed(&held[i].sections[index], load_relaxed(&held[i].sections[index]) + 1);
+            compiler_barrier(); /* a handler finds the count before the claim */
+            store_relaxed(&held[i].srcu, srcu);
             return;
         }
     }
@@ -74,6 +77,7 @@ static void note_left(const struct srcu_struct *srcu, int index)
         if (load_relaxed(&held[i].srcu) != srcu || before == 0)
             continue;
         store_relaxed(&held[i].sections[index], before - 1);
+        compiler_barrier(); /* a handler finds the entry free only without counts */
         if (before == 1 && load_relaxed(&held[i].sections[!index]) == 0)
             store_relaxed(&held[i].srcu, NULL);
         return;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /**
- * Torture of SRCU: torture_srcu -t SECONDS -s SEED [-w SECONDS] [-m MUTANT]
+ * Torture of SRCU: torture_srcu -t SECONDS -s SEED [-f] [-w SECONDS] [-m MUTANT]
  *
  * Each domain has one published object. Updaters replace it, wait for a grace
  * period, and only then let the old one age; it is poisoned at once and comes
@@ -11,7 +11,8 @@
  * in signal handlers that interrupt readers of the same domain (and each
  * other), without registration, and handed to another thread to be left there.
  *
- * Exit: 0, or 1 after a line "FAIL: why". A mutant must end in a FAIL.
+ * -f: readers run fences instead of leaving it to membarrier. -w: how long without a
+ * grace period is a hang. Exit: 0, or 1 after a line "FAIL: why". A mutant must end in a FAIL.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -25,6 +26,7 @@
 #include <unistd.h>
 
 #include "util/clock.h"
+#include "util/rcu_control.h"
 #include "util/srcu.h"
 
 enum {
@@ -194,7 +196,7 @@ static void read_once(int domain, int depth) NO_THREAD_SAFETY
 static struct {
     pthread_mutex_t lock;
     pthread_cond_t moved;
-    bool is_full;
+    bool is_full, is_over;
     int domain, index;
     const struct object *object;
 } handed = { .lock = PTHREAD_MUTEX_INITIALIZER, .moved = PTHREAD_COND_INITIALIZER };
@@ -217,7 +219,7 @@ static void *leave_handed(void *unused UNUSED)
     random_start(100);
     pthread_mutex_lock(&handed.lock);
     for (;;) {
-        while (!handed.is_full && !load_relaxed(&is_over))
+        while (!handed.is_full && !handed.is_over)
             pthread_cond_wait(&handed.moved, &handed.lock);
         if (!handed.is_full)
             break;
@@ -413,6 +415,8 @@ static void *watch_the_end(void *patience_s)
 
 static void check_end(void)
 {
+    struct rcu_stats rcu_stats;
+
     for (int i = 0; i < NR_DOMAINS; i++) {
         struct srcu_stats stats;
 
@@ -431,6 +435,9 @@ static void check_end(void)
         if (cleanup_srcu_struct(&fillers[i]) != 0)
             fail("cleanup of a domain that nobody used");
     }
+    rcu_get_stats(&rcu_stats);
+    if (rcu_stats.misuses != 0)
+        fail("%" PRIu64 " misuses were reported, and there were none", rcu_stats.misuses);
 }
 
 static void prepare(void)
@@ -471,6 +478,7 @@ static void run(double seconds, double patience_s)
     for (int i = 0; i < NR_READERS; i++)
         pthread_join(readers[i], NULL);
     pthread_mutex_lock(&handed.lock);
+    handed.is_over = true; /* only now: what the readers handed over is still left */
     pthread_cond_signal(&handed.moved);
     pthread_mutex_unlock(&handed.lock);
     for (int i = 0; i < 2; i++)
@@ -513,18 +521,30 @@ static void set_mutant(const char *name)
 #endif
 }
 
+static void use_fences(void)
+{
+    struct rcu_config config = rcu_config_default();
+
+    config.readers = RCU_READERS_FENCES;
+    if (rcu_configure(&config) != 0)
+        fail("rcu_configure");
+}
+
 int main(int argc, char **argv)
 {
     double seconds = 3, patience_s = 10;
     int option;
 
-    while ((option = getopt(argc, argv, "t:s:w:m:")) != -1) {
+    while ((option = getopt(argc, argv, "t:s:fw:m:")) != -1) {
         switch (option) {
         case 't':
             seconds = strtod(optarg, NULL);
             break;
         case 's':
             seed = strtoull(optarg, NULL, 0);
+            break;
+        case 'f':
+            use_fences();
             break;
         case 'w':
             patience_s = strtod(optarg, NULL);
@@ -533,7 +553,7 @@ int main(int argc, char **argv)
             set_mutant(optarg);
             break;
         default:
-            fprintf(stderr, "usage: torture_srcu [-t SECONDS] [-s SEED] [-w SECONDS] "
+            fprintf(stderr, "usage: torture_srcu [-t SECONDS] [-s SEED] [-f] [-w SECONDS] "
                             "[-m MUTANT]\n");
             return 2;
         }
