@@ -32,8 +32,8 @@ static __thread struct srcu_thread self;
 
 /* A leaf: nothing else is locked, and nothing waits, while it is held. */
 static pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct srcu_thread *threads;  /* guarded by registry_lock */
-static struct srcu_struct *domains;  /* guarded by registry_lock */
+static struct srcu_thread *threads;   /* guarded by registry_lock */
+static struct srcu_struct *domains;   /* guarded by registry_lock */
 static unsigned slots_taken = 1 << 0; /* one bit each; guarded by registry_lock */
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -359,8 +359,8 @@ static unsigned long count_of(const struct srcu_counts *counts, int index, enum 
 
 unsigned long srcu_sum(const struct srcu_struct *srcu, int index, enum srcu_sum which)
 {
-    unsigned long sum = count_of(&srcu->shared, index, which) +
-                        count_of(&srcu->handed, index, which);
+    unsigned long sum =
+        count_of(&srcu->shared, index, which) + count_of(&srcu->handed, index, which);
 
     if (srcu->offset == 0)
         return sum;
