@@ -22,6 +22,7 @@
 #endif
 
 #include "util/rcu_internal.h"
+#include "util/srcu.h"
 #include "util/trace.h"
 
 /* At least 2^28 grace periods must pass while a reader sleeps between reading a number and storing
@@ -128,6 +129,7 @@ void rcu_register_thread(void)
     registry = &self;
     store_relaxed(&nr_registered, nr_registered + 1);
     pthread_rwlock_unlock(&registry_lock);
+    srcu_register_thread();
 }
 
 /* Nobody is inside one of our notifiers any more, nor will be in one that was unlinked before. */
@@ -169,6 +171,7 @@ void rcu_unregister_thread(void)
         rcu_misuse("rcu_unregister_thread() inside a read section; it stays registered");
         return;
     }
+    srcu_unregister_thread();
     self.registrations = 0;
     unlink_self();
     if (!MUTANT(unregister_early))
