@@ -48,42 +48,54 @@ static pthread_key_t exit_key; /* its destructor unregisters a thread that ends 
  */
 enum { HELD_DOMAINS = 8 };
 
-static __thread struct {
+static __thread struct held {
     const struct srcu_struct *srcu; /* NULL: a free entry */
     unsigned sections[2];
 } held[HELD_DOMAINS];
 static __thread unsigned held_elsewhere; /* sections of further domains */
 
+/* @srcu's entry, or else a free one, or else NULL. */
+static struct held *find_held(const struct srcu_struct *srcu)
+{
+    struct held *free_entry = NULL;
+
+    for (int i = 0; i < HELD_DOMAINS; i++) {
+        const struct srcu_struct *holder = load_relaxed(&held[i].srcu);
+
+        if (holder == srcu)
+            return &held[i];
+        if (!holder && !free_entry)
+            free_entry = &held[i];
+    }
+    return free_entry;
+}
+
 static void note_entered(const struct srcu_struct *srcu, int index)
 {
-    for (int pass = 0; pass < 2; pass++) {
-        for (int i = 0; i < HELD_DOMAINS; i++) {
-            if (load_relaxed(&held[i].srcu) != (pass == 0 ? srcu : NULL))
-                continue;
-            store_relaxed(&held[i].sections[index], load_relaxed(&held[i].sections[index]) + 1);
-            compiler_barrier(); /* a handler finds the count before the claim */
-            store_relaxed(&held[i].srcu, srcu);
-            return;
-        }
+    struct held *entry = find_held(srcu);
+
+    if (!entry) {
+        store_relaxed(&held_elsewhere, load_relaxed(&held_elsewhere) + 1);
+        return;
     }
-    store_relaxed(&held_elsewhere, load_relaxed(&held_elsewhere) + 1);
+    store_relaxed(&entry->sections[index], load_relaxed(&entry->sections[index]) + 1);
+    compiler_barrier(); /* a handler finds the count before the claim */
+    store_relaxed(&entry->srcu, srcu);
 }
 
 static void note_left(const struct srcu_struct *srcu, int index)
 {
-    for (int i = 0; i < HELD_DOMAINS; i++) {
-        unsigned before = load_relaxed(&held[i].sections[index]);
+    struct held *entry = find_held(srcu);
 
-        if (load_relaxed(&held[i].srcu) != srcu || before == 0)
-            continue;
-        store_relaxed(&held[i].sections[index], before - 1);
-        compiler_barrier(); /* a handler finds the entry free only without counts */
-        if (before == 1 && load_relaxed(&held[i].sections[!index]) == 0)
-            store_relaxed(&held[i].srcu, NULL);
+    if (!entry || load_relaxed(&entry->sections[index]) == 0) {
+        if (load_relaxed(&held_elsewhere) > 0)
+            store_relaxed(&held_elsewhere, load_relaxed(&held_elsewhere) - 1);
         return;
     }
-    if (load_relaxed(&held_elsewhere) > 0)
-        store_relaxed(&held_elsewhere, load_relaxed(&held_elsewhere) - 1);
+    store_relaxed(&entry->sections[index], load_relaxed(&entry->sections[index]) - 1);
+    compiler_barrier(); /* a handler finds the entry free only without counts */
+    if (load_relaxed(&entry->sections[0]) == 0 && load_relaxed(&entry->sections[1]) == 0)
+        store_relaxed(&entry->srcu, NULL);
 }
 
 unsigned long srcu_own_sections(const struct srcu_struct *srcu, int index)
