@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "util/annotate.h"
 #include "util/hist.h"
 
 enum rcu_readers {
