@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Counts what `meson test` ran, so that nothing can be missing from the sum.
 
-    count.py BUILD_DIR LOG_BASE [SUITE...]
+    count.py BUILD_DIR LOG_BASE SUITE...
 
 Reads BUILD_DIR/meson-logs/LOG_BASE.json, and from Meson's own list which tests of the suites
 there are. Prints one line per result, fields separated by tabs:
@@ -50,6 +50,12 @@ def how_it_ended(record):
     return 'broke the Test Anything Protocol (fewer or more points than planned?)'
 
 
+def why_not_ok(record):
+    """For a failed point, what its program's end adds to "not ok"."""
+    is_usual = record.get('returncode', 0) in (0, 1) and record['result'] in ('OK', 'FAIL', 'ERROR')
+    return '' if is_usual else how_it_ended(record)
+
+
 def tap_results(name, record):
     """Results of a TAP program: one per point, and one for the program if it ended badly."""
     nr_points = nr_failed = 0
@@ -71,7 +77,7 @@ def tap_results(name, record):
                 yield 'skip', title, tidy(why) or NO_REASON
             elif bad:
                 nr_failed += 1
-                yield 'fail', title, '' if record['result'] == 'FAIL' else how_it_ended(record)
+                yield 'fail', title, why_not_ok(record)
             else:
                 yield 'pass', title, ''
     if nr_failed:
@@ -113,8 +119,15 @@ def results(tests, records):
         yield 'fail', record['name'], 'ran, but is in no list of tests'
 
 
-def in_suites(test, suites):
-    return not suites or any(suite.split(':')[-1] in suites for suite in test['suite'])
+def suites_of(test):
+    return {suite.split(':')[-1] for suite in test['suite']}
+
+
+def empty_suites(tests, suites):
+    """A suite that should be run and has no test: as bad as a test that was not run."""
+    for suite in suites:
+        if not any(suite in suites_of(test) for test in tests):
+            yield 'fail', f'suite {suite}', 'has no tests in this build'
 
 
 def read_records(path):
@@ -126,10 +139,10 @@ def read_records(path):
 
 def main(build_dir, log_base, suites):
     with open(os.path.join(build_dir, 'meson-info/intro-tests.json'), encoding='utf-8') as file:
-        tests = [test for test in json.load(file) if in_suites(test, suites)]
+        tests = [test for test in json.load(file) if suites_of(test) & set(suites)]
+    records = read_records(os.path.join(build_dir, 'meson-logs', log_base + '.json'))
     nr_passed = 0
-    for kind, what, why in results(tests, read_records(
-            os.path.join(build_dir, 'meson-logs', log_base + '.json'))):
+    for kind, what, why in [*empty_suites(tests, suites), *results(tests, records)]:
         if kind == 'pass':
             nr_passed += 1
         else:
