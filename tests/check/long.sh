@@ -5,7 +5,7 @@
 soak_torture() {
     build_main && suites soak-torture build torture -- --timeout-multiplier 0 \
         --test-args "-t $1 -s $2"
-    build_tsan && suites soak-torture build-tsan torture -- --timeout-multiplier 0 \
+    build_tsan build-tsan && suites soak-torture build-tsan torture -- --timeout-multiplier 0 \
         --test-args "-t $1 -s $2"
 }
 

@@ -6,31 +6,31 @@
 # need: no check without it. want: installed, else something is skipped. nice: as want, but no
 # reason to call the package manager (Debian 12 does not have it; newer releases do).
 #
-# kind | form     | package              | how it is seen             | what is lost without it
+# kind | form     | package                    | how it is seen                 | what it is for
 packages() {
     cat <<'LIST'
-need | all        | gcc                  | has gcc                    | every build
-need | all        | libc6-dev            | compiles gcc -pthread      | every build
-need | all        | meson                | has meson                  | every build
-need | all        | ninja-build          | has ninja                  | every build
-need | all        | pkg-config           | has pkg-config             | every build
-need | all        | libglib2.0-dev       | library glib-2.0           | every build
-need | all        | python3              | has python3                | lints, counting of results
-want | quick,full | clang-format-14      | has clang-format-14        | the lint of the code's format
-want | quick,full | shellcheck           | has shellcheck             | the lint of shell scripts
-want | quick,full | spin                 | has spin                   | models of the ordering arguments
-want | all        | systemtap-sdt-dev    | includes sys/sdt.h         | trace points (USDT)
-need | full       | clang-14             | clang 14                   | the build with clang
-need | full       | libclang-rt-14-dev   | fuzzes 14                  | fuzzing
-need | full       | clang-19             | clang 19                   | the analysis of lock claims
-want | full       | gcc-multilib         | compiles gcc -m32          | the 32-bit build
-want | full       | gcc-mingw-w64-x86-64 | has x86_64-w64-mingw32-gcc | the Windows build
-want | full       | wine                 | has wine                   | running the Windows build
-want | full,bench | liburcu-dev          | library liburcu            | benchmarks: liburcu's rows
-want | full,bench | libck-dev            | library ck                 | benchmarks: ck's rows
-want | full,bench | valgrind             | has valgrind               | benchmarks: instructions
-nice | full       | herdtools7           | has herd7                  | litmus tests
-nice | full       | cbmc                 | has cbmc                   | bounded model checking
+need | all        | gcc                        | has gcc                        | every build
+need | all        | libc6-dev                  | compiles gcc -pthread          | every build
+need | all        | meson                      | has meson                      | every build
+need | all        | ninja-build                | has ninja                      | every build
+need | all        | pkg-config                 | has pkg-config                 | every build
+need | all        | libglib2.0-dev             | library glib-2.0               | every build
+need | all        | python3                    | has python3                    | lints, counting
+want | quick,full | clang-format-14            | has clang-format-14            | lint: format
+want | quick,full | shellcheck                 | has shellcheck                 | lint: shell
+want | quick,full | spin                       | has spin                       | models (spin)
+want | all        | systemtap-sdt-dev          | includes sys/sdt.h             | trace points
+need | full       | clang-14                   | clang 14                       | the build with clang
+need | full       | libclang-rt-14-dev         | fuzzes 14                      | fuzzing
+need | full       | clang-19                   | clang 19                       | lock analysis
+want | full       | gcc-multilib               | compiles gcc -m32              | the 32-bit build
+want | full       | gcc-mingw-w64-x86-64-posix | has x86_64-w64-mingw32-gcc-posix | the Windows build
+want | full       | wine                       | has wine                       | Windows tests
+want | full,bench | liburcu-dev                | library liburcu                | bench: liburcu
+want | full,bench | libck-dev                  | library ck                     | bench: ck
+want | full,bench | valgrind                   | has valgrind                   | bench: instructions
+nice | full       | herdtools7                 | has herd7                      | models (herd7)
+nice | full       | cbmc                       | has cbmc                       | models (cbmc)
 LIST
 }
 
