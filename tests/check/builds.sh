@@ -16,7 +16,8 @@ build() {
         passed 1
     else
         failed "$dir" 'does not build' "$log"
-        grep -E '(: error:|ERROR:|undefined reference)' "$log" | head -n 5 | cut -c 1-200 >&"$SAY_TO"
+        grep -E '(: error:|ERROR:|undefined reference)' "$log" | head -n 5 |
+            cut -c 1-200 >&"$SAY_TO"
     fi
     return "$status"
 }
@@ -107,7 +108,7 @@ check_32() {
 }
 
 check_windows() {
-    if ! has x86_64-w64-mingw32-gcc-posix; then
+    if ! has "$MINGW_CC"; then
         skipped 'Windows build and tests' 'no compiler: package gcc-mingw-w64-x86-64-posix'
         return
     fi

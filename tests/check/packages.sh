@@ -3,38 +3,40 @@
 # What ./check needs on the machine, and how it gets it. Tools are looked for, not packages: where
 # all are there, the package manager is not called, and the distribution does not matter.
 
+MINGW_CC=x86_64-w64-mingw32-gcc-posix # as in tests/cross/mingw64.ini
+
 # need: no check without it. want: installed, else something is skipped. nice: as want, but no
 # reason to call the package manager (Debian 12 does not have it; newer releases do).
 #
-# kind | form     | package                    | how it is seen                 | what it is for
+# kind | form     | package                    | how it is seen      | what it is for
 packages() {
-    cat <<'LIST'
-need | all        | gcc                        | has gcc                        | every build
-need | all        | libc6-dev                  | compiles gcc -pthread          | every build
-need | all        | meson                      | has meson                      | every build
-need | all        | ninja-build                | has ninja                      | every build
-need | all        | pkg-config                 | has pkg-config                 | every build
-need | all        | libglib2.0-dev             | library glib-2.0               | every build
-need | all        | python3                    | has python3                    | lints, counting
-want | quick,full | clang-format-14            | has clang-format-14            | lint: format
-want | quick,full | shellcheck                 | has shellcheck                 | lint: shell
-want | quick,full | spin                       | has spin                       | models (spin)
-want | all        | systemtap-sdt-dev          | includes sys/sdt.h             | trace points
-need | full       | clang-14                   | clang 14                       | the build with clang
-need | full       | libclang-rt-14-dev         | fuzzes 14                      | fuzzing
-need | full       | clang-19                   | clang 19                       | lock analysis
-want | full       | gcc-multilib               | compiles gcc -m32              | the 32-bit build
-want | full       | gcc-mingw-w64-x86-64-posix | has x86_64-w64-mingw32-gcc-posix | the Windows build
-want | full       | wine                       | has wine                       | Windows tests
-want | full,bench | liburcu-dev                | library liburcu                | bench: liburcu
-want | full,bench | libck-dev                  | library ck                     | bench: ck
-want | full,bench | valgrind                   | has valgrind                   | bench: instructions
-nice | full       | herdtools7                 | has herd7                      | models (herd7)
-nice | full       | cbmc                       | has cbmc                       | models (cbmc)
+    cat <<LIST
+need | all        | gcc                        | has gcc             | every build
+need | all        | libc6-dev                  | compiles gcc        | every build
+need | all        | meson                      | has meson           | every build
+need | all        | ninja-build                | has ninja           | every build
+need | all        | pkg-config                 | has pkg-config      | every build
+need | all        | libglib2.0-dev             | library glib-2.0    | every build
+need | all        | python3                    | has python3         | lints, counting
+want | quick,full | clang-format-14            | has clang-format-14 | lint: format
+want | quick,full | shellcheck                 | has shellcheck      | lint: shell
+want | quick,full | spin                       | has spin            | models (spin)
+want | all        | systemtap-sdt-dev          | includes sys/sdt.h  | trace points
+need | full       | clang-14                   | clang 14            | the build with clang
+need | full       | libclang-rt-14-dev         | fuzzes 14           | fuzzing
+need | full       | clang-19                   | clang 19            | lock analysis
+want | full       | gcc-multilib               | compiles gcc -m32   | the 32-bit build
+want | full       | gcc-mingw-w64-x86-64-posix | has $MINGW_CC       | the Windows build
+want | full       | wine                       | has wine            | Windows tests
+want | full,bench | liburcu-dev                | library liburcu     | bench: liburcu
+want | full,bench | libck-dev                  | library ck          | bench: ck
+want | full,bench | valgrind                   | has valgrind        | bench: instructions
+nice | full       | herdtools7                 | has herd7           | models (herd7)
+nice | full       | cbmc                       | has cbmc            | models (cbmc)
 LIST
 }
 
-has() { command -v "$1" >/dev/null; }
+has() { type -P "$1" >/dev/null; } # a program, not one of these functions
 library() { has pkg-config && pkg-config --exists "$1"; }
 compiles() { has "$1" && echo 'int main(void) { return 0; }' | compile "$@"; }
 includes() { has gcc && echo "#include <$1>" | compile gcc -c; }
@@ -71,14 +73,12 @@ missing() {
     done < <(packages)
 }
 
+is_root() { [ "$(id -u)" -eq 0 ]; }
 as_root() {
-    if [ "$(id -u)" -eq 0 ]; then
+    if is_root; then
         "$@"
-    elif has sudo; then
-        sudo "$@"
     else
-        say '   not root, and there is no sudo'
-        return 1
+        sudo "$@" # asks on the terminal, if at all
     fi
 }
 
@@ -90,6 +90,10 @@ apt() {
 # All at once; if that fails one by one, so that one bad package does not cost the others.
 install_packages() {
     local package
+    if ! is_root && ! has sudo; then
+        say "   to be installed: $*; but this is not root, and there is no sudo"
+        return
+    fi
     say "   installing: $*"
     apt update || say "   apt-get update failed (no network?); log: $LOGS/packages.log"
     apt install --no-install-recommends "$@" && return
