@@ -92,7 +92,7 @@ SAMPLES = {
     docs.files_exist:
         ({'README.md': 'a\n\nSee `util/gone.c`.\n'}, 'README.md:3: no file util/gone.c'),
     docs.functions_exist:
-        ({'README.md': '`gone(a, b)`\n'}, 'README.md:1: no code mentions gone()'),
+        ({'README.md': '`realloc()` `a_gone(a, b)`\n'}, 'README.md:1: no code mentions a_gone()'),
     docs.comments_name_existing_files:
         ({'ui/b.c': C + '/* see docs/gone.md */\n'}, 'ui/b.c:2: no file docs/gone.md'),
     snippets.same_as_source:
