@@ -120,8 +120,9 @@ get_packages() {
             say '   not Debian or a relative: install what is missing yourself'
         fi
     fi
-    [ -z "$rows" ] || say "$(sed -E 's/^need ([^ ]+) (.*)/   MISSING: \1 (needed for: \2)/
-        s/^(want|nice) ([^ ]+) (.*)/   missing: \2 (without it, no: \3)/' <<<"$rows")"
+    # What is only nice is reported by the tests that want it.
+    sed -n -E 's/^need ([^ ]+) (.*)/   missing, needed for: \2: package \1/p
+        s/^want ([^ ]+) (.*)/   missing, so skipped: \2: package \1/p' <<<"$rows" >&"$SAY_TO"
     if grep -q '^need' <<<"$rows"; then
         die "needed and not there: $(awk '$1 == "need" { print $2 }' <<<"$rows" | xargs)" \
             "(Debian's names of packages)"
