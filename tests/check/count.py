@@ -60,7 +60,7 @@ def tap_results(name, record):
     """Results of a TAP program: one per point, and one for the program if it ended badly."""
     nr_points = nr_failed = 0
     plan = None
-    for line in (record.get('stdout') or '').split('\n'):
+    for line in (record.get('stdout') or '').splitlines():
         point, planned, bail = POINT.match(line), PLAN.match(line), BAIL.match(line)
         if planned and plan is None:
             plan = int(planned.group(1))

@@ -20,6 +20,8 @@ CASES = {
     'each point counts':
         ([test()], [record('OK', 'ok 1 - a\nok 2 /b/c\n1..2\n')],
          [('pass', 't: a', ''), ('pass', 't: /b/c', '')]),
+    'lines may end as on Windows':
+        ([test()], [record('OK', 'ok 1 - a\r\n1..1\r\n')], [('pass', 't: a', '')]),
     'a failed point is a failure':
         ([test()], [record('FAIL', '1..2\nnot ok 1 - a\nok 2 - b\n', 1)],
          [('fail', 't: a', ''), ('pass', 't: b', '')]),
