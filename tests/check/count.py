@@ -10,8 +10,9 @@ there are. Prints one line per result, fields separated by tabs:
     fail WHAT WHY
     skip WHAT WHY
 
-A point of a TAP program counts as one test. A program that ended badly counts as a failure even
-if each point that it came to print was fine, and so does a test that has no result at all.
+and on standard error what the failed ones said. A point of a TAP program counts as one test. A
+program that ended badly counts as a failure even if each point that it came to print was fine,
+and so does a test that has no result at all.
 """
 
 import json
@@ -100,6 +101,17 @@ def plain_results(name, record):
         yield 'fail', name, how_it_ended(record)
 
 
+def results_of(test, record):
+    count = tap_results if test['protocol'] == 'tap' else plain_results
+    return list(count(test['name'], record))
+
+
+def print_output(record):
+    """Meson's own log leaves out what a failing TAP program says; ours does not."""
+    print(f'==== {" ".join(record["command"])}\n{record.get("stdout") or ""}'
+          f'---- standard error\n{record.get("stderr") or ""}', file=sys.stderr)
+
+
 def results(tests, records):
     """Results of @tests, as Meson lists them, from the @records of a run."""
     left = list(records)
@@ -113,8 +125,10 @@ def results(tests, records):
             yield 'fail', test['name'], 'was not run'
             continue
         left.remove(found)
-        count = tap_results if test['protocol'] == 'tap' else plain_results
-        yield from count(test['name'], found)
+        counted = results_of(test, found)
+        if any(kind == 'fail' for kind, _, _ in counted):
+            print_output(found)
+        yield from counted
     for record in left:
         yield 'fail', record['name'], 'ran, but is in no list of tests'
 
