@@ -191,20 +191,18 @@ struct rcu_thread *rcu_registry_self(void)
 
 /* ---- The read side, out of line -------------------------------------------- */
 
-static void enter_unregistered(const struct rcu_site *site)
+void rcu_enter_unregistered(const struct rcu_site *site)
 {
     rcu_misuse("rcu_read_lock() at %s:%d (%s) by a thread that is not registered", site->file,
                site->line, site->func);
     rcu_register_thread();
     store_relaxed(&rcu_reader.ctr, load_acquire(&rcu_newest)); /* as in rcu_read_lock_at() */
     store_relaxed(&rcu_reader.site, site);
+    rcu_enter_slow();
 }
 
-void rcu_enter_slow(const struct rcu_site *site)
+void rcu_enter_slow(void)
 {
-    if (unlikely(!rcu_reader.thread))
-        enter_unregistered(site);
-
 #if RCU_NUMBERS_WRAP
     /* We may have slept between reading the number and storing it, for so long that it now looks
      * like one of the future, for which no grace period waits. Until here nothing was read under
