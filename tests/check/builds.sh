@@ -6,7 +6,7 @@
 build() {
     local dir=$1 log=$LOGS/$1.build.log stamp
     shift
-    stamp="${CC:-} $*"
+    stamp="$PWD ${CC:-} $*" # a build folder does not move
     if [ ! -f "$dir/build.ninja" ] || [ "$(cat "$dir/check-options" 2>&1)" != "$stamp" ]; then
         rm -rf "$dir"
         run "$log" meson setup "$dir" "$@" && echo "$stamp" >"$dir/check-options"
