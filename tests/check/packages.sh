@@ -89,7 +89,7 @@ apt() {
 
 # All at once; if that fails one by one, so that one bad package does not cost the others.
 install_packages() {
-    local package
+    local package before
     if ! is_root && ! has sudo; then
         say "   to be installed: $*; but this is not root, and there is no sudo"
         return
@@ -98,8 +98,10 @@ install_packages() {
     apt update || say "   apt-get update failed (no network?); log: $LOGS/packages.log"
     apt install --no-install-recommends "$@" && return
     for package in "$@"; do
+        before=$(wc -l <"$LOGS/packages.log")
         apt install --no-install-recommends "$package" ||
-            say "   $package cannot be installed: $(grep -E '^E:' "$LOGS/packages.log" | tail -n 1)"
+            say "   $package cannot be installed: $(tail -n +"$before" "$LOGS/packages.log" |
+                grep -m 1 '^E:')"
     done
 }
 
