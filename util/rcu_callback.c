@@ -16,6 +16,8 @@
 
 #include <sys/prctl.h>
 
+#include "util/rcu_callback.h"
+#include "util/rcu_grace.h"
 #include "util/rcu_internal.h"
 #include "util/trace.h"
 

@@ -9,7 +9,10 @@
  * same number merely agree. docs/rcu.md argues why one barrier is enough; the
  * models are in tests/litmus.
  */
+#include "util/rcu_grace.h"
+#include "util/rcu_callback.h"
 #include "util/rcu_internal.h"
+#include "util/rcu_registry.h"
 #include "util/trace.h"
 
 #if !defined(__x86_64__) && !defined(__i386__) && !defined(__aarch64__)

@@ -21,7 +21,9 @@
 #endif
 #endif
 
+#include "util/rcu_grace.h"
 #include "util/rcu_internal.h"
+#include "util/rcu_registry.h"
 #include "util/srcu.h"
 #include "util/trace.h"
 
