@@ -116,9 +116,17 @@ static bool yes(void)
     return true;
 }
 
+static void do_nothing(void)
+{
+}
+
 IN_CHILD wait_under_bql(void)
 {
-    static const struct rcu_host host = { .bql_is_mine = yes };
+    static const struct rcu_host host = {
+        .bql_is_mine = yes,
+        .bql_lock = do_nothing,
+        .bql_unlock = do_nothing,
+    };
 
     rcu_set_host(&host);
     init_srcu_struct(&domain, "tables");
