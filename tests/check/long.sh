@@ -4,14 +4,14 @@
 
 soak_torture() {
     build_main && suites soak-torture build torture -- --timeout-multiplier 0 \
-        --test-args "-t $1 -s $2"
+        "--test-args=-t $1 -s $2"
     build_tsan build-tsan && suites soak-torture build-tsan torture -- --timeout-multiplier 0 \
-        --test-args "-t $1 -s $2"
+        "--test-args=-t $1 -s $2"
 }
 
 soak_fuzz() {
     build_fuzz && suites soak-fuzz build-fuzz fuzz -- --timeout-multiplier 0 \
-        --test-args "-runs=$1"
+        "--test-args=-runs=$1"
 }
 
 soak() {

@@ -73,7 +73,7 @@ def code_is_on_a_floor(tree_):
 RULES = {
     'no file includes a floor above its own': no_upward_include,
     'private headers are included by their own floor and tests only': private_headers_stay_private,
-    'includes name a header of the tree, outside tests with its folder': includes_exist_with_their_folder,
+    'includes name a header of the tree, with its folder': includes_exist_with_their_folder,
     'all code is on a floor': code_is_on_a_floor,
 }
 
