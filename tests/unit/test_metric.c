@@ -397,7 +397,7 @@ static void rcu_and_bql_are_there(void)
     drain_call_rcu();
     samples = samples_of(metrics);
     expect(samples, "gracevm_rcu_callbacks_pending", "0");
-    expect(samples, "gracevm_rcu_readers", "1");
+    expect(samples, "gracevm_rcu_readers", "2"); /* this thread, and the rcu thread */
     expect(samples, "gracevm_rcu_stalls_total", "0");
     expect(samples, "gracevm_bql_hold_seconds_count{thread=\"main\"}", "1");
     expect(samples, "gracevm_bql_contended_total{thread=\"main\"}", "0");
