@@ -232,12 +232,18 @@ struct worker *torture_spawn(const char *name, void (*run)(struct worker *), voi
     return torture_spawn_pinned(name, run, opaque, flags, 0);
 }
 
+void torture_join_one(struct worker *worker)
+{
+    pthread_join(worker->thread, NULL);
+    worker->is_joined = true;
+}
+
 void torture_join(void)
 {
-    static unsigned nr_joined;
-
-    for (; nr_joined < nr_workers; nr_joined++)
-        pthread_join(workers[nr_joined].thread, NULL);
+    for (unsigned i = 0; i < nr_workers; i++) {
+        if (!workers[i].is_joined)
+            torture_join_one(&workers[i]);
+    }
 }
 
 void torture_restart_clock(int64_t run_ns)

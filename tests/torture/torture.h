@@ -75,6 +75,7 @@ struct worker {
     uint64_t random;
     uint64_t turns; /* atomic */
     bool is_done;   /* atomic */
+    bool is_joined;
     pthread_t thread;
 
     /* The watchdog's own. */
@@ -91,7 +92,8 @@ struct worker *torture_spawn(const char *name, void (*run)(struct worker *), voi
 struct worker *torture_spawn_pinned(const char *name, void (*run)(struct worker *), void *opaque,
                                     unsigned flags, unsigned processor);
 
-/** Join all workers; more may be spawned afterwards. */
+/** Join one worker, or all that are left; more may be spawned afterwards. */
+void torture_join_one(struct worker *worker);
 void torture_join(void);
 void torture_end(void);
 

@@ -51,6 +51,14 @@ static void early_stalls(struct rcu_config *config)
     config->rekick_ns = 1 * NS_PER_MS;
 }
 
+static void low_limits(struct rcu_config *config)
+{
+    config->force_callbacks = 512;
+    config->throttle_callbacks = 4096;
+    config->throttle_bytes = 64u << 20;
+    config->force_bytes = 16u << 20;
+}
+
 static void near_32_bits(struct rcu_config *config)
 {
     config->first_number = (unsigned long)(UINT64_C(1) << 32) - 64;
@@ -75,6 +83,20 @@ static const struct scenario {
 } scenarios[] = {
     { "pipe", pipe_run, NULL, 20 },
     { "oversubscribed", oversubscribed_run, NULL, 10 },
+    { "tight", tight_run, NULL, 8 },
+    { "exit-race", exit_race_run, nothing_by_itself, 8 },
+    { "force", force_run, nothing_by_itself, 10 },
+    { "age", age_run, only_age, 2 },
+    { "quiet", quiet_run, never_forced, 1 },
+    { "lossy", lossy_run, only_rekick, 4 },
+    { "late", late_run, nothing_by_itself, 1 },
+    { "churn", churn_run, NULL, 8 },
+    { "drain", drain_run, NULL, 6 },
+    { "flood", flood_run, low_limits, 9 },
+    { "order", order_run, NULL, 4 },
+    { "cookies", cookies_run, near_the_end, 5 },
+    { "stall", stall_run, early_stalls, 1 },
+    { "fork", fork_run, NULL, 6 },
     { "numbers-2^31", pipe_run, near_31_bits, 3 },
     { "numbers-2^32", pipe_run, near_32_bits, 3 },
     { "numbers-minus-8", pipe_run, near_the_end, 3 },
