@@ -54,7 +54,7 @@ struct tap_test {
         return;                                                                                    \
     } while (0)
 
-/* End the whole program: nothing that follows would mean anything. */
+/* End the whole program: what follows would mean nothing. */
 #define bail_out(reason) tap_bail_out((reason), __FILE__, __LINE__)
 
 static struct {
@@ -175,10 +175,8 @@ static inline bool tap_run_one(const struct tap_test *test, unsigned number)
         puts(line);
         return false;
     }
-    printf("ok %u - %s", number, test->name);
-    if (tap_state.skip_reason)
-        printf(" # SKIP %s", tap_state.skip_reason);
-    puts("");
+    printf("ok %u - %s%s%s\n", number, test->name, tap_state.skip_reason ? " # SKIP " : "",
+           tap_state.skip_reason ? tap_state.skip_reason : "");
     return true;
 }
 

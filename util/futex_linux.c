@@ -91,8 +91,7 @@ enum wait_result futex_timedwait(const uint32_t *word, uint32_t expected, int64_
         switch (errno) {
         case EAGAIN: /* the word was not @expected */
             return WOKEN;
-        case EINTR:
-            break;
+        case EINTR:     /* the thread sanitizer runs the handler in the clock's call, no sooner */
         case ETIMEDOUT: /* perhaps of a time cut to 32 bits */
             if (monotonic_ns() >= deadline_ns)
                 return TIMED_OUT;

@@ -31,7 +31,12 @@
     X(drain_early, "drain waits for the grace period, not for the callbacks")                      \
     X(no_threshold, "pending callbacks have no limit")                                             \
     X(fork_keeps_readers, "the child of a fork waits for the parent's readers")                    \
-    X(no_age, "a normal grace period never turns forced by age")
+    X(no_age, "a normal grace period never turns forced by age")                                   \
+    X(srcu_load_add_store, "SRCU counts move by load, add, store")                                 \
+    X(srcu_one_scan, "an SRCU grace period scans the old index only")                              \
+    X(srcu_locks_first, "an SRCU driver sums locks before unlocks")                                \
+    X(srcu_no_barrier, "an SRCU driver skips its membarriers")                                     \
+    X(srcu_no_wake, "an SRCU reader that leaves does not wake the driver")
 
 #ifdef MUTANTS
 enum mutant {

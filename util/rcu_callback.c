@@ -36,8 +36,8 @@ struct callback_queue {
     int64_t waiting_ns; /* when the oldest was pushed; 0: not known */
 };
 
-static struct callback_queue plain = { .waiting_end = &plain.waiting };
-static struct callback_queue for_bql = { .waiting_end = &for_bql.waiting };
+static struct callback_queue plain = {.waiting_end = &plain.waiting};
+static struct callback_queue for_bql = {.waiting_end = &for_bql.waiting};
 
 /* Written by producers. */
 static CACHE_ALIGNED struct {
@@ -52,6 +52,12 @@ static CACHE_ALIGNED struct {
     uint64_t callbacks;
     uint64_t bytes;
 } done;
+
+/* What the rcu thread has run and not yet added there; its own. */
+static struct {
+    unsigned nr;
+    size_t bytes;
+} uncounted;
 
 static struct sequence work;     /* for the rcu thread: callbacks, or somebody polls */
 static struct sequence progress; /* from it: pending callbacks have become fewer, or ready */
@@ -79,15 +85,21 @@ static void run_callback(struct rcu_head *head)
     is_in_callback = false;
 }
 
-static void count_done(unsigned *nr, size_t *bytes)
+static void count_done(unsigned nr, size_t bytes)
 {
-    fetch_add_relaxed(&done.bytes, *bytes);
-    fetch_add(&done.callbacks, *nr); /* full barrier: pairs with sequence_prepare() in throttle() */
+    fetch_add_relaxed(&done.bytes, bytes);
+    fetch_add(&done.callbacks, nr); /* full barrier: pairs with sequence_prepare() in throttle() */
     smp_mb_after_rmw();
-    *nr = 0;
-    *bytes = 0;
     if (unlikely(load_relaxed(&progress.sleepers)))
         sequence_advance(&progress);
+}
+
+/* The rcu thread counts many at a time. */
+static void count_uncounted(void)
+{
+    count_done(uncounted.nr, uncounted.bytes);
+    uncounted.nr = 0;
+    uncounted.bytes = 0;
 }
 
 static void note_delay(struct callback_queue *queue)
@@ -119,20 +131,18 @@ static void run_plain(void)
 {
     struct rcu_head *head = plain.waiting;
     uint64_t before = load_relaxed(&done.callbacks);
-    unsigned nr = 0;
-    size_t bytes = 0;
 
     if (!is_due(head))
         return;
     note_delay(&plain);
     while ((head = take_due(&plain))) {
-        nr++;
-        bytes += head->size_bytes;
+        uncounted.nr++;
+        uncounted.bytes += head->size_bytes;
         run_callback(head);
-        if (nr == COUNT_BATCH)
-            count_done(&nr, &bytes);
+        if (uncounted.nr == COUNT_BATCH)
+            count_uncounted();
     }
-    count_done(&nr, &bytes);
+    count_uncounted();
     TRACE1(rcu_callbacks, load_relaxed(&done.callbacks) - before);
 }
 
@@ -157,11 +167,8 @@ bool rcu_run_bql_callbacks(int64_t budget_ns)
     struct rcu_head *head;
 
     while ((head = take_ready())) {
-        unsigned nr = 1;
-        size_t bytes = head->size_bytes;
-
+        count_done(1, head->size_bytes);
         run_callback(head);
-        count_done(&nr, &bytes);
         if (monotonic_ns() >= until_ns) {
             pthread_mutex_lock(&list_lock);
             head = ready_for_bql;
@@ -279,7 +286,7 @@ static void *rcu_thread_main(void *unused UNUSED)
 
     is_rcu_thread = true;
     (void)pthread_setname_np(pthread_self(), "rcu"); /* a name of its length cannot fail */
-    (void)prctl(PR_SET_TIMERSLACK, 1ul); /* else 50 us late; nothing depends on it */
+    (void)prctl(PR_SET_TIMERSLACK, 1ul);             /* else 50 us late; nothing depends on it */
     for (;;) {
         take_pushed(&plain);
         take_pushed(&for_bql);
@@ -408,7 +415,7 @@ static void enqueue(struct callback_queue *queue, struct rcu_head *head,
     pending = fetch_add(&queued.callbacks, 1) + 1 - load_relaxed(&done.callbacks);
     if (pending > load_relaxed(&queued.peak))
         store_relaxed(&queued.peak, pending);
-    need = rcu_need_from_now();
+    need = rcu_need_after_rmw(); /* after the caller's unlink */
     head->need = need;
     rcu_note_need(need);
     TRACE2(rcu_call, head, size_bytes);
@@ -448,6 +455,8 @@ struct sentinel {
 
 static void sentinel_runs(struct rcu_head *head)
 {
+    if (is_rcu_thread)
+        count_uncounted(); /* the statistics are exact after a drain */
     event_set(&container_of(head, struct sentinel, head)->has_run);
 }
 
@@ -474,8 +483,8 @@ static void drain_on_main_loop(struct sentinel *sentinel, const struct rcu_host 
 
 static void drain_without_bql(const struct rcu_host *host)
 {
-    struct sentinel in_plain = { .has_run = EVENT_INIT };
-    struct sentinel in_bql = { .has_run = EVENT_INIT };
+    struct sentinel in_plain = {.has_run = EVENT_INIT};
+    struct sentinel in_bql = {.has_run = EVENT_INIT};
     bool any_for_bql = load_relaxed(&queued.any_for_bql);
     unsigned long need;
 
@@ -562,6 +571,8 @@ void rcu_callback_fork_child(void)
     nr = count_list(plain.pushed, &bytes) + count_list(plain.waiting, &bytes) +
          count_list(for_bql.pushed, &bytes) + count_list(for_bql.waiting, &bytes) +
          count_list(ready_for_bql, &bytes);
+    uncounted.nr = 0;
+    uncounted.bytes = 0;
     done.callbacks = queued.callbacks - nr;
     done.bytes = queued.bytes - bytes;
     pthread_mutex_unlock(&list_lock);

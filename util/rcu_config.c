@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
 #include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <linux/membarrier.h>
@@ -20,7 +22,7 @@ static const struct rcu_host no_host;
 const struct rcu_host *rcu_host = &no_host;
 
 static pthread_mutex_t init_lock = PTHREAD_MUTEX_INITIALIZER;
-static bool is_settled; /* atomic; written under init_lock */
+bool rcu_is_settled; /* atomic; written under init_lock */
 
 struct rcu_config rcu_config_default(void)
 {
@@ -62,7 +64,7 @@ static int settle_locked(const struct rcu_config *config)
     rcu_config = chosen;
     rcu_grace_set_first(chosen.first_number, chosen.readers == RCU_READERS_FENCES);
     (void)pthread_atfork(rcu_fork_prepare, rcu_fork_parent, rcu_fork_child); /* ENOMEM: no fork */
-    store_release(&is_settled, true); /* pairs with the acquire in rcu_init() */
+    store_release(&rcu_is_settled, true); /* pairs with the acquire in rcu_init() */
     return 0;
 }
 
@@ -71,18 +73,16 @@ int rcu_configure(const struct rcu_config *config)
     int ret = -EBUSY;
 
     pthread_mutex_lock(&init_lock);
-    if (!is_settled)
+    if (!rcu_is_settled)
         ret = settle_locked(config);
     pthread_mutex_unlock(&init_lock);
     return ret;
 }
 
-void rcu_init(void)
+void rcu_settle(void)
 {
-    if (likely(load_acquire(&is_settled))) /* pairs with the release in settle_locked() */
-        return;
     pthread_mutex_lock(&init_lock);
-    if (!is_settled) {
+    if (!rcu_is_settled) {
         struct rcu_config config = rcu_config_default();
 
         (void)settle_locked(&config); /* the defaults cannot fail */
@@ -108,12 +108,14 @@ void rcu_barrier_everywhere(void)
         smp_mb(); /* pairs with the barriers in rcu_enter_slow() and rcu_exit_slow() */
         return;
     }
-    /* Pairs with the compiler barriers of rcu_read_lock() and rcu_read_unlock(). It can fail only
-     * by ENOMEM (kernel 6.x, no memory for a CPU mask), and that passes. */
-    while (membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) != 0) {
-        rcu_report("membarrier failed: errno %d", errno);
-        if (errno == EPERM && rcu_membarrier_register() != 0)
-            rcu_misuse("membarrier registration is lost: errno %d", errno);
+    /* Pairs with the compiler barriers of rcu_read_lock() and rcu_read_unlock(). */
+    if (likely(membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) == 0))
+        return;
+    /* The kernel had no memory for a mask of processors: the slow form needs none. */
+    rcu_report("rcu: membarrier failed: %s; using the slow one", strerror(errno));
+    if (membarrier(MEMBARRIER_CMD_GLOBAL) != 0) {
+        rcu_report("rcu: no membarrier is to be had any more: %s", strerror(errno));
+        abort(); /* going on would free what readers use */
     }
 }
 

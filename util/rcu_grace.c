@@ -31,7 +31,7 @@ static CACHE_ALIGNED struct {
     unsigned long needed;      /* … the newest one that anybody waits for … */
     unsigned long forced_upto; /* … and up to which they are forced; all atomic, never go back */
     int64_t exit_ns;           /* what a kicked reader's exit usually takes; atomic */
-} gp = { .completed = RCU_INSIDE, .needed = RCU_INSIDE, .forced_upto = RCU_INSIDE };
+} gp = {.completed = RCU_INSIDE, .needed = RCU_INSIDE, .forced_upto = RCU_INSIDE};
 
 CACHE_ALIGNED struct sequence rcu_news;
 
@@ -76,12 +76,28 @@ unsigned long rcu_need_from_now(void)
     /* Full barrier: the caller's unlink before the load; pairs with the driver's barrier. Whoever
      * starts the number returned here does so after the load, hence after the unlink. */
     smp_mb();
+    return rcu_need_after_rmw();
+}
+
+unsigned long rcu_need_after_rmw(void)
+{
+    smp_mb_after_rmw();
     return load_relaxed(&rcu_newest) + (MUTANT(cookie_too_old) ? 0 : RCU_STEP);
 }
 
 void rcu_note_need(unsigned long need)
 {
     raise_number(&gp.needed, need);
+}
+
+/*
+ * Where numbers wrap, the newest one must not run away from a section that stays
+ * open, or that section will look like one of the future. Ends must keep up with
+ * starts; drivers at work may add one each, hence the wide margin.
+ */
+static bool may_start(void)
+{
+    return !numbers_wrap() || load_relaxed(&rcu_newest) - load_relaxed(&gp.completed) < 1ul << 29;
 }
 
 /* From here on, whoever enters a section has @target or a newer number. */
@@ -104,7 +120,7 @@ static void gp_complete(const struct driver *driver)
         hist_record(&rcu_hist_forced, (uint64_t)(now_ns - driver->forced_ns));
     else
         hist_record(&rcu_hist_normal, (uint64_t)(now_ns - driver->start_ns));
-    if (RCU_NUMBERS_WRAP) { /* what is never forced or needed must not fall behind for ever */
+    if (numbers_wrap()) { /* what is never forced or needed must not fall behind for ever */
         raise_number(&gp.forced_upto, driver->target);
         raise_number(&gp.needed, driver->target);
     }
@@ -156,7 +172,7 @@ static void gp_update_state(struct driver *driver, int64_t now_ns)
 static bool gp_spin(const struct driver *driver)
 {
     int64_t until_ns = monotonic_ns() + spin_bound_ns(driver);
-    struct rcu_scan scan = { .worth_spinning = true };
+    struct rcu_scan scan = {.worth_spinning = true};
 
     while (monotonic_ns() < until_ns) {
         if (gp_is_over(driver, &scan, false))
@@ -167,11 +183,6 @@ static bool gp_spin(const struct driver *driver)
             cpu_relax();
     }
     return false;
-}
-
-static int64_t earliest(int64_t a_ns, int64_t b_ns)
-{
-    return a_ns < b_ns ? a_ns : b_ns;
 }
 
 /* Normal: sleep a little longer each time, or until a force. Readers notice nothing. */
@@ -185,13 +196,13 @@ static void gp_sleep_normal(struct driver *driver, int64_t now_ns)
         sequence_cancel(&rcu_news);
         return;
     }
-    until_ns = earliest(until_ns, driver->start_ns + rcu_config.force_age_ns);
-    until_ns = earliest(until_ns, driver->deadline_ns);
-    until_ns = earliest(until_ns, driver->next_report_ns);
+    until_ns = earliest_ns(until_ns, driver->start_ns + rcu_config.force_age_ns);
+    until_ns = earliest_ns(until_ns, driver->deadline_ns);
+    until_ns = earliest_ns(until_ns, driver->next_report_ns);
     rcu_count(&rcu_counters.sleeps);
     TRACE2(rcu_sleep, driver->target, driver->forced_ns != 0);
     (void)sequence_wait(&rcu_news, ticket, until_ns); /* either way the readers are looked at */
-    driver->poll_ns = earliest(driver->poll_ns * 2, 10 * rcu_config.poll_ns);
+    driver->poll_ns = earliest_ns(driver->poll_ns * 2, 10 * rcu_config.poll_ns);
 }
 
 /* Forced: ask the older readers to report their exit, and sleep until one does. */
@@ -207,15 +218,22 @@ static bool gp_sleep_forced(struct driver *driver)
     /* Pairs with the compiler barrier (or smp_mb) between ctr and waiting at a reader's exit:
      * either the reader sees that it is waited for, or the next scan sees that it has left. */
     rcu_barrier_everywhere();
-    if (gp_is_over(driver, &scan, false)) {
+    if (gp_is_over(driver, &scan, true)) {
         sequence_cancel(&rcu_news);
         return true;
+    }
+    /* A reader may have slept between reading its number and storing it, and turn up only now. It
+     * sees the unlink, but it is older, so it must not be slept on before it was marked, kicked
+     * and looked at again (tests/litmus/waiting.pml). */
+    if (scan.newly_marked) {
+        sequence_cancel(&rcu_news);
+        return false;
     }
     rcu_count(&rcu_counters.sleeps);
     TRACE2(rcu_sleep, driver->target, driver->forced_ns != 0);
     (void)sequence_wait(&rcu_news, ticket,
-                        earliest(earliest(scan.next_kick_ns, driver->deadline_ns),
-                                 driver->next_report_ns)); /* either way we look again */
+                        earliest_ns(earliest_ns(scan.next_kick_ns, driver->deadline_ns),
+                                    driver->next_report_ns)); /* either way we look again */
     return false;
 }
 
@@ -267,7 +285,7 @@ static bool gp_drive(struct driver *driver)
     return true;
 }
 
-bool rcu_drive(unsigned long target, int64_t deadline_ns)
+static bool drive(unsigned long target, int64_t deadline_ns)
 {
     int64_t now_ns = monotonic_ns();
     struct driver driver = {
@@ -279,7 +297,16 @@ bool rcu_drive(unsigned long target, int64_t deadline_ns)
         .poll_ns = rcu_config.poll_ns,
     };
 
-    return rcu_is_completed(target) || gp_drive(&driver);
+    return gp_drive(&driver);
+}
+
+bool rcu_drive(unsigned long target, int64_t deadline_ns)
+{
+    if (rcu_is_completed(target))
+        return true;
+    if (!may_start() && !drive(load_relaxed(&rcu_newest), deadline_ns))
+        return false;
+    return drive(target, deadline_ns);
 }
 
 /* ---- Force --------------------------------------------------------------------- */
@@ -289,7 +316,8 @@ bool rcu_raise_force(unsigned long upto)
     if (!raise_number(&gp.forced_upto, upto))
         return false;
     TRACE1(rcu_force, upto);
-    gp_start(upto); /* so that a reader kicked now comes back with a number that is new enough */
+    if (may_start()) /* so that a reader kicked now comes back with a number that is new enough */
+        gp_start(upto);
     rcu_registry_kick(upto);
     if (!MUTANT(force_sleeps_on))
         sequence_advance(&rcu_news); /* pairs with sequence_prepare() in gp_sleep_normal() */
@@ -322,7 +350,7 @@ static void wait_for(unsigned long need)
     if (!rcu_config.ignore_force)
         (void)rcu_raise_force(need); /* false: it is forced already */
     if (holds_bql)
-        rcu_host->bql_unlock(); /* a misuse survived: a reader may want it */
+        rcu_host->bql_unlock();            /* a misuse survived: a reader may want it */
     (void)rcu_drive(need, DEADLINE_NEVER); /* never out of time */
     if (holds_bql)
         rcu_host->bql_lock();

@@ -28,10 +28,20 @@ static inline bool number_before(unsigned long a, unsigned long b)
     return (long)(a - b) < 0;
 }
 
+static inline bool numbers_wrap(void)
+{
+    return RCU_NUMBERS_WRAP;
+}
+
 /* The section with word @ctr was open when grace period @target started. */
 static inline bool section_is_older(unsigned long ctr, unsigned long target)
 {
     return (ctr & RCU_INSIDE) && number_before(ctr, target);
+}
+
+static inline int64_t earliest_ns(int64_t a_ns, int64_t b_ns)
+{
+    return a_ns < b_ns ? a_ns : b_ns;
 }
 
 /* ---- rcu_config.c --------------------------------------------------------- */
@@ -56,8 +66,15 @@ static inline bool rcu_host_bql_is_mine(void)
     return is_mine && is_mine();
 }
 
-/** Settle the configuration at first use; cheap afterwards. */
-void rcu_init(void);
+extern bool rcu_is_settled; /* atomic */
+void rcu_settle(void) COLD;
+
+/** Settle the configuration at first use. */
+static inline void rcu_init(void)
+{
+    if (unlikely(!load_acquire(&rcu_is_settled))) /* pairs with the release in settle_locked() */
+        rcu_settle();
+}
 
 /** A full barrier in every running thread of the process (or in this one, with fence readers). */
 void rcu_barrier_everywhere(void);
@@ -92,9 +109,10 @@ struct rcu_thread {
 };
 
 struct rcu_scan {
-    unsigned older;       /* readers inside an older section */
-    bool worth_spinning;  /* one of them was last seen on another processor */
-    int64_t next_kick_ns; /* the earliest time at which one of them is to be kicked again */
+    unsigned older;        /* readers inside an older section */
+    unsigned newly_marked; /* of those, the ones that were not asked to report before */
+    bool worth_spinning;   /* one of them was last seen on another processor */
+    int64_t next_kick_ns;  /* the earliest time at which one of them is to be kicked again */
 };
 
 /**
@@ -128,6 +146,9 @@ bool rcu_is_forced(unsigned long number);
 
 /** The grace period that an updater must see ended; after its unlink. */
 unsigned long rcu_need_from_now(void);
+
+/** The same, where the caller's last step was a read-modify-write. */
+unsigned long rcu_need_after_rmw(void);
 
 /** Somebody waits for @need: an outstanding grace period that force_rcu() would force. */
 void rcu_note_need(unsigned long need);
@@ -181,9 +202,27 @@ void rcu_assert_may_wait(const char *what);
 void rcu_report_stall(unsigned long target, int64_t age_ns) COLD;
 
 /* Debug builds: remembers pending callbacks, to catch one that is queued twice. */
+#ifdef DEBUG_CHECKS
 void rcu_debug_queued(struct rcu_head *head);
 void rcu_debug_taken(struct rcu_head *head);
 void rcu_debug_fork_prepare(void);
 void rcu_debug_fork_done(void);
+#else
+static inline void rcu_debug_queued(struct rcu_head *head UNUSED)
+{
+}
+
+static inline void rcu_debug_taken(struct rcu_head *head UNUSED)
+{
+}
+
+static inline void rcu_debug_fork_prepare(void)
+{
+}
+
+static inline void rcu_debug_fork_done(void)
+{
+}
+#endif
 
 #endif

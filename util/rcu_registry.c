@@ -9,6 +9,7 @@
 #include <limits.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <sys/syscall.h>
@@ -41,6 +42,8 @@ __thread struct rcu_reader rcu_reader = {
 
 static __thread struct rcu_thread self;
 
+static const struct rcu_site no_site = {"?", "before its first section", 0};
+
 static pthread_rwlock_t registry_lock = PTHREAD_RWLOCK_INITIALIZER;
 static struct rcu_thread *registry; /* guarded by registry_lock */
 static unsigned nr_registered;      /* likewise; read as an atomic */
@@ -49,6 +52,12 @@ static pthread_once_t exit_key_once = PTHREAD_ONCE_INIT;
 static pthread_key_t exit_key;
 
 /* ---- Coming and going ------------------------------------------------------ */
+
+/* rcu_read_unlock(), where no lock stands beside it for the compiler to see. */
+static void end_section(void) NO_THREAD_SAFETY
+{
+    rcu_read_unlock();
+}
 
 /* A thread ends that has not unregistered. */
 static void thread_exits(void *thread UNUSED)
@@ -61,7 +70,7 @@ static void thread_exits(void *thread UNUSED)
         rcu_misuse("a thread ends inside the read section entered at %s:%d (%s)", site->file,
                    site->line, site->func);
         rcu_reader.nesting = 0;
-        rcu_read_unlock();
+        end_section();
     } else {
         rcu_misuse("a thread ends that has not called rcu_unregister_thread()");
     }
@@ -71,8 +80,12 @@ static void thread_exits(void *thread UNUSED)
 
 static void make_exit_key(void)
 {
-    if (pthread_key_create(&exit_key, thread_exits) != 0)
-        abort(); /* more than PTHREAD_KEYS_MAX keys, at start-up: a wrong program */
+    int ret = pthread_key_create(&exit_key, thread_exits);
+
+    if (ret != 0) { /* more than PTHREAD_KEYS_MAX keys, at start-up: a wrong program */
+        rcu_report("rcu: no key for thread exits: %s", strerror(ret));
+        abort();
+    }
 }
 
 /* Where the kernel keeps the number of the processor that this thread runs on. */
@@ -104,6 +117,7 @@ void rcu_register_thread(void)
     store_relaxed(&self.notifiers, NULL);
     store_relaxed(&self.kicked_section, 0);
     rcu_reader.nesting = 0;
+    store_relaxed(&rcu_reader.site, &no_site); /* a report may come between ctr and site */
     store_relaxed(&rcu_reader.ctr, 0);
     store_relaxed(&rcu_reader.waiting,
                   rcu_config.readers == RCU_READERS_FENCES ? RCU_FENCE_AT_EXIT : 0);
@@ -124,7 +138,7 @@ static void wait_for_kicks(void)
     /* Full barrier: pairs with the one in pin(). Either the kicker sees that the notifier or the
      * thread is unlinked, or we see its pin. */
     fetch_or(&self.pins, PIN_AWAITED);
-    while ((pins = load_acquire(&self.pins)) != PIN_AWAITED) /* pairs with unpin() */
+    while ((pins = load_acquire(&self.pins)) != PIN_AWAITED)     /* pairs with unpin() */
         (void)futex_timedwait(&self.pins, pins, DEADLINE_NEVER); /* either way we look again */
     fetch_and(&self.pins, ~(uint32_t)PIN_AWAITED);
 }
@@ -195,7 +209,7 @@ void rcu_enter_slow(const struct rcu_site *site)
     /* We may have slept between reading the number and storing it, for so long that it now looks
      * like one of the future, for which no grace period waits. Until here nothing was read under
      * its protection, so a newer one may replace it. From now on drivers see it, and it cannot
-     * age further than the drivers at work: each starts at most one grace period. */
+     * age further than may_start() in rcu_grace.c allows. */
     unsigned long number;
 
     while ((number = load_acquire(&rcu_newest)) - rcu_reader.ctr > NUMBER_TOO_OLD)
@@ -245,9 +259,15 @@ static bool runs_elsewhere(const struct rcu_thread *thread)
     return !mine || !thread->cpu || load_relaxed(mine) != load_relaxed(thread->cpu);
 }
 
+/* When @thread, inside section @ctr, is to be kicked: at once if that section never was. */
+static int64_t kick_is_due_ns(const struct rcu_thread *thread, unsigned long ctr)
+{
+    return load_relaxed(&thread->kicked_section) == ctr ? load_relaxed(&thread->next_kick_ns) : 0;
+}
+
 struct rcu_scan rcu_registry_scan(unsigned long target, const struct rcu_thread *skip, bool mark)
 {
-    struct rcu_scan scan = { .next_kick_ns = DEADLINE_NEVER };
+    struct rcu_scan scan = {.next_kick_ns = DEADLINE_NEVER};
 
     pthread_rwlock_rdlock(&registry_lock);
     for (struct rcu_thread *thread = registry; thread; thread = thread->next) {
@@ -260,11 +280,9 @@ struct rcu_scan rcu_registry_scan(unsigned long target, const struct rcu_thread 
             continue;
         scan.older++;
         scan.worth_spinning |= runs_elsewhere(thread);
-        if (load_relaxed(&thread->kicked_section) == ctr &&
-            load_relaxed(&thread->next_kick_ns) < scan.next_kick_ns)
-            scan.next_kick_ns = load_relaxed(&thread->next_kick_ns);
-        if (mark)
-            fetch_or(&thread->reader->waiting, RCU_WAITED_FOR);
+        scan.next_kick_ns = earliest_ns(scan.next_kick_ns, kick_is_due_ns(thread, ctr));
+        if (mark && !(fetch_or(&thread->reader->waiting, RCU_WAITED_FOR) & RCU_WAITED_FOR))
+            scan.newly_marked++;
         if (MUTANT(first_reader_only))
             break;
     }
@@ -272,13 +290,15 @@ struct rcu_scan rcu_registry_scan(unsigned long target, const struct rcu_thread 
     return scan;
 }
 
-/* Whether @thread, inside section @ctr, is to be kicked now; if so, when it is due again. */
+/* Whether @thread, inside section @ctr, is to be kicked now; if so, sets when it is due again. */
 static bool claim_kick(struct rcu_thread *thread, unsigned long ctr, int64_t now_ns)
 {
     unsigned nr = 1;
 
+    if (now_ns < kick_is_due_ns(thread, ctr))
+        return false;
     if (load_relaxed(&thread->kicked_section) == ctr) {
-        if (MUTANT(no_rekick) || now_ns < load_relaxed(&thread->next_kick_ns))
+        if (MUTANT(no_rekick))
             return false;
         nr = load_relaxed(&thread->nr_kicks) + 1;
         rcu_count(&rcu_counters.rekicks);

@@ -130,8 +130,8 @@ void rcu_assert_may_wait(const char *what)
     if (unlikely(rcu_is_reading())) {
         const struct rcu_site *site = load_relaxed(&rcu_reader.site);
 
-        rcu_misuse("%s inside the read section entered at %s:%d (%s)", what, site->file,
-                   site->line, site->func);
+        rcu_misuse("%s inside the read section entered at %s:%d (%s)", what, site->file, site->line,
+                   site->func);
     }
     if (unlikely(rcu_host_bql_is_mine()))
         rcu_misuse("%s with the BQL held", what);
@@ -218,21 +218,5 @@ void rcu_debug_fork_prepare(void)
 void rcu_debug_fork_done(void)
 {
     pthread_mutex_unlock(&pending_lock);
-}
-#else
-void rcu_debug_queued(struct rcu_head *head UNUSED)
-{
-}
-
-void rcu_debug_taken(struct rcu_head *head UNUSED)
-{
-}
-
-void rcu_debug_fork_prepare(void)
-{
-}
-
-void rcu_debug_fork_done(void)
-{
 }
 #endif

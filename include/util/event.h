@@ -14,6 +14,8 @@
  * Ordering: what a thread did before event_set()/sequence_advance() is seen by
  * whoever returns from a wait because of it.
  * Lifetime: plain memory, nothing to free; nobody may be waiting when it goes.
+ * Whoever returns from event_wait() may free the event, even before the
+ * event_set() behind it has returned. A sequence must outlive its advances.
  */
 #ifndef UTIL_EVENT_H
 #define UTIL_EVENT_H

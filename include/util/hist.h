@@ -24,7 +24,7 @@ enum {
 };
 
 struct hist {
-    uint64_t sum;
+    uint64_t sum __attribute__((aligned(8))); /* on i386 too: no locked access across two lines */
     uint64_t max;
     uint64_t min_inverted; /* ~min, so that all zero bytes is an empty histogram */
     uint64_t counts[HIST_BUCKETS];
@@ -36,9 +36,12 @@ void hist_reset(struct hist *hist);
 uint64_t hist_count(const struct hist *hist);
 uint64_t hist_min(const struct hist *hist); /* 0 when empty */
 uint64_t hist_max(const struct hist *hist);
-double hist_mean(const struct hist *hist);
+double hist_mean(const struct hist *hist); /* right while the sum stays below 2^64 */
 
-/** The value at or below which @percent of all lie (its bucket's upper end; exact max for 100). */
+/**
+ * The value at or below which @percent of all lie: its bucket's upper end, at
+ * most the maximum. Exact minimum for 0, exact maximum for 100; 0 when empty.
+ */
 uint64_t hist_percentile(const struct hist *hist, double percent);
 
 /** Add @other's values to @hist. */
@@ -47,7 +50,10 @@ void hist_merge(struct hist *hist, const struct hist *other);
 /** One JSON object, no newline: count, min, mean, p50, p90, p99, p999, max. */
 void hist_print_json(const struct hist *hist, FILE *out);
 
-/** The bucket bounds, for exporters: all counts in @hist of values <= @upper. */
+/**
+ * For exporters: how many values are <= @upper. Exact where @upper is a bucket's
+ * upper end or not below the maximum; else those in its own bucket are left out.
+ */
 uint64_t hist_count_upto(const struct hist *hist, uint64_t upper);
 
 #endif

@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdint.h>
+
+#include "tests/tap.h"
+#include "util/atomic.h"
+#include "util/clock.h"
+#include "util/futex.h"
+
+#ifndef _WIN32
+#include <sys/mman.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#endif
+#if defined(__linux__) && defined(__i386__) && !defined(FUTEX_PTHREAD)
+#define HAS_TWO_FUTEX_CALLS 1
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#endif
+
+static const int64_t far_deadlines[] = {
+    DEADLINE_NEVER,
+    INT64_MAX - 1,
+    INT64_C(0x100000000) * NS_PER_S, /* its seconds, cut to 32 bits, are 0 … */
+    INT64_C(0x80000000) * NS_PER_S,  /* … or negative */
+    INT64_C(0x7fffffff) * NS_PER_S,
+};
+
+/* Until the word is no longer 0, counting the returns. */
+struct sleeper {
+    pthread_t thread;
+    const uint32_t *word;
+    int64_t deadline_ns;
+    unsigned returns;   /* atomic */
+    unsigned times_out; /* atomic */
+};
+
+static void *sleep_on_zero(void *opaque)
+{
+    struct sleeper *sleeper = opaque;
+
+    while (load_acquire(sleeper->word) == 0) { /* pairs with the release in wake_and_join() */
+        if (futex_timedwait(sleeper->word, 0, sleeper->deadline_ns) == TIMED_OUT)
+            fetch_add_relaxed(&sleeper->times_out, 1);
+        fetch_add_relaxed(&sleeper->returns, 1);
+    }
+    return NULL;
+}
+
+static void start(struct sleeper *sleeper, const uint32_t *word, int64_t deadline_ns)
+{
+    *sleeper = (struct sleeper){ .word = word, .deadline_ns = deadline_ns };
+    if (pthread_create(&sleeper->thread, NULL, sleep_on_zero, sleeper) != 0)
+        bail_out("no thread");
+}
+
+/* It is seen to sleep: nothing but a wake lets it return, since the word stays 0. */
+static void wake_for_no_reason(struct sleeper *sleeper)
+{
+    while (load_relaxed(&sleeper->returns) == 0) {
+        futex_wake(sleeper->word, INT_MAX);
+        sched_yield();
+    }
+}
+
+static void changed_word_returns_woken(void)
+{
+    const uint32_t word = 1;
+
+    is(futex_timedwait(&word, 0, DEADLINE_NEVER), WOKEN);
+    is(futex_timedwait(&word, UINT32_MAX, INT64_MAX - 1), WOKEN);
+    is(futex_timedwait(&word, 0, monotonic_ns() + NS_PER_S), WOKEN);
+    is(futex_timedwait(&word, 0, 1), WOKEN);
+    is(futex_timedwait(&word, 0, 0), WOKEN);
+    is(futex_timedwait(&word, 0, -1), WOKEN);
+    is(futex_timedwait(&word, 0, INT64_MIN), WOKEN);
+}
+
+static void past_deadline_times_out(void)
+{
+    const uint32_t word = UINT32_MAX;
+
+    is(futex_timedwait(&word, UINT32_MAX, INT64_MIN), TIMED_OUT);
+    is(futex_timedwait(&word, UINT32_MAX, -NS_PER_S), TIMED_OUT);
+    is(futex_timedwait(&word, UINT32_MAX, -1), TIMED_OUT);
+    is(futex_timedwait(&word, UINT32_MAX, 0), TIMED_OUT);
+    is(futex_timedwait(&word, UINT32_MAX, 1), TIMED_OUT);
+    is(futex_timedwait(&word, UINT32_MAX, monotonic_ns() - 1), TIMED_OUT);
+    is(futex_timedwait(&word, UINT32_MAX, monotonic_ns()), TIMED_OUT);
+}
+
+/* Says how often a wait returned before its end; each may, in name WOKEN. */
+static unsigned wait_until(int64_t deadline_ns)
+{
+    const uint32_t word = 0;
+    unsigned early = 0;
+
+    while (futex_timedwait(&word, 0, deadline_ns) == WOKEN)
+        early++;
+    ok(monotonic_ns() >= deadline_ns);
+    return early;
+}
+
+static void time_out_is_never_early(void)
+{
+    static const int64_t delays_ns[] = {
+        1, 999, 50 * NS_PER_US, NS_PER_MS - 1, NS_PER_MS, NS_PER_MS + 1, 7 * NS_PER_MS,
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(delays_ns); i++) {
+        for (int round = 0; round < 5; round++)
+            wait_until(monotonic_ns() + delays_ns[i]);
+    }
+}
+
+static void far_deadline_sleeps_until_woken(void)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(far_deadlines); i++) {
+        struct sleeper sleeper;
+        uint32_t word = 0;
+
+        start(&sleeper, &word, far_deadlines[i]);
+        wake_for_no_reason(&sleeper);
+        store_release(&word, 1); /* pairs with the acquire in sleep_on_zero() */
+        futex_wake(&word, INT_MAX);
+        pthread_join(sleeper.thread, NULL);
+        is(sleeper.times_out, 0);
+    }
+}
+
+static void one_wake_each_wakes_all(void)
+{
+    struct sleeper sleepers[8];
+    uint32_t word = 0;
+
+    for (size_t i = 0; i < ARRAY_SIZE(sleepers); i++)
+        start(&sleepers[i], &word, DEADLINE_NEVER);
+    wake_for_no_reason(&sleepers[0]);
+    store_release(&word, 1);
+    for (size_t i = 0; i < ARRAY_SIZE(sleepers); i++)
+        futex_wake(&word, 1);
+    for (size_t i = 0; i < ARRAY_SIZE(sleepers); i++) {
+        pthread_join(sleepers[i].thread, NULL);
+        is(sleepers[i].times_out, 0);
+    }
+}
+
+/* More words than the portable back end has buckets, so some share one. */
+static void sleepers_on_many_words_are_told_apart(void)
+{
+    struct sleeper sleepers[72];
+    uint32_t words[ARRAY_SIZE(sleepers)] = { 0 };
+
+    for (size_t i = 0; i < ARRAY_SIZE(sleepers); i++)
+        start(&sleepers[i], &words[i], DEADLINE_NEVER);
+    for (size_t i = ARRAY_SIZE(sleepers); i-- > 0;) {
+        wake_for_no_reason(&sleepers[i]);
+        store_release(&words[i], 1);
+        futex_wake(&words[i], 1);
+        pthread_join(sleepers[i].thread, NULL);
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(sleepers); i++)
+        is(sleepers[i].times_out, 0);
+}
+
+static void wake_without_sleepers_changes_nothing(void)
+{
+    const uint32_t word = 5;
+
+    errno = EDOM;
+    futex_wake(&word, 1);
+    futex_wake(&word, INT_MAX);
+    is(errno, EDOM);
+    is(word, 5);
+    is(futex_timedwait(&word, 5, monotonic_ns() + NS_PER_US), TIMED_OUT); /* wakes are not kept */
+}
+
+#ifndef _WIN32
+/* The waker of an object that the woken thread frees comes too late; see event.h. */
+static void wake_of_freed_memory_is_harmless(void)
+{
+    uint32_t *word = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (!ok(word != MAP_FAILED) || !ok(munmap(word, 4096) == 0))
+        return;
+    errno = EDOM;
+    futex_wake(word, INT_MAX);
+    is(errno, EDOM);
+}
+
+static unsigned nr_alarms; /* atomic */
+
+static void count_alarm(int number UNUSED)
+{
+    fetch_add_relaxed(&nr_alarms, 1);
+}
+
+/* 50 µs: often enough to interrupt every wait, seldom enough to let the program run. */
+static void start_alarms(void)
+{
+    const struct itimerval every = { { 0, 50 }, { 0, 50 } };
+    const struct sigaction action = { .sa_handler = count_alarm }; /* without SA_RESTART */
+
+    store_relaxed(&nr_alarms, 0);
+    ok(sigaction(SIGALRM, &action, NULL) == 0);
+    ok(setitimer(ITIMER_REAL, &every, NULL) == 0);
+}
+
+static void stop_alarms(void)
+{
+    const struct itimerval never = { { 0, 0 }, { 0, 0 } };
+
+    ok(setitimer(ITIMER_REAL, &never, NULL) == 0);
+}
+
+static void signals_neither_end_nor_shorten_a_wait(void)
+{
+    start_alarms();
+    is(wait_until(monotonic_ns() + 20 * NS_PER_MS), 0);
+    stop_alarms();
+    ok(load_relaxed(&nr_alarms) > 0);
+}
+
+static int exit_status_of(pid_t child)
+{
+    int status = -1;
+
+    while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+        continue;
+    return status;
+}
+
+/* A thread of the parent sleeps at the fork; the child has no such thread and must not think so. */
+static void child_of_fork_can_wait_and_wake(void)
+{
+    struct sleeper sleeper;
+    uint32_t word = 0;
+
+    start(&sleeper, &word, DEADLINE_NEVER);
+    wake_for_no_reason(&sleeper);
+    fflush(stdout);
+
+    const pid_t child = fork();
+
+    if (child == 0) {
+        const bool timed_out = futex_timedwait(&word, 0, monotonic_ns() + NS_PER_MS) == TIMED_OUT;
+
+        futex_wake(&word, INT_MAX);
+        _exit(timed_out ? 0 : 1);
+    }
+    ok(child > 0);
+    is(exit_status_of(child), 0);
+    store_release(&word, 1);
+    futex_wake(&word, INT_MAX);
+    pthread_join(sleeper.thread, NULL);
+}
+#endif
+
+#ifdef HAS_TWO_FUTEX_CALLS
+/* What a kernel before 5.1 says. Other calls pass. */
+static bool forbid_futex_time64(void)
+{
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_futex_time64, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    const struct sock_fprog program = { ARRAY_SIZE(code), code };
+
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+           prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0 &&
+           syscall(SYS_futex_time64, NULL, 0, 0, NULL, NULL, 0) < 0 && errno == ENOSYS;
+}
+#endif
+
+/* Last, in a process of its own: the filter cannot be taken off. */
+static void old_kernel_without_64_bit_time(void)
+{
+#ifdef HAS_TWO_FUTEX_CALLS
+    fflush(stdout);
+
+    const pid_t child = fork();
+
+    if (child == 0) {
+        if (!forbid_futex_time64())
+            bail_out("no seccomp filter");
+        changed_word_returns_woken();
+        past_deadline_times_out();
+        time_out_is_never_early();
+        far_deadline_sleeps_until_woken();
+        signals_neither_end_nor_shorten_a_wait();
+        fflush(stdout);
+        _exit(load_relaxed(&tap_state.failed_checks) ? 1 : 0);
+    }
+    ok(child > 0);
+    is(exit_status_of(child), 0);
+#else
+    skip("only 32-bit Linux has a second futex call");
+#endif
+}
+
+int main(int argc, char **argv)
+{
+    static const struct tap_test tests[] = {
+        TAP_TEST(changed_word_returns_woken),
+        TAP_TEST(past_deadline_times_out),
+        TAP_TEST(time_out_is_never_early),
+        TAP_TEST(far_deadline_sleeps_until_woken),
+        TAP_TEST(one_wake_each_wakes_all),
+        TAP_TEST(sleepers_on_many_words_are_told_apart),
+        TAP_TEST(wake_without_sleepers_changes_nothing),
+#ifndef _WIN32
+        TAP_TEST(wake_of_freed_memory_is_harmless),
+        TAP_TEST(signals_neither_end_nor_shorten_a_wait),
+        TAP_TEST(child_of_fork_can_wait_and_wake),
+#endif
+        TAP_TEST(old_kernel_without_64_bit_time),
+    };
+
+    return TAP_RUN(tests, argc, argv);
+}
