@@ -43,7 +43,7 @@ static struct callback_queue for_bql = {.waiting_end = &for_bql.waiting};
 static CACHE_ALIGNED struct {
     uint64_t callbacks;
     uint64_t bytes;
-    uint64_t peak;
+    int64_t peak;
     bool any_for_bql;
 } queued;
 
@@ -90,7 +90,7 @@ static void count_done(unsigned nr, size_t bytes)
     fetch_add_relaxed(&done.bytes, bytes);
     fetch_add(&done.callbacks, nr); /* full barrier: pairs with sequence_prepare() in throttle() */
     smp_mb_after_rmw();
-    if (unlikely(load_relaxed(&progress.sleepers)))
+    if (unlikely(load_relaxed(&progress.sleepers)) && !MUTANT(throttle_sleeps_on))
         sequence_advance(&progress);
 }
 
@@ -235,13 +235,13 @@ static struct rcu_head **end_of(struct rcu_head **list)
     return list;
 }
 
-static void take_pushed(struct callback_queue *queue)
+/* Under list_lock. */
+static void append_pushed(struct callback_queue *queue)
 {
     struct rcu_head *newest;
 
     if (!load_relaxed(&queue->pushed))
         return;
-    pthread_mutex_lock(&list_lock);
     if (!queue->waiting)
         queue->waiting_ns = load_relaxed(&queue->pushed_ns);
     newest = atomic_xchg(&queue->pushed, NULL); /* acquire: pairs with push() */
@@ -252,6 +252,14 @@ static void take_pushed(struct callback_queue *queue)
         *queue->waiting_end = turn_round(newest);
         queue->waiting_end = &newest->next;
     }
+}
+
+static void take_pushed(struct callback_queue *queue)
+{
+    if (!load_relaxed(&queue->pushed))
+        return;
+    pthread_mutex_lock(&list_lock);
+    append_pushed(queue);
     pthread_mutex_unlock(&list_lock);
 }
 
@@ -383,7 +391,9 @@ static COLD void flood(unsigned long need)
 {
     if (MUTANT(no_threshold))
         return;
-    (void)rcu_raise_force(need); /* false: another producer was first */
+    /* One at a time: to force this callback's own would start a grace period for each. */
+    if (!rcu_is_force_outstanding() || MUTANT(flood_forces_each))
+        (void)rcu_raise_force(need); /* false: another producer was first */
     if (is_above(rcu_config.throttle_callbacks, rcu_config.throttle_bytes))
         throttle();
 }
@@ -404,7 +414,7 @@ static bool push(struct callback_queue *queue, struct rcu_head *head)
 static void enqueue(struct callback_queue *queue, struct rcu_head *head,
                     void (*func)(struct rcu_head *), size_t size_bytes)
 {
-    uint64_t pending;
+    int64_t pending; /* below 0 if we slept between the two loads: never too many */
     unsigned long need;
 
     rcu_init();
@@ -412,8 +422,8 @@ static void enqueue(struct callback_queue *queue, struct rcu_head *head,
     head->func = func;
     head->size_bytes = size_bytes;
     fetch_add_relaxed(&queued.bytes, size_bytes);
-    pending = fetch_add(&queued.callbacks, 1) + 1 - load_relaxed(&done.callbacks);
-    if (pending > load_relaxed(&queued.peak))
+    pending = (int64_t)(fetch_add(&queued.callbacks, 1) + 1 - load_relaxed(&done.callbacks));
+    if (unlikely(pending > load_relaxed(&queued.peak)))
         store_relaxed(&queued.peak, pending);
     need = rcu_need_after_rmw(); /* after the caller's unlink */
     head->need = need;
@@ -421,7 +431,7 @@ static void enqueue(struct callback_queue *queue, struct rcu_head *head,
     TRACE2(rcu_call, head, size_bytes);
     if (push(queue, head)) /* now the head belongs to the rcu thread */
         rcu_thread_wake();
-    if (unlikely(pending > rcu_config.force_callbacks || pending_bytes() > rcu_config.force_bytes))
+    if (unlikely(pending > (int64_t)rcu_config.force_callbacks || pending_bytes() > rcu_config.force_bytes))
         flood(need);
 }
 
@@ -451,6 +461,7 @@ void rcu_free_later(struct rcu_head *head, size_t offset, size_t size_bytes)
 struct sentinel {
     struct rcu_head head;
     struct event has_run;
+    pthread_t waiter;
 };
 
 static void sentinel_runs(struct rcu_head *head)
@@ -483,11 +494,15 @@ static void drain_on_main_loop(struct sentinel *sentinel, const struct rcu_host 
 
 static void drain_without_bql(const struct rcu_host *host)
 {
-    struct sentinel in_plain = {.has_run = EVENT_INIT};
-    struct sentinel in_bql = {.has_run = EVENT_INIT};
-    bool any_for_bql = load_relaxed(&queued.any_for_bql);
+    struct sentinel in_plain = {.has_run = EVENT_INIT, .waiter = pthread_self()};
+    struct sentinel in_bql = {.has_run = EVENT_INIT, .waiter = pthread_self()};
+    bool any_for_bql = load_relaxed(&queued.any_for_bql) && !MUTANT(drain_skips_bql);
     unsigned long need;
 
+    if (MUTANT(drain_early)) {
+        synchronize_rcu();
+        return;
+    }
     if (any_for_bql)
         call_rcu1_bql(&in_bql.head, sentinel_runs, 0);
     call_rcu1(&in_plain.head, sentinel_runs);
@@ -495,10 +510,6 @@ static void drain_without_bql(const struct rcu_host *host)
     if (!rcu_config.ignore_force)
         (void)rcu_raise_force(need); /* false: it is forced already */
     (void)rcu_drive(need, DEADLINE_NEVER);
-    if (MUTANT(drain_early)) {
-        event_wait(&in_plain.has_run);
-        return;
-    }
     event_wait(&in_plain.has_run);
     if (!any_for_bql)
         return;
@@ -532,7 +543,7 @@ void rcu_callback_get_stats(struct rcu_stats *ret_stats)
 {
     ret_stats->callbacks_run = load_relaxed(&done.callbacks);
     ret_stats->callbacks_queued = load_relaxed(&queued.callbacks);
-    ret_stats->callbacks_peak = load_relaxed(&queued.peak);
+    ret_stats->callbacks_peak = (uint64_t)load_relaxed(&queued.peak);
 }
 
 void rcu_callback_fork_prepare(void)
@@ -558,16 +569,42 @@ static uint64_t count_list(const struct rcu_head *head, uint64_t *bytes)
     return nr;
 }
 
+/* Those of other threads are on stacks that the child's own new threads will get. */
+static void forget_sentinels(struct rcu_head **list)
+{
+    while (*list) {
+        struct rcu_head *head = *list;
+
+        if (head->func == sentinel_runs && !MUTANT(fork_keeps_sentinels) &&
+            !pthread_equal(container_of(head, struct sentinel, head)->waiter, pthread_self()))
+            *list = head->next;
+        else
+            list = &head->next;
+    }
+}
+
 void rcu_callback_fork_child(void)
 {
     uint64_t nr, bytes = 0;
 
-    is_started = is_rcu_thread; /* a callback forked: we are what is left of it */
+    if (!MUTANT(fork_keeps_thread))
+        is_started = is_rcu_thread; /* a callback forked: we are what is left of it */
     work = SEQUENCE_INIT;       /* the sleepers are in the parent */
     progress = SEQUENCE_INIT;
     /* The parent's threads stopped anywhere: derive what they were about to bring up to date. */
     plain.waiting_end = end_of(&plain.waiting);
     for_bql.waiting_end = end_of(&for_bql.waiting);
+    /* Only a push onto an empty stack wakes, or here starts, the rcu thread. */
+    if (!MUTANT(fork_keeps_pushed)) {
+        append_pushed(&plain);
+        append_pushed(&for_bql);
+    }
+    forget_sentinels(&plain.waiting);
+    forget_sentinels(&for_bql.waiting);
+    forget_sentinels(&ready_for_bql);
+    plain.waiting_end = end_of(&plain.waiting);
+    for_bql.waiting_end = end_of(&for_bql.waiting);
+    ready_end = end_of(&ready_for_bql);
     nr = count_list(plain.pushed, &bytes) + count_list(plain.waiting, &bytes) +
          count_list(for_bql.pushed, &bytes) + count_list(for_bql.waiting, &bytes) +
          count_list(ready_for_bql, &bytes);

@@ -71,6 +71,11 @@ bool rcu_is_forced(unsigned long number)
     return !number_before(load_relaxed(&gp.forced_upto), number);
 }
 
+bool rcu_is_force_outstanding(void)
+{
+    return !rcu_is_completed(load_relaxed(&gp.forced_upto));
+}
+
 unsigned long rcu_need_from_now(void)
 {
     /* Full barrier: the caller's unlink before the load; pairs with the driver's barrier. Whoever
@@ -127,7 +132,8 @@ static void gp_complete(const struct driver *driver)
     TRACE3(rcu_end, driver->target, driver->forced_ns != 0, now_ns - driver->start_ns);
     if (MUTANT(force_is_a_mode))
         store_relaxed(&gp.forced_upto, driver->target);
-    sequence_advance(&rcu_news); /* drivers of older ones can stop */
+    if (!MUTANT(completion_silent))
+        sequence_advance(&rcu_news); /* drivers of older ones can stop */
 }
 
 /* ---- Driving ------------------------------------------------------------------ */
@@ -217,7 +223,8 @@ static bool gp_sleep_forced(struct driver *driver)
     }
     /* Pairs with the compiler barrier (or smp_mb) between ctr and waiting at a reader's exit:
      * either the reader sees that it is waited for, or the next scan sees that it has left. */
-    rcu_barrier_everywhere();
+    if (!MUTANT(mark_no_barrier))
+        rcu_barrier_everywhere();
     if (gp_is_over(driver, &scan, true)) {
         sequence_cancel(&rcu_news);
         return true;
@@ -239,7 +246,7 @@ static bool gp_sleep_forced(struct driver *driver)
 
 static void gp_watch_stall(struct driver *driver, int64_t now_ns)
 {
-    if (now_ns < driver->next_report_ns)
+    if (now_ns < driver->next_report_ns || MUTANT(stall_silent))
         return;
     rcu_report_stall(driver->target, now_ns - driver->start_ns);
     driver->next_report_ns = deadline_after_ns(now_ns, 2 * (now_ns - driver->start_ns));
@@ -326,8 +333,10 @@ bool rcu_raise_force(unsigned long upto)
 
 void force_rcu(void)
 {
-    unsigned long needed = load_relaxed(&gp.needed);
+    unsigned long needed;
 
+    rcu_init(); /* else the numbers may just be moving to where they start */
+    needed = load_relaxed(&gp.needed);
     if (rcu_config.ignore_force || rcu_is_completed(needed))
         return;
     if (rcu_raise_force(needed))
@@ -336,8 +345,10 @@ void force_rcu(void)
 
 bool rcu_drive_forced(int64_t budget_ns)
 {
-    unsigned long upto = load_relaxed(&gp.forced_upto);
+    unsigned long upto;
 
+    rcu_init(); /* as in force_rcu() */
+    upto = load_relaxed(&gp.forced_upto);
     return rcu_is_completed(upto) || rcu_drive(upto, deadline_after_ns(monotonic_ns(), budget_ns));
 }
 

@@ -144,6 +144,9 @@ extern struct sequence rcu_news;
 bool rcu_is_completed(unsigned long number);
 bool rcu_is_forced(unsigned long number);
 
+/** Some grace period is forced and has not ended. */
+bool rcu_is_force_outstanding(void);
+
 /** The grace period that an updater must see ended; after its unlink. */
 unsigned long rcu_need_from_now(void);
 

@@ -221,7 +221,8 @@ void rcu_enter_slow(const struct rcu_site *site)
 
 void rcu_exit_slow(void)
 {
-    smp_mb(); /* fence readers: ctr before waiting; pairs with the barrier before a driver sleeps */
+    if (!MUTANT(no_exit_fence))
+        smp_mb(); /* fence readers: ctr before waiting; pairs with the barrier before a driver sleeps */
     if (!(load_relaxed(&rcu_reader.waiting) & RCU_WAITED_FOR))
         return;
     fetch_and(&rcu_reader.waiting, ~(unsigned)RCU_WAITED_FOR);
@@ -271,6 +272,8 @@ struct rcu_scan rcu_registry_scan(unsigned long target, const struct rcu_thread 
 
     pthread_rwlock_rdlock(&registry_lock);
     for (struct rcu_thread *thread = registry; thread; thread = thread->next) {
+        if (MUTANT(first_reader_only) && thread != registry)
+            break;
         /* acquire: pairs with the release in rcu_read_unlock(): the section is wholly before us */
         unsigned long ctr = load_acquire(&thread->reader->ctr);
 
@@ -280,11 +283,10 @@ struct rcu_scan rcu_registry_scan(unsigned long target, const struct rcu_thread 
             continue;
         scan.older++;
         scan.worth_spinning |= runs_elsewhere(thread);
-        scan.next_kick_ns = earliest_ns(scan.next_kick_ns, kick_is_due_ns(thread, ctr));
+        if (!MUTANT(late_not_kicked) || load_relaxed(&thread->kicked_section) == ctr)
+            scan.next_kick_ns = earliest_ns(scan.next_kick_ns, kick_is_due_ns(thread, ctr));
         if (mark && !(fetch_or(&thread->reader->waiting, RCU_WAITED_FOR) & RCU_WAITED_FOR))
             scan.newly_marked++;
-        if (MUTANT(first_reader_only))
-            break;
     }
     pthread_rwlock_unlock(&registry_lock);
     return scan;
@@ -337,6 +339,8 @@ static void call_notifiers(struct rcu_thread *thread)
     for (; notifier; notifier = load_acquire(&notifier->next)) {
         rcu_count(&rcu_counters.kicks);
         notifier->kick(notifier);
+        if (MUTANT(first_notifier_only))
+            break;
     }
 }
 
@@ -397,8 +401,10 @@ void rcu_remove_force_rcu_notifier(struct rcu_notifier *notifier)
         rcu_misuse("rcu_remove_force_rcu_notifier() of one that this thread did not add");
         return;
     }
+    if (MUTANT(notifier_unlinked_late))
+        wait_for_kicks();
     store_release(link, load_relaxed(&notifier->next)); /* a kicker may be at @notifier */
-    if (!MUTANT(notifier_early))
+    if (!MUTANT(notifier_early) && !MUTANT(notifier_unlinked_late))
         wait_for_kicks();
 }
 

@@ -85,8 +85,10 @@ static void flood(bool with_reader, int64_t run_ns)
 {
     size_t before = resident_bytes(), after;
     int64_t start_ns = monotonic_ns();
-    struct rcu_stats stats;
-    uint64_t limit;
+    struct rcu_stats stats, old_stats;
+    uint64_t limit, nr_callbacks, nr_grace_periods;
+
+    rcu_get_stats(&old_stats);
 
     torture_restart_clock(run_ns);
     if (with_reader)
@@ -98,11 +100,17 @@ static void flood(bool with_reader, int64_t run_ns)
     limit = torture.config.throttle_callbacks +
             NR_PRODUCERS * (1 + (uint64_t)((monotonic_ns() - start_ns) / LONGEST_THROTTLE_NS));
     rcu_get_stats(&stats);
-    torture_note("%s reader: %llu callbacks, at most %llu pending, %llu throttles, %zu KiB more",
-                 with_reader ? "slow" : "no", (unsigned long long)stats.callbacks_queued,
-                 (unsigned long long)stats.callbacks_peak, (unsigned long long)stats.throttles,
+    nr_callbacks = stats.callbacks_queued - old_stats.callbacks_queued;
+    nr_grace_periods = (stats.newest - old_stats.newest) / RCU_STEP;
+    torture_note("%s reader: %llu callbacks, %llu grace periods, at most %llu pending, "
+                 "%llu throttles, %zu KiB more",
+                 with_reader ? "slow" : "no", (unsigned long long)nr_callbacks,
+                 (unsigned long long)nr_grace_periods, (unsigned long long)stats.callbacks_peak,
+                 (unsigned long long)(stats.throttles - old_stats.throttles),
                  after > before ? (after - before) >> 10 : 0);
     torture_check(stats.callbacks_peak <= limit);
+    /* Many callbacks share a grace period; with one each, the rcu thread could not keep up. */
+    torture_check(nr_callbacks >= 4 * nr_grace_periods);
 #if !defined(HAS_THREAD_SANITIZER) && !defined(HAS_ADDRESS_SANITIZER) /* they keep freed memory */
     torture_check(after < before + RSS_LIMIT_BYTES);
 #endif

@@ -138,9 +138,12 @@ static void wait_for_child(pid_t child)
         torture_fail("the child of a fork failed: status %#x", (unsigned)status);
 }
 
+/* Not on a thread's stack: in the child, other threads would get it. */
+static struct item stranger_items[NR_ITEMS], reader_items[NR_ITEMS];
+
 static void stranger_run(struct worker *worker)
 {
-    struct item items[NR_ITEMS];
+    struct item *items = stranger_items;
 
     while (torture_go_on(worker)) {
         queue_items(items);
@@ -158,7 +161,7 @@ static void stranger_run(struct worker *worker)
 
 static void reader_run(struct worker *worker)
 {
-    struct item items[NR_ITEMS];
+    struct item *items = reader_items;
 
     while (torture_go_on(worker)) {
         bool has_news = torture_one_in(worker, 2);
@@ -202,6 +205,15 @@ static void waiter_run(struct worker *worker)
     }
 }
 
+/* Somebody is always in the middle of a drain. */
+static void drainer_run(struct worker *worker)
+{
+    while (torture_go_on(worker)) {
+        drain_call_rcu();
+        sched_yield();
+    }
+}
+
 void fork_run(void)
 {
 #ifdef HAS_THREAD_SANITIZER
@@ -210,6 +222,7 @@ void fork_run(void)
     for (int i = 0; i < 2; i++)
         torture_spawn("bystander", bystander_run, NULL, WORKER_READS);
     torture_spawn("waiter", waiter_run, NULL, WORKER_WATCHED);
+    torture_spawn("drainer", drainer_run, NULL, WORKER_WATCHED);
     torture_spawn("stranger", stranger_run, NULL, WORKER_WATCHED);
     torture_spawn("reader", reader_run, NULL, WORKER_READS | WORKER_WATCHED);
     torture_join();

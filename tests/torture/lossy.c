@@ -125,69 +125,75 @@ void lossy_run(void)
 
 /*
  * A reader takes its number, then its processor is taken away, and it stores
- * the number when the grace period is long under way: after the driver's kicks,
- * before its sleep. It must be kicked all the same. To be there at the right
- * moment, the late reader stores when the other reader is kicked.
+ * the number when the grace period is long under way: after the kicks, before
+ * the driver's sleep. It must be kicked all the same. To be there at the right
+ * moment each late reader stores while the one before it is being kicked; there
+ * are more of them than a driver has rounds of kicks before it first sleeps.
  */
+enum { NR_LATE = 6, NR_ROUNDS = 20 };
+
 static struct late {
-    struct rcu_notifier notifier; /* of the one who is in time */
-    struct event in_time_is_inside;
+    struct rcu_notifier notifier;
     struct event has_number;
     struct event may_store;
-    struct event has_stored;
-    struct kicked kicked; /* of the one who is late */
-} late;
+    struct event is_inside;
+    struct event is_kicked;
+} late[NR_LATE];
 
-static void let_the_late_one_in(struct rcu_notifier *notifier UNUSED)
+static void let_the_next_in(struct rcu_notifier *notifier)
 {
-    event_set(&late.may_store);
-    event_wait(&late.has_stored);
+    struct late *this = container_of(notifier, struct late, notifier);
+    struct late *next = this + 1;
+
+    if (next < &late[NR_LATE]) {
+        event_set(&next->may_store);
+        event_wait(&next->is_inside);
+    }
+    event_set(&this->is_kicked);
 }
 
-static void in_time_run(struct worker *worker UNUSED)
-{
-    rcu_add_force_rcu_notifier(&late.notifier);
-    event_wait(&late.has_number);
-    rcu_read_lock();
-    event_set(&late.in_time_is_inside);
-    event_wait(&late.has_stored);
-    rcu_read_unlock();
-    rcu_remove_force_rcu_notifier(&late.notifier);
-}
-
-static void late_reader_run(struct worker *worker UNUSED)
+/* What rcu_read_lock() does, with a pause in its middle. */
+static void late_lock(struct late *this) NO_THREAD_SAFETY
 {
     static const struct rcu_site site = { __FILE__, __func__, __LINE__ };
-    unsigned long number;
+    unsigned long number = load_acquire(&rcu_newest); /* as in rcu_read_lock_at() */
 
-    rcu_add_force_rcu_notifier(&late.kicked.notifier);
-    /* What rcu_read_lock() does, with a pause in its middle. */
-    number = load_acquire(&rcu_newest);
-    event_set(&late.has_number);
-    event_wait(&late.may_store);
+    event_set(&this->has_number);
+    event_wait(&this->may_store);
     store_relaxed(&rcu_reader.site, &site);
     store_relaxed(&rcu_reader.ctr, number);
-    smp_mb();
-    event_set(&late.has_stored);
-    event_wait(&late.kicked.is_kicked);
+    smp_mb(); /* as in rcu_enter_slow() */
+}
+
+static void late_run_one(struct worker *worker) NO_THREAD_SAFETY
+{
+    struct late *this = worker->opaque;
+
+    rcu_add_force_rcu_notifier(&this->notifier);
+    late_lock(this);
+    event_set(&this->is_inside);
+    event_wait(&this->is_kicked);
     rcu_read_unlock();
-    rcu_remove_force_rcu_notifier(&late.kicked.notifier);
+    rcu_remove_force_rcu_notifier(&this->notifier);
 }
 
 static void late_updater_run(struct worker *worker)
 {
-    event_wait(&late.in_time_is_inside);
+    for (int i = 0; i < NR_LATE; i++)
+        event_wait(&late[i].has_number);
+    event_set(&late[0].may_store);
+    event_wait(&late[0].is_inside);
     synchronize_rcu();
     torture_progress(worker);
 }
 
 void late_run(void)
 {
-    for (int i = 0; i < 20 && !torture_is_over(); i++) {
-        late = (struct late){ .notifier = { .kick = let_the_late_one_in } };
-        kicked_init(&late.kicked);
-        torture_spawn("late", late_reader_run, NULL, WORKER_READS);
-        torture_spawn("in time", in_time_run, NULL, WORKER_READS);
+    for (int round = 0; round < NR_ROUNDS && !torture_is_over(); round++) {
+        for (int i = 0; i < NR_LATE; i++) {
+            late[i] = (struct late){ .notifier = { .kick = let_the_next_in } };
+            torture_spawn("late", late_run_one, &late[i], WORKER_READS);
+        }
         torture_spawn("updater", late_updater_run, NULL, WORKER_WATCHED);
         torture_join();
     }

@@ -19,6 +19,8 @@ struct torture torture;
 static struct worker workers[TORTURE_MAX_WORKERS];
 static unsigned nr_workers; /* atomic; workers below it are complete */
 
+static pthread_mutex_t spawn_lock = PTHREAD_MUTEX_INITIALIZER;
+
 static pthread_t watchdog_thread, storm_thread, timed_thread;
 static struct event is_ending;   /* for the three above */
 static bool is_paused;         /* atomic */
@@ -208,9 +210,11 @@ static void start_thread(pthread_t *thread, void *(*run)(void *), void *opaque)
 struct worker *torture_spawn_pinned(const char *name, void (*run)(struct worker *), void *opaque,
                                     unsigned flags, unsigned processor)
 {
-    struct worker *worker = &workers[nr_workers];
+    struct worker *worker;
 
+    pthread_mutex_lock(&spawn_lock);
     torture_check(nr_workers < TORTURE_MAX_WORKERS);
+    worker = &workers[nr_workers];
     *worker = (struct worker){
         .run = run,
         .opaque = opaque,
@@ -222,7 +226,8 @@ struct worker *torture_spawn_pinned(const char *name, void (*run)(struct worker 
     };
     (void)snprintf(worker->name, sizeof(worker->name), "%.10s %u", name, nr_workers % 1000);
     start_thread(&worker->thread, worker_main, worker);
-    store_release(&nr_workers, nr_workers + 1); /* pairs with the watchdog's acquire */
+    store_release(&nr_workers, nr_workers + 1); /* pairs with the others' acquire */
+    pthread_mutex_unlock(&spawn_lock);
     return worker;
 }
 
@@ -240,7 +245,8 @@ void torture_join_one(struct worker *worker)
 
 void torture_join(void)
 {
-    for (unsigned i = 0; i < nr_workers; i++) {
+    /* acquire: pairs with torture_spawn_pinned(); a worker may spawn others before it ends */
+    for (unsigned i = 0; i < load_acquire(&nr_workers); i++) {
         if (!workers[i].is_joined)
             torture_join_one(&workers[i]);
     }
