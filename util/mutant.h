@@ -29,7 +29,6 @@
     X(no_rekick, "a kick that was lost is not repeated")                                           \
     X(unregister_early, "unregistering does not wait for a kick under way")                        \
     X(notifier_early, "removing a notifier does not wait for a kick under way")                    \
-    X(notifier_unlinked_late, "a notifier is unlinked after the wait for its kicks")                \
     X(first_notifier_only, "a kick calls the first notifier only")                                 \
     X(callbacks_reversed, "callbacks run in reverse order")                                        \
     X(callback_early, "callbacks run one grace period early")                                      \

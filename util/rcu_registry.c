@@ -401,10 +401,8 @@ void rcu_remove_force_rcu_notifier(struct rcu_notifier *notifier)
         rcu_misuse("rcu_remove_force_rcu_notifier() of one that this thread did not add");
         return;
     }
-    if (MUTANT(notifier_unlinked_late))
-        wait_for_kicks();
     store_release(link, load_relaxed(&notifier->next)); /* a kicker may be at @notifier */
-    if (!MUTANT(notifier_early) && !MUTANT(notifier_unlinked_late))
+    if (!MUTANT(notifier_early))
         wait_for_kicks();
 }
 

@@ -21,18 +21,25 @@ static void callback_runs(struct callback *callback)
     event_set(&callback->has_run);
 }
 
+static void look_away(struct rcu_notifier *notifier UNUSED)
+{
+}
+
 static void reader_run(struct worker *worker)
 {
+    struct rcu_notifier another = { .kick = look_away };
     struct kicked kicked;
 
     kicked_init(&kicked);
     rcu_add_force_rcu_notifier(&kicked.notifier);
+    rcu_add_force_rcu_notifier(&another); /* one of two must not hide the other */
     while (torture_go_on(worker)) {
         kicked_reset(&kicked);
         rcu_read_lock();
         kicked_wait(&kicked, torture_one_in(worker, 4));
         rcu_read_unlock();
     }
+    rcu_remove_force_rcu_notifier(&another);
     rcu_remove_force_rcu_notifier(&kicked.notifier);
 }
 

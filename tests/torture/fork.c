@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <sys/time.h>
@@ -15,7 +16,10 @@
 
 #include "tests/torture/torture.h"
 
-enum { NR_ITEMS = 40 };
+enum {
+    NR_ITEMS = 40,
+    NR_THREADS = 12, /* in a child: more than the parent has */
+};
 
 struct item {
     struct rcu_head head;
@@ -62,6 +66,31 @@ static void limit_time(void)
     torture_check(setitimer(ITIMER_REAL, &timer, NULL) == 0);
 }
 
+/* The child's threads get the stacks of the parent's: nothing there may be needed any more. */
+static void *scribbler(void *all_there)
+{
+    unsigned char scribble[16384];
+
+    memset(scribble, 0x6b, sizeof(scribble));
+    compiler_barrier();
+    (void)pthread_barrier_wait(all_there); /* so that each has a stack of its own */
+    torture_check(load_relaxed(&scribble[0]) == 0x6b);
+    return NULL;
+}
+
+static void scribble_over_stacks(void)
+{
+    pthread_t threads[NR_THREADS];
+    pthread_barrier_t all_there;
+
+    torture_check(pthread_barrier_init(&all_there, NULL, NR_THREADS) == 0);
+    for (int i = 0; i < NR_THREADS; i++)
+        torture_check(pthread_create(&threads[i], NULL, scribbler, &all_there) == 0);
+    for (int i = 0; i < NR_THREADS; i++)
+        pthread_join(threads[i], NULL);
+    pthread_barrier_destroy(&all_there);
+}
+
 static void *child_reader(void *unused UNUSED)
 {
     rcu_register_thread();
@@ -97,6 +126,7 @@ static void __attribute__((noreturn))
 child_of_stranger(struct worker *worker, const struct item *items)
 {
     limit_time();
+    scribble_over_stacks();
     check_child(worker, 0);
     torture_check(nr_items_left(items) <= 1);
     _exit(0);
@@ -110,6 +140,7 @@ child_of_reader(struct worker *worker, const struct item *items, bool has_news)
 
     limit_time();
     torture_check(rcu_is_reading());
+    scribble_over_stacks();
     rcu_read_unlock();
     if (has_news) {
         call_rcu1(&news.head, item_runs); /* behind what was inherited */
