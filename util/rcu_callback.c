@@ -36,8 +36,8 @@ struct callback_queue {
     int64_t waiting_ns; /* when the oldest was pushed; 0: not known */
 };
 
-static struct callback_queue plain = {.waiting_end = &plain.waiting};
-static struct callback_queue for_bql = {.waiting_end = &for_bql.waiting};
+static struct callback_queue plain = { .waiting_end = &plain.waiting };
+static struct callback_queue for_bql = { .waiting_end = &for_bql.waiting };
 
 /* Written by producers. */
 static CACHE_ALIGNED struct {
@@ -391,9 +391,10 @@ static COLD void flood(unsigned long need)
 {
     if (MUTANT(no_threshold))
         return;
-    /* One at a time: to force this callback's own would start a grace period for each. */
-    if (!rcu_is_force_outstanding() || MUTANT(flood_forces_each))
-        (void)rcu_raise_force(need); /* false: another producer was first */
+    /* Not started here: those that follow share it, until the rcu thread gets to it. */
+    if (MUTANT(flood_forces_each))
+        (void)rcu_force_now(need);
+    (void)rcu_raise_force(need); /* false: another producer was first */
     if (is_above(rcu_config.throttle_callbacks, rcu_config.throttle_bytes))
         throttle();
 }
@@ -494,8 +495,8 @@ static void drain_on_main_loop(struct sentinel *sentinel, const struct rcu_host 
 
 static void drain_without_bql(const struct rcu_host *host)
 {
-    struct sentinel in_plain = {.has_run = EVENT_INIT, .waiter = pthread_self()};
-    struct sentinel in_bql = {.has_run = EVENT_INIT, .waiter = pthread_self()};
+    struct sentinel in_plain = { .has_run = EVENT_INIT, .waiter = pthread_self() };
+    struct sentinel in_bql = { .has_run = EVENT_INIT, .waiter = pthread_self() };
     bool any_for_bql = load_relaxed(&queued.any_for_bql) && !MUTANT(drain_skips_bql);
     unsigned long need;
 
@@ -508,7 +509,7 @@ static void drain_without_bql(const struct rcu_host *host)
     call_rcu1(&in_plain.head, sentinel_runs);
     need = rcu_need_from_now(); /* at least what both sentinels need */
     if (!rcu_config.ignore_force)
-        (void)rcu_raise_force(need); /* false: it is forced already */
+        (void)rcu_raise_force(need); /* false: it is forced already; we drive it at once */
     (void)rcu_drive(need, DEADLINE_NEVER);
     event_wait(&in_plain.has_run);
     if (!any_for_bql)

@@ -31,13 +31,14 @@ static CACHE_ALIGNED struct {
     unsigned long needed;      /* … the newest one that anybody waits for … */
     unsigned long forced_upto; /* … and up to which they are forced; all atomic, never go back */
     int64_t exit_ns;           /* what a kicked reader's exit usually takes; atomic */
-} gp = {.completed = RCU_INSIDE, .needed = RCU_INSIDE, .forced_upto = RCU_INSIDE};
+} gp = { .completed = RCU_INSIDE, .needed = RCU_INSIDE, .forced_upto = RCU_INSIDE };
 
 CACHE_ALIGNED struct sequence rcu_news;
 
 /* One thread at work on one grace period. */
 struct driver {
-    unsigned long target;
+    unsigned long need;   /* what it was asked to end */
+    unsigned long target; /* the newest started before its barrier: that far its scans can tell */
     const struct rcu_thread *skip; /* a misuse survived: its own section does not count */
     int64_t start_ns;
     int64_t forced_ns;      /* since when it has been forced; 0: normal */
@@ -69,11 +70,6 @@ bool rcu_is_completed(unsigned long number)
 bool rcu_is_forced(unsigned long number)
 {
     return !number_before(load_relaxed(&gp.forced_upto), number);
-}
-
-bool rcu_is_force_outstanding(void)
-{
-    return !rcu_is_completed(load_relaxed(&gp.forced_upto));
 }
 
 unsigned long rcu_need_from_now(void)
@@ -114,24 +110,28 @@ static void gp_start(unsigned long target)
         TRACE2(rcu_start, target, rcu_is_forced(target));
 }
 
-static void gp_complete(const struct driver *driver)
+/* All up to @number have ended, though the driver may need more. */
+static void gp_complete(const struct driver *driver, unsigned long number)
 {
-    int64_t now_ns = monotonic_ns();
+    int64_t now_ns;
 
     /* release: pairs with the acquire in rcu_is_completed() */
-    if (!raise_number(&gp.completed, driver->target))
-        return; /* somebody else's grace period covered this one, and counted itself */
-    if (driver->forced_ns)
-        hist_record(&rcu_hist_forced, (uint64_t)(now_ns - driver->forced_ns));
-    else
-        hist_record(&rcu_hist_normal, (uint64_t)(now_ns - driver->start_ns));
-    if (numbers_wrap()) { /* what is never forced or needed must not fall behind for ever */
-        raise_number(&gp.forced_upto, driver->target);
-        raise_number(&gp.needed, driver->target);
+    if (!raise_number(&gp.completed, number))
+        return; /* somebody else saw the same, and counted it */
+    if (!number_before(number, driver->need)) {
+        now_ns = monotonic_ns();
+        if (driver->forced_ns)
+            hist_record(&rcu_hist_forced, (uint64_t)(now_ns - driver->forced_ns));
+        else
+            hist_record(&rcu_hist_normal, (uint64_t)(now_ns - driver->start_ns));
+        TRACE3(rcu_end, number, driver->forced_ns != 0, now_ns - driver->start_ns);
     }
-    TRACE3(rcu_end, driver->target, driver->forced_ns != 0, now_ns - driver->start_ns);
+    if (numbers_wrap()) { /* what is never forced or needed must not fall behind for ever */
+        raise_number(&gp.forced_upto, number);
+        raise_number(&gp.needed, number);
+    }
     if (MUTANT(force_is_a_mode))
-        store_relaxed(&gp.forced_upto, driver->target);
+        store_relaxed(&gp.forced_upto, number);
     if (!MUTANT(completion_silent))
         sequence_advance(&rcu_news); /* drivers of older ones can stop */
 }
@@ -156,12 +156,19 @@ static int64_t spin_bound_ns(const struct driver *driver)
     return twice_ns < SPIN_MIN_NS || twice_ns > SPIN_MAX_NS ? SPIN_MIN_NS : twice_ns;
 }
 
+/*
+ * Look at the readers. Every number up to the oldest open section has ended, and
+ * is said to have, whoever may be waiting for it. True if the driver's has.
+ */
 static bool gp_is_over(const struct driver *driver, struct rcu_scan *ret_scan, bool mark)
 {
-    if (rcu_is_completed(driver->target) || MUTANT(no_wait))
+    if (rcu_is_completed(driver->need))
         return true;
-    *ret_scan = rcu_registry_scan(driver->target, driver->skip, mark);
-    return ret_scan->older == 0;
+    *ret_scan = rcu_registry_scan(driver->need, driver->target, driver->skip, mark);
+    if (MUTANT(no_wait))
+        ret_scan->complete = driver->target;
+    gp_complete(driver, ret_scan->complete);
+    return ret_scan->older == 0 || MUTANT(no_wait);
 }
 
 /* The state is looked at again whenever there is news: a force, or the age limit. */
@@ -170,15 +177,15 @@ static void gp_update_state(struct driver *driver, int64_t now_ns)
     if (driver->forced_ns)
         return;
     if (now_ns - driver->start_ns >= rcu_config.force_age_ns && !MUTANT(no_age))
-        raise_number(&gp.forced_upto, driver->target);
-    if (rcu_is_forced(driver->target))
+        raise_number(&gp.forced_upto, driver->need);
+    if (rcu_is_forced(driver->need))
         driver->forced_ns = now_ns;
 }
 
 static bool gp_spin(const struct driver *driver)
 {
     int64_t until_ns = monotonic_ns() + spin_bound_ns(driver);
-    struct rcu_scan scan = {.worth_spinning = true};
+    struct rcu_scan scan = { .worth_spinning = true };
 
     while (monotonic_ns() < until_ns) {
         if (gp_is_over(driver, &scan, false))
@@ -198,7 +205,7 @@ static void gp_sleep_normal(struct driver *driver, int64_t now_ns)
     uint32_t ticket = sequence_prepare(&rcu_news);
 
     /* Pairs with rcu_raise_force(): either we see the force, or it sees our ticket. */
-    if (rcu_is_forced(driver->target) || rcu_is_completed(driver->target)) {
+    if (rcu_is_forced(driver->need) || rcu_is_completed(driver->need)) {
         sequence_cancel(&rcu_news);
         return;
     }
@@ -206,7 +213,7 @@ static void gp_sleep_normal(struct driver *driver, int64_t now_ns)
     until_ns = earliest_ns(until_ns, driver->deadline_ns);
     until_ns = earliest_ns(until_ns, driver->next_report_ns);
     rcu_count(&rcu_counters.sleeps);
-    TRACE2(rcu_sleep, driver->target, driver->forced_ns != 0);
+    TRACE2(rcu_sleep, driver->need, driver->forced_ns != 0);
     (void)sequence_wait(&rcu_news, ticket, until_ns); /* either way the readers are looked at */
     driver->poll_ns = earliest_ns(driver->poll_ns * 2, 10 * rcu_config.poll_ns);
 }
@@ -237,7 +244,7 @@ static bool gp_sleep_forced(struct driver *driver)
         return false;
     }
     rcu_count(&rcu_counters.sleeps);
-    TRACE2(rcu_sleep, driver->target, driver->forced_ns != 0);
+    TRACE2(rcu_sleep, driver->need, driver->forced_ns != 0);
     (void)sequence_wait(&rcu_news, ticket,
                         earliest_ns(earliest_ns(scan.next_kick_ns, driver->deadline_ns),
                                     driver->next_report_ns)); /* either way we look again */
@@ -248,7 +255,7 @@ static void gp_watch_stall(struct driver *driver, int64_t now_ns)
 {
     if (now_ns < driver->next_report_ns || MUTANT(stall_silent))
         return;
-    rcu_report_stall(driver->target, now_ns - driver->start_ns);
+    rcu_report_stall(driver->need, now_ns - driver->start_ns);
     driver->next_report_ns = deadline_after_ns(now_ns, 2 * (now_ns - driver->start_ns));
 }
 
@@ -264,7 +271,7 @@ static bool gp_wait_for_readers(struct driver *driver)
         gp_watch_stall(driver, now_ns);
         gp_update_state(driver, now_ns);
         if (driver->forced_ns)
-            rcu_registry_kick(driver->target);
+            rcu_registry_kick(driver->need);
         if (scan.worth_spinning && gp_spin(driver))
             break;
         if (!driver->forced_ns)
@@ -277,26 +284,24 @@ static bool gp_wait_for_readers(struct driver *driver)
 
 static bool gp_drive(struct driver *driver)
 {
-    gp_start(driver->target);
+    gp_start(driver->need);
+    driver->target = load_relaxed(&rcu_newest);
     gp_update_state(driver, driver->start_ns);
     /* Kick first: while the barrier interrupts the reader, it is already on its way out. */
     if (driver->forced_ns)
-        rcu_registry_kick(driver->target);
+        rcu_registry_kick(driver->need);
     /* The one barrier of the grace period. Pairs with the compiler barriers in rcu_read_lock_at()
      * and rcu_read_unlock(): a section either is seen by the scan below, or sees the unlink. */
     if (!MUTANT(no_barrier))
         rcu_barrier_everywhere();
-    if (!gp_wait_for_readers(driver))
-        return false;
-    gp_complete(driver);
-    return true;
+    return gp_wait_for_readers(driver);
 }
 
-static bool drive(unsigned long target, int64_t deadline_ns)
+static bool drive(unsigned long need, int64_t deadline_ns)
 {
     int64_t now_ns = monotonic_ns();
     struct driver driver = {
-        .target = target,
+        .need = need,
         .skip = rcu_is_reading() ? rcu_registry_self() : NULL,
         .start_ns = now_ns,
         .deadline_ns = deadline_ns,
@@ -307,13 +312,13 @@ static bool drive(unsigned long target, int64_t deadline_ns)
     return gp_drive(&driver);
 }
 
-bool rcu_drive(unsigned long target, int64_t deadline_ns)
+bool rcu_drive(unsigned long need, int64_t deadline_ns)
 {
-    if (rcu_is_completed(target))
+    if (rcu_is_completed(need))
         return true;
     if (!may_start() && !drive(load_relaxed(&rcu_newest), deadline_ns))
         return false;
-    return drive(target, deadline_ns);
+    return drive(need, deadline_ns);
 }
 
 /* ---- Force --------------------------------------------------------------------- */
@@ -323,11 +328,18 @@ bool rcu_raise_force(unsigned long upto)
     if (!raise_number(&gp.forced_upto, upto))
         return false;
     TRACE1(rcu_force, upto);
+    if (!MUTANT(force_sleeps_on))
+        sequence_advance(&rcu_news); /* pairs with sequence_prepare() in gp_sleep_normal() */
+    return true;
+}
+
+bool rcu_force_now(unsigned long upto)
+{
+    if (!rcu_raise_force(upto))
+        return false;
     if (may_start()) /* so that a reader kicked now comes back with a number that is new enough */
         gp_start(upto);
     rcu_registry_kick(upto);
-    if (!MUTANT(force_sleeps_on))
-        sequence_advance(&rcu_news); /* pairs with sequence_prepare() in gp_sleep_normal() */
     return true;
 }
 
@@ -339,7 +351,7 @@ void force_rcu(void)
     needed = load_relaxed(&gp.needed);
     if (rcu_config.ignore_force || rcu_is_completed(needed))
         return;
-    if (rcu_raise_force(needed))
+    if (rcu_force_now(needed))
         rcu_count(&rcu_counters.forces);
 }
 
@@ -359,7 +371,7 @@ static void wait_for(unsigned long need)
     bool holds_bql = rcu_host_bql_is_mine();
 
     if (!rcu_config.ignore_force)
-        (void)rcu_raise_force(need); /* false: it is forced already */
+        (void)rcu_raise_force(need); /* false: it is forced already; we drive it at once */
     if (holds_bql)
         rcu_host->bql_unlock();            /* a misuse survived: a reader may want it */
     (void)rcu_drive(need, DEADLINE_NEVER); /* never out of time */

@@ -109,17 +109,21 @@ struct rcu_thread {
 };
 
 struct rcu_scan {
-    unsigned older;        /* readers inside an older section */
-    unsigned newly_marked; /* of those, the ones that were not asked to report before */
-    bool worth_spinning;   /* one of them was last seen on another processor */
-    int64_t next_kick_ns;  /* the earliest time at which one of them is to be kicked again */
+    unsigned older;         /* readers inside a section older than what the driver needs */
+    unsigned newly_marked;  /* of those, the ones that were not asked to report before */
+    bool worth_spinning;    /* one of them was last seen on another processor */
+    int64_t next_kick_ns;   /* the earliest time at which one of them is to be kicked (again) */
+    unsigned long complete; /* no section older than this is open; at most the driver's target */
 };
 
 /**
- * Look at every reader. With @skip, that thread's own section does not count
- * (a misuse survived). With @mark, each older one is asked to report its exit.
+ * Look at every reader, for a driver of grace period @need whose barrier came
+ * after the start of @target. With @skip, that thread's own section does not
+ * count as older (a misuse survived). With @mark, each older one is asked to
+ * report its exit.
  */
-struct rcu_scan rcu_registry_scan(unsigned long target, const struct rcu_thread *skip, bool mark);
+struct rcu_scan rcu_registry_scan(unsigned long need, unsigned long target,
+                                  const struct rcu_thread *skip, bool mark);
 
 /** Kick the readers inside a section older than @target whose kick is due. */
 void rcu_registry_kick(unsigned long target);
@@ -144,9 +148,6 @@ extern struct sequence rcu_news;
 bool rcu_is_completed(unsigned long number);
 bool rcu_is_forced(unsigned long number);
 
-/** Some grace period is forced and has not ended. */
-bool rcu_is_force_outstanding(void);
-
 /** The grace period that an updater must see ended; after its unlink. */
 unsigned long rcu_need_from_now(void);
 
@@ -156,14 +157,19 @@ unsigned long rcu_need_after_rmw(void);
 /** Somebody waits for @need: an outstanding grace period that force_rcu() would force. */
 void rcu_note_need(unsigned long need);
 
-/** Force all up to @upto, kick, and wake sleeping drivers. False if they were forced before. */
+/**
+ * Force all up to @upto and wake sleeping drivers. False if they were forced
+ * before. The second form starts them as well and kicks inline: quicker for
+ * who waits; but every further callback then needs a grace period of its own.
+ */
 bool rcu_raise_force(unsigned long upto);
+bool rcu_force_now(unsigned long upto);
 
 /** The newest number that anybody waits for; false if it is completed. */
 bool rcu_next_need(unsigned long *ret_need);
 
-/** End grace period @target; false if @deadline_ns came first. Never inside a section. */
-bool rcu_drive(unsigned long target, int64_t deadline_ns);
+/** End grace period @need; false if @deadline_ns came first. Never inside a section. */
+bool rcu_drive(unsigned long need, int64_t deadline_ns);
 
 /** The number to start from, and whether readers run fences; before the first reader. */
 void rcu_grace_set_first(unsigned long first, bool use_fences);

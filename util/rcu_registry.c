@@ -42,7 +42,7 @@ __thread struct rcu_reader rcu_reader = {
 
 static __thread struct rcu_thread self;
 
-static const struct rcu_site no_site = {"?", "before its first section", 0};
+static const struct rcu_site no_site = { "?", "before its first section", 0 };
 
 static pthread_rwlock_t registry_lock = PTHREAD_RWLOCK_INITIALIZER;
 static struct rcu_thread *registry; /* guarded by registry_lock */
@@ -191,20 +191,18 @@ struct rcu_thread *rcu_registry_self(void)
 
 /* ---- The read side, out of line -------------------------------------------- */
 
-static void enter_unregistered(const struct rcu_site *site)
+void rcu_enter_unregistered(const struct rcu_site *site)
 {
     rcu_misuse("rcu_read_lock() at %s:%d (%s) by a thread that is not registered", site->file,
                site->line, site->func);
     rcu_register_thread();
     store_relaxed(&rcu_reader.ctr, load_acquire(&rcu_newest)); /* as in rcu_read_lock_at() */
     store_relaxed(&rcu_reader.site, site);
+    rcu_enter_slow();
 }
 
-void rcu_enter_slow(const struct rcu_site *site)
+void rcu_enter_slow(void)
 {
-    if (unlikely(!rcu_reader.thread))
-        enter_unregistered(site);
-
 #if RCU_NUMBERS_WRAP
     /* We may have slept between reading the number and storing it, for so long that it now looks
      * like one of the future, for which no grace period waits. Until here nothing was read under
@@ -266,9 +264,21 @@ static int64_t kick_is_due_ns(const struct rcu_thread *thread, unsigned long ctr
     return load_relaxed(&thread->kicked_section) == ctr ? load_relaxed(&thread->next_kick_ns) : 0;
 }
 
-struct rcu_scan rcu_registry_scan(unsigned long target, const struct rcu_thread *skip, bool mark)
+static void scan_older(struct rcu_scan *scan, struct rcu_thread *thread, unsigned long ctr,
+                       bool mark)
 {
-    struct rcu_scan scan = {.next_kick_ns = DEADLINE_NEVER};
+    scan->older++;
+    scan->worth_spinning |= runs_elsewhere(thread);
+    if (!MUTANT(late_not_kicked) || load_relaxed(&thread->kicked_section) == ctr)
+        scan->next_kick_ns = earliest_ns(scan->next_kick_ns, kick_is_due_ns(thread, ctr));
+    if (mark && !(fetch_or(&thread->reader->waiting, RCU_WAITED_FOR) & RCU_WAITED_FOR))
+        scan->newly_marked++;
+}
+
+struct rcu_scan rcu_registry_scan(unsigned long need, unsigned long target,
+                                  const struct rcu_thread *skip, bool mark)
+{
+    struct rcu_scan scan = { .next_kick_ns = DEADLINE_NEVER, .complete = target };
 
     pthread_rwlock_rdlock(&registry_lock);
     for (struct rcu_thread *thread = registry; thread; thread = thread->next) {
@@ -279,14 +289,10 @@ struct rcu_scan rcu_registry_scan(unsigned long target, const struct rcu_thread 
 
         if (ctr != load_relaxed(&thread->kicked_section))
             note_exit(thread);
-        if (!section_is_older(ctr, target) || thread == skip)
-            continue;
-        scan.older++;
-        scan.worth_spinning |= runs_elsewhere(thread);
-        if (!MUTANT(late_not_kicked) || load_relaxed(&thread->kicked_section) == ctr)
-            scan.next_kick_ns = earliest_ns(scan.next_kick_ns, kick_is_due_ns(thread, ctr));
-        if (mark && !(fetch_or(&thread->reader->waiting, RCU_WAITED_FOR) & RCU_WAITED_FOR))
-            scan.newly_marked++;
+        if (section_is_older(ctr, scan.complete))
+            scan.complete = ctr;
+        if (section_is_older(ctr, need) && thread != skip)
+            scan_older(&scan, thread, ctr, mark);
     }
     pthread_rwlock_unlock(&registry_lock);
     return scan;

@@ -69,10 +69,13 @@ extern __thread struct rcu_reader rcu_reader __attribute__((visibility("hidden")
 /* The newest grace period that has been started. On a line of its own. */
 extern unsigned long rcu_newest __attribute__((visibility("hidden")));
 
-void rcu_enter_slow(const struct rcu_site *site); /* fences, registration, debug checks */
-void rcu_exit_slow(void);                         /* somebody waits for us, or fences */
+void rcu_enter_slow(void); /* fences, or numbers that wrap */
+void rcu_exit_slow(void);  /* fences, or somebody waits for us */
+void rcu_enter_unregistered(const struct rcu_site *site) COLD;
 void rcu_unlock_unbalanced(void) COLD;
 
+/* Both look at a word of their own by a plain access where it decides, and by an atomic one beside
+ * the fast path: a compiler then compares in memory, and does not load for the path not taken. */
 static ALWAYS_INLINE void rcu_read_lock_at(const struct rcu_site *site) ACQUIRE_SHARED(rcu)
     NO_THREAD_SAFETY
 {
@@ -86,11 +89,11 @@ static ALWAYS_INLINE void rcu_read_lock_at(const struct rcu_site *site) ACQUIRE_
         store_relaxed(&self->ctr, number);
         store_relaxed(&self->site, site);
         if (unlikely(number & RCU_FENCES) || RCU_NUMBERS_WRAP)
-            rcu_enter_slow(site);
+            rcu_enter_slow();
     } else {
-        self->nesting++;
-        if (unlikely(!(self->ctr & RCU_INSIDE)))
-            rcu_enter_slow(site); /* not registered */
+        store_relaxed(&self->nesting, load_relaxed(&self->nesting) + 1);
+        if (unlikely(!(load_relaxed(&self->ctr) & RCU_INSIDE)))
+            rcu_enter_unregistered(site);
     }
     compiler_barrier(); /* pairs with the membarrier in gp_drive() */
 }
@@ -115,7 +118,7 @@ static ALWAYS_INLINE void rcu_read_unlock(void) RELEASE_SHARED(rcu) NO_THREAD_SA
         if (unlikely(load_relaxed(&self->waiting)))
             rcu_exit_slow();
     } else {
-        self->nesting--;
+        store_relaxed(&self->nesting, load_relaxed(&self->nesting) - 1);
     }
 }
 
