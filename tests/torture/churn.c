@@ -62,7 +62,7 @@ static void read_until(unsigned *nr_kicks, unsigned nr_at_most)
 }
 
 /* Some notifiers at once, and removed in any order, each right after the section was left. */
-static void adder_run(struct worker *worker)
+static void adder_run(struct worker *worker) NO_THREAD_SAFETY /* half of the sections go on */
 {
     struct fragile *fragile;
     unsigned nr_kicks = 0;

@@ -111,7 +111,7 @@ static void flood(bool with_reader, int64_t run_ns)
     torture_check(stats.callbacks_peak <= limit);
     /* Many callbacks share a grace period; with one each, the rcu thread could not keep up. */
     torture_check(nr_callbacks >= 4 * nr_grace_periods);
-#if !defined(HAS_THREAD_SANITIZER) && !defined(HAS_ADDRESS_SANITIZER) /* they keep freed memory */
+#if !THREAD_SANITIZER && !ADDRESS_SANITIZER /* they keep freed memory */
     torture_check(after < before + RSS_LIMIT_BYTES);
 #endif
     drain_call_rcu();

@@ -134,7 +134,7 @@ child_of_stranger(struct worker *worker, const struct item *items)
 
 /* Nothing could run before the fork: what is pending here is complete. */
 static void __attribute__((noreturn))
-child_of_reader(struct worker *worker, const struct item *items, bool has_news)
+child_of_reader(struct worker *worker, const struct item *items, bool has_news) NO_THREAD_SAFETY
 {
     struct item news = { .nr_runs = 0 };
 
@@ -247,7 +247,7 @@ static void drainer_run(struct worker *worker)
 
 void fork_run(void)
 {
-#ifdef HAS_THREAD_SANITIZER
+#if THREAD_SANITIZER
     torture_skip("the thread sanitizer cannot start threads in the child of a threaded fork");
 #endif
     for (int i = 0; i < 2; i++)

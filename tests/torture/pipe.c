@@ -123,7 +123,7 @@ static void read_long(struct worker *worker, struct kicked *kicked UNUSED)
     rcu_read_unlock();
 }
 
-static void read_nested(struct worker *worker, struct kicked *kicked UNUSED)
+static void read_nested(struct worker *worker, struct kicked *kicked UNUSED) NO_THREAD_SAFETY
 {
     unsigned depth = 1 + torture_below(worker, 4);
 

@@ -21,19 +21,12 @@
 #include "util/rcu.h"
 #include "util/rcu_control.h"
 
-#if defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define HAS_THREAD_SANITIZER 1
-#endif
-#if __has_feature(address_sanitizer)
-#define HAS_ADDRESS_SANITIZER 1
-#endif
-#endif
-#ifdef __SANITIZE_THREAD__
-#define HAS_THREAD_SANITIZER 1
-#endif
-#ifdef __SANITIZE_ADDRESS__
-#define HAS_ADDRESS_SANITIZER 1
+#if defined(__SANITIZE_ADDRESS__)
+#define ADDRESS_SANITIZER 1
+#elif defined(__has_feature)
+#define ADDRESS_SANITIZER __has_feature(address_sanitizer)
+#else
+#define ADDRESS_SANITIZER 0
 #endif
 
 enum {
