@@ -432,7 +432,8 @@ static void enqueue(struct callback_queue *queue, struct rcu_head *head,
     TRACE2(rcu_call, head, size_bytes);
     if (push(queue, head)) /* now the head belongs to the rcu thread */
         rcu_thread_wake();
-    if (unlikely(pending > (int64_t)rcu_config.force_callbacks || pending_bytes() > rcu_config.force_bytes))
+    if (unlikely(pending > (int64_t)rcu_config.force_callbacks ||
+                 pending_bytes() > rcu_config.force_bytes))
         flood(need);
 }
 
@@ -590,7 +591,7 @@ void rcu_callback_fork_child(void)
 
     if (!MUTANT(fork_keeps_thread))
         is_started = is_rcu_thread; /* a callback forked: we are what is left of it */
-    work = SEQUENCE_INIT;       /* the sleepers are in the parent */
+    work = SEQUENCE_INIT;           /* the sleepers are in the parent */
     progress = SEQUENCE_INIT;
     /* The parent's threads stopped anywhere: derive what they were about to bring up to date. */
     plain.waiting_end = end_of(&plain.waiting);

@@ -220,7 +220,8 @@ void rcu_enter_slow(void)
 void rcu_exit_slow(void)
 {
     if (!MUTANT(no_exit_fence))
-        smp_mb(); /* fence readers: ctr before waiting; pairs with the barrier before a driver sleeps */
+        smp_mb(); /* fence readers: ctr before waiting; pairs with the barrier before a driver
+                     sleeps */
     if (!(load_relaxed(&rcu_reader.waiting) & RCU_WAITED_FOR))
         return;
     fetch_and(&rcu_reader.waiting, ~(unsigned)RCU_WAITED_FOR);

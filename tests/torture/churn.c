@@ -18,7 +18,7 @@ enum {
 
 struct fragile {
     struct rcu_notifier notifier;
-    unsigned state; /* atomic */
+    unsigned state;      /* atomic */
     unsigned nr_running; /* atomic */
     unsigned *nr_kicks;  /* atomic */
 };

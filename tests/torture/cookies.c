@@ -100,7 +100,7 @@ static void inside_run(struct worker *worker)
     while (torture_go_on(worker)) {
         rcu_cookie cookie;
 
-        WITH_RCU_READ() {
+        WITH_RCU_READ () {
             cookie = torture_one_in(worker, 2) ? start_poll_synchronize_rcu()
                                                : get_state_synchronize_rcu();
             force_rcu();

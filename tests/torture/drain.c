@@ -14,8 +14,8 @@ static __thread bool bql_is_mine;
 static __thread bool is_main_loop;
 
 static struct sequence main_loop_news;
-static bool main_loop_has_work;  /* atomic */
-static bool main_loop_may_end;   /* atomic */
+static bool main_loop_has_work; /* atomic */
+static bool main_loop_may_end;  /* atomic */
 
 static void bql_lock(void)
 {
@@ -64,7 +64,7 @@ static const struct rcu_host host_without_loop = {
 
 struct producer {
     uint64_t nr_queued;
-    uint64_t nr_run;    /* by the rcu thread; atomic */
+    uint64_t nr_run; /* by the rcu thread; atomic */
     uint64_t nr_queued_bql;
     uint64_t nr_run_bql; /* by the main loop; atomic */
 };
@@ -143,7 +143,7 @@ static void drainer_run(struct worker *worker)
 static void reader_run(struct worker *worker)
 {
     while (torture_go_on(worker)) {
-        WITH_RCU_READ() {
+        WITH_RCU_READ () {
             if (torture_one_in(worker, 2)) {
                 bql_lock();
                 bql_unlock();

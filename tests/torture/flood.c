@@ -239,7 +239,7 @@ static void flood_without_waiting(void)
 
 static void no_wait_run(struct worker *worker)
 {
-    WITH_RCU_READ() {
+    WITH_RCU_READ () {
         flood_without_waiting();
     }
     drain_call_rcu();

@@ -94,7 +94,7 @@ static void scribble_over_stacks(void)
 static void *child_reader(void *unused UNUSED)
 {
     rcu_register_thread();
-    WITH_RCU_READ() {
+    WITH_RCU_READ () {
         sched_yield();
     }
     rcu_unregister_thread();
@@ -247,9 +247,6 @@ static void drainer_run(struct worker *worker)
 
 void fork_run(void)
 {
-#if THREAD_SANITIZER
-    torture_skip("the thread sanitizer cannot start threads in the child of a threaded fork");
-#endif
     for (int i = 0; i < 2; i++)
         torture_spawn("bystander", bystander_run, NULL, WORKER_READS);
     torture_spawn("waiter", waiter_run, NULL, WORKER_WATCHED);

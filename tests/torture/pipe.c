@@ -94,7 +94,7 @@ static const struct object *find_object(struct worker *worker)
 static void read_short(struct worker *worker, struct kicked *kicked UNUSED)
 {
     for (int i = 0; i < 64; i++) {
-        WITH_RCU_READ() {
+        WITH_RCU_READ () {
             check_object(find_object(worker));
         }
     }

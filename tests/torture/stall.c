@@ -14,7 +14,7 @@ static struct {
     char name[16]; /* of the sleeper's thread */
     struct event is_inside, may_leave, was_kicked_often;
     struct event was_reported_often;
-    int64_t asked_ns; /* before the grace period that the sleeper blocks began */
+    int64_t asked_ns;    /* before the grace period that the sleeper blocks began */
     unsigned nr_kicks;   /* atomic */
     unsigned nr_reports; /* atomic */
 } sleeper;
@@ -68,7 +68,7 @@ static struct event older_is_inside, older_may_leave;
 
 static void older_run(struct worker *worker UNUSED)
 {
-    WITH_RCU_READ() {
+    WITH_RCU_READ () {
         event_set(&older_is_inside);
         event_wait(&older_may_leave);
     }

@@ -33,7 +33,7 @@ static void flush_lines(unsigned nr)
 {
 #if defined(__x86_64__) || defined(__i386__)
     for (unsigned i = 0; i < nr; i++)
-        __builtin_ia32_clflush(&lines[i]);
+        __asm__ volatile("clflush %0" : "+m"(lines[i]));
 #else
     (void)nr;
 #endif

@@ -22,10 +22,19 @@ static unsigned nr_workers; /* atomic; workers below it are complete */
 static pthread_mutex_t spawn_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static pthread_t watchdog_thread, storm_thread, timed_thread;
-static struct event is_ending;   /* for the three above */
-static bool is_paused;         /* atomic */
-static struct sequence resumed; /* when is_paused goes */
+static struct event is_ending;                                /* for the three above */
+static bool is_paused;                                        /* atomic */
+static struct sequence resumed;                               /* when is_paused goes */
 static pthread_mutex_t done_lock = PTHREAD_MUTEX_INITIALIZER; /* a signal finds its thread alive */
+
+#if THREAD_SANITIZER
+/* The rcu thread never ends; by default the sanitizer gives it another second at the exit. */
+const char *__tsan_default_options(void);
+const char *__tsan_default_options(void)
+{
+    return "atexit_sleep_ms=0";
+}
+#endif
 
 /* ---- Randomness -------------------------------------------------------------- */
 
@@ -91,8 +100,7 @@ static void print_state(void)
 static void print_where(const char *kind)
 {
     fprintf(stderr, "# %s: scenario %s, seed %" PRIu64 ", %s readers\n", kind, torture.scenario,
-            torture.seed,
-            torture.config.readers == RCU_READERS_FENCES ? "fence" : "membarrier");
+            torture.seed, torture.config.readers == RCU_READERS_FENCES ? "fence" : "membarrier");
 }
 
 void torture_fail(const char *format, ...)
