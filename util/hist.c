@@ -86,8 +86,8 @@ double hist_mean(const struct hist *hist)
 /* Which of @count sorted values, counted from 1, @percent stands for. */
 static uint64_t percent_rank(double percent, uint64_t count)
 {
-    /* 99.9 is not exact in binary: without the slack of four roundings, 99.9 % of 1000 values
-     * could come out as 999.0000000000001 of them, which is the 1000th. */
+    /* Without the slack of four roundings, 99.9 % of 41000 values would be a little more than
+     * 40959 of them, and so the next one. */
     const double exact = percent * (double)count / 100.0 * (1.0 - 0x1p-51);
     uint64_t rank;
 

@@ -10,6 +10,9 @@
 
 #include "util/rcu_internal.h"
 
+/* What may be multiplied by a thousand and still is a time: 106 days. */
+#define LONGEST_NS (INT64_MAX / 1000)
+
 struct rcu_config rcu_config;
 struct rcu_counters rcu_counters;
 
@@ -50,10 +53,19 @@ int rcu_membarrier_register(void)
     return membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) == 0 ? 0 : -errno;
 }
 
+static bool is_valid(const struct rcu_config *config)
+{
+    return config->force_age_ns >= 0 && config->stall_ns >= NS_PER_US &&
+           config->rekick_ns >= NS_PER_US && config->rekick_ns <= LONGEST_NS &&
+           config->poll_ns >= NS_PER_US && config->poll_ns <= LONGEST_NS;
+}
+
 static int settle_locked(const struct rcu_config *config)
 {
     struct rcu_config chosen = *config;
 
+    if (!is_valid(config))
+        return -EINVAL;
     if (chosen.readers != RCU_READERS_FENCES) {
         bool has_membarrier = rcu_membarrier_register() == 0;
 
@@ -63,7 +75,10 @@ static int settle_locked(const struct rcu_config *config)
     }
     rcu_config = chosen;
     rcu_grace_set_first(chosen.first_number, chosen.readers == RCU_READERS_FENCES);
-    (void)pthread_atfork(rcu_fork_prepare, rcu_fork_parent, rcu_fork_child); /* ENOMEM: no fork */
+    if (pthread_atfork(rcu_fork_prepare, rcu_fork_parent, rcu_fork_child) != 0) {
+        rcu_report("rcu: out of memory at start");
+        abort();
+    }
     store_release(&rcu_is_settled, true); /* pairs with the acquire in rcu_init() */
     return 0;
 }
@@ -90,6 +105,16 @@ void rcu_settle(void)
     pthread_mutex_unlock(&init_lock);
 }
 
+void rcu_config_fork_prepare(void)
+{
+    pthread_mutex_lock(&init_lock);
+}
+
+void rcu_config_fork_done(void)
+{
+    pthread_mutex_unlock(&init_lock);
+}
+
 enum rcu_readers rcu_reader_mode(void)
 {
     rcu_init();
@@ -98,11 +123,17 @@ enum rcu_readers rcu_reader_mode(void)
 
 void rcu_set_host(const struct rcu_host *host)
 {
+    if (host && (!host->bql_is_mine != !host->bql_lock || !host->bql_lock != !host->bql_unlock)) {
+        rcu_report("rcu: a host with some of bql_is_mine, bql_lock and bql_unlock");
+        abort();
+    }
     store_release(&rcu_host, host ? host : &no_host); /* pairs with the users' acquire */
 }
 
 void rcu_barrier_everywhere(void)
 {
+    static bool has_failed; /* atomic: said once */
+
     rcu_count(&rcu_counters.barriers);
     if (rcu_config.readers == RCU_READERS_FENCES) {
         smp_mb(); /* pairs with the barriers in rcu_enter_slow() and rcu_exit_slow() */
@@ -112,7 +143,8 @@ void rcu_barrier_everywhere(void)
     if (likely(membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) == 0))
         return;
     /* The kernel had no memory for a mask of processors: the slow form needs none. */
-    rcu_report("rcu: membarrier failed: %s; using the slow one", strerror(errno));
+    if (!atomic_xchg(&has_failed, true))
+        rcu_report("rcu: membarrier failed: %s; using the slow one", strerror(errno));
     if (membarrier(MEMBARRIER_CMD_GLOBAL) != 0) {
         rcu_report("rcu: no membarrier is to be had any more: %s", strerror(errno));
         abort(); /* going on would free what readers use */

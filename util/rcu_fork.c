@@ -8,6 +8,7 @@
 
 void rcu_fork_prepare(void)
 {
+    rcu_config_fork_prepare();
     rcu_callback_fork_prepare();
     rcu_registry_fork_prepare();
     rcu_debug_fork_prepare();
@@ -18,14 +19,16 @@ void rcu_fork_parent(void)
     rcu_debug_fork_done();
     rcu_registry_fork_parent();
     rcu_callback_fork_parent();
+    rcu_config_fork_done();
 }
 
 void rcu_fork_child(void)
 {
     if (rcu_config.readers == RCU_READERS_MEMBARRIER && rcu_membarrier_register() != 0)
-        rcu_misuse("membarrier cannot be registered in a forked child");
+        rcu_report("rcu: membarrier cannot be registered in a forked child");
     rcu_debug_fork_done();
     rcu_registry_fork_child();
     rcu_grace_fork_child();
     rcu_callback_fork_child();
+    rcu_config_fork_done();
 }

@@ -19,21 +19,24 @@
 #endif
 
 enum {
-    SPIN_MIN_NS = 2000,  /* what a flag kick takes, twice over */
-    SPIN_MAX_NS = 60000, /* about twice a futex sleep and wake: beyond it sleeping is cheaper */
+    SPIN_MIN_NS = 2000,      /* what a flag kick takes, twice over */
+    SPIN_MAX_NS = 60000,     /* about twice a futex sleep and wake: beyond it sleeping is cheaper */
+    SPIN_NORMAL_NS = 8000,   /* a short section is over by then */
+    SLEEP_WORTH_NS = 100000, /* with less time left than a sleep may overrun, a driver gives up */
 };
 
-/* Written once per grace period, read by every reader: alone on its line. */
-CACHE_ALIGNED unsigned long rcu_newest = RCU_INSIDE;
+struct rcu_newest rcu_newest = { RCU_INSIDE };
 
-static CACHE_ALIGNED struct {
+/* Numbers that never go back; all atomic. */
+static struct {
     unsigned long completed;   /* the newest one ended … */
     unsigned long needed;      /* … the newest one that anybody waits for … */
-    unsigned long forced_upto; /* … and up to which they are forced; all atomic, never go back */
-    int64_t exit_ns;           /* what a kicked reader's exit usually takes; atomic */
-} gp = { .completed = RCU_INSIDE, .needed = RCU_INSIDE, .forced_upto = RCU_INSIDE };
-
-CACHE_ALIGNED struct sequence rcu_news;
+    unsigned long forced_upto; /* … up to which they are forced … */
+    unsigned long fenced;      /* … and that was started before some driver's barrier */
+    int64_t exit_ns;           /* what a kicked reader's exit usually takes */
+    int64_t stall_report_ns;   /* when the last one was */
+    struct sequence news;      /* readers that report, forces, ends: drivers look again */
+} CACHE_ALIGNED gp = { RCU_INSIDE, RCU_INSIDE, RCU_INSIDE, RCU_INSIDE, 0, INT64_MIN / 2, { 0, 0 } };
 
 /* One thread at work on one grace period. */
 struct driver {
@@ -83,7 +86,7 @@ unsigned long rcu_need_from_now(void)
 unsigned long rcu_need_after_rmw(void)
 {
     smp_mb_after_rmw();
-    return load_relaxed(&rcu_newest) + (MUTANT(cookie_too_old) ? 0 : RCU_STEP);
+    return load_relaxed(&rcu_newest.number) + (MUTANT(cookie_too_old) ? 0 : RCU_STEP);
 }
 
 void rcu_note_need(unsigned long need)
@@ -98,7 +101,8 @@ void rcu_note_need(unsigned long need)
  */
 static bool may_start(void)
 {
-    return !numbers_wrap() || load_relaxed(&rcu_newest) - load_relaxed(&gp.completed) < 1ul << 29;
+    return !numbers_wrap() ||
+           load_relaxed(&rcu_newest.number) - load_relaxed(&gp.completed) < 1ul << 29;
 }
 
 /* From here on, whoever enters a section has @target or a newer number. */
@@ -106,7 +110,7 @@ static void gp_start(unsigned long target)
 {
     /* release: pairs with the acquire in rcu_read_lock_at(): such a reader sees what this thread
      * had seen unlinked, and the grace period need not wait for it. */
-    if (raise_number(&rcu_newest, target))
+    if (raise_number(&rcu_newest.number, target))
         TRACE2(rcu_start, target, rcu_is_forced(target));
 }
 
@@ -129,11 +133,12 @@ static void gp_complete(const struct driver *driver, unsigned long number)
     if (numbers_wrap()) { /* what is never forced or needed must not fall behind for ever */
         raise_number(&gp.forced_upto, number);
         raise_number(&gp.needed, number);
+        raise_number(&gp.fenced, number);
     }
     if (MUTANT(force_is_a_mode))
         store_relaxed(&gp.forced_upto, number);
     if (!MUTANT(completion_silent))
-        sequence_advance(&rcu_news); /* drivers of older ones can stop */
+        sequence_advance(&gp.news); /* drivers of older ones can stop */
 }
 
 /* ---- Driving ------------------------------------------------------------------ */
@@ -152,7 +157,7 @@ static int64_t spin_bound_ns(const struct driver *driver)
     int64_t twice_ns = 2 * load_relaxed(&gp.exit_ns);
 
     if (!driver->forced_ns)
-        return SPIN_MIN_NS * 4; /* a short section is over by then */
+        return SPIN_NORMAL_NS;
     return twice_ns < SPIN_MIN_NS || twice_ns > SPIN_MAX_NS ? SPIN_MIN_NS : twice_ns;
 }
 
@@ -171,12 +176,17 @@ static bool gp_is_over(const struct driver *driver, struct rcu_scan *ret_scan, b
     return ret_scan->older == 0 || MUTANT(no_wait);
 }
 
+static int64_t gp_age_limit_ns(const struct driver *driver)
+{
+    return deadline_after_ns(driver->start_ns, rcu_config.force_age_ns);
+}
+
 /* The state is looked at again whenever there is news: a force, or the age limit. */
 static void gp_update_state(struct driver *driver, int64_t now_ns)
 {
     if (driver->forced_ns)
         return;
-    if (now_ns - driver->start_ns >= rcu_config.force_age_ns && !MUTANT(no_age))
+    if (now_ns >= gp_age_limit_ns(driver) && !MUTANT(no_age))
         raise_number(&gp.forced_upto, driver->need);
     if (rcu_is_forced(driver->need))
         driver->forced_ns = now_ns;
@@ -184,7 +194,7 @@ static void gp_update_state(struct driver *driver, int64_t now_ns)
 
 static bool gp_spin(const struct driver *driver)
 {
-    int64_t until_ns = monotonic_ns() + spin_bound_ns(driver);
+    int64_t until_ns = earliest_ns(monotonic_ns() + spin_bound_ns(driver), driver->deadline_ns);
     struct rcu_scan scan = { .worth_spinning = true };
 
     while (monotonic_ns() < until_ns) {
@@ -202,19 +212,19 @@ static bool gp_spin(const struct driver *driver)
 static void gp_sleep_normal(struct driver *driver, int64_t now_ns)
 {
     int64_t until_ns = deadline_after_ns(now_ns, driver->poll_ns);
-    uint32_t ticket = sequence_prepare(&rcu_news);
+    uint32_t ticket = sequence_prepare(&gp.news);
 
     /* Pairs with rcu_raise_force(): either we see the force, or it sees our ticket. */
     if (rcu_is_forced(driver->need) || rcu_is_completed(driver->need)) {
-        sequence_cancel(&rcu_news);
+        sequence_cancel(&gp.news);
         return;
     }
-    until_ns = earliest_ns(until_ns, driver->start_ns + rcu_config.force_age_ns);
+    until_ns = earliest_ns(until_ns, gp_age_limit_ns(driver));
     until_ns = earliest_ns(until_ns, driver->deadline_ns);
     until_ns = earliest_ns(until_ns, driver->next_report_ns);
     rcu_count(&rcu_counters.sleeps);
     TRACE2(rcu_sleep, driver->need, driver->forced_ns != 0);
-    (void)sequence_wait(&rcu_news, ticket, until_ns); /* either way the readers are looked at */
+    (void)sequence_wait(&gp.news, ticket, until_ns); /* either way the readers are looked at */
     driver->poll_ns = earliest_ns(driver->poll_ns * 2, 10 * rcu_config.poll_ns);
 }
 
@@ -222,10 +232,10 @@ static void gp_sleep_normal(struct driver *driver, int64_t now_ns)
 static bool gp_sleep_forced(struct driver *driver)
 {
     struct rcu_scan scan;
-    uint32_t ticket = sequence_prepare(&rcu_news);
+    uint32_t ticket = sequence_prepare(&gp.news);
 
     if (gp_is_over(driver, &scan, true)) {
-        sequence_cancel(&rcu_news);
+        sequence_cancel(&gp.news);
         return true;
     }
     /* Pairs with the compiler barrier (or smp_mb) between ctr and waiting at a reader's exit:
@@ -233,19 +243,19 @@ static bool gp_sleep_forced(struct driver *driver)
     if (!MUTANT(mark_no_barrier))
         rcu_barrier_everywhere();
     if (gp_is_over(driver, &scan, true)) {
-        sequence_cancel(&rcu_news);
+        sequence_cancel(&gp.news);
         return true;
     }
     /* A reader may have slept between reading its number and storing it, and turn up only now. It
      * sees the unlink, but it is older, so it must not be slept on before it was marked, kicked
      * and looked at again (tests/litmus/waiting.pml). */
     if (scan.newly_marked) {
-        sequence_cancel(&rcu_news);
+        sequence_cancel(&gp.news);
         return false;
     }
     rcu_count(&rcu_counters.sleeps);
     TRACE2(rcu_sleep, driver->need, driver->forced_ns != 0);
-    (void)sequence_wait(&rcu_news, ticket,
+    (void)sequence_wait(&gp.news, ticket,
                         earliest_ns(earliest_ns(scan.next_kick_ns, driver->deadline_ns),
                                     driver->next_report_ns)); /* either way we look again */
     return false;
@@ -253,9 +263,14 @@ static bool gp_sleep_forced(struct driver *driver)
 
 static void gp_watch_stall(struct driver *driver, int64_t now_ns)
 {
+    int64_t last_ns = load_relaxed(&gp.stall_report_ns);
+
     if (now_ns < driver->next_report_ns || MUTANT(stall_silent))
         return;
-    rcu_report_stall(driver->need, now_ns - driver->start_ns);
+    /* Several drivers may wait for one reader: one of them speaks. */
+    if (now_ns - last_ns >= rcu_config.stall_ns / 2 &&
+        atomic_cas(&gp.stall_report_ns, &last_ns, now_ns))
+        rcu_report_stall(driver->need, now_ns - driver->start_ns);
     driver->next_report_ns = deadline_after_ns(now_ns, 2 * (now_ns - driver->start_ns));
 }
 
@@ -274,6 +289,8 @@ static bool gp_wait_for_readers(struct driver *driver)
             rcu_registry_kick(driver->need);
         if (scan.worth_spinning && gp_spin(driver))
             break;
+        if (driver->deadline_ns - monotonic_ns() < SLEEP_WORTH_NS)
+            return false;
         if (!driver->forced_ns)
             gp_sleep_normal(driver, now_ns);
         else if (gp_sleep_forced(driver))
@@ -282,18 +299,33 @@ static bool gp_wait_for_readers(struct driver *driver)
     return true;
 }
 
+/*
+ * The one barrier of the grace period, unless another driver ran it. Says how far
+ * it reaches: all that was started before it. Pairs with the compiler barriers in
+ * rcu_read_lock_at() and rcu_read_unlock(): a section either is seen by a scan
+ * after it, or sees the unlink.
+ */
+static unsigned long gp_barrier(unsigned long need)
+{
+    unsigned long target = load_acquire(&gp.fenced); /* pairs with the raise below */
+
+    if (!number_before(target, need))
+        return target;
+    target = load_relaxed(&rcu_newest.number);
+    if (!MUTANT(no_barrier))
+        rcu_barrier_everywhere();
+    raise_number(&gp.fenced, target); /* release: other drivers' scans come after the barrier */
+    return target;
+}
+
 static bool gp_drive(struct driver *driver)
 {
     gp_start(driver->need);
-    driver->target = load_relaxed(&rcu_newest);
     gp_update_state(driver, driver->start_ns);
     /* Kick first: while the barrier interrupts the reader, it is already on its way out. */
     if (driver->forced_ns)
         rcu_registry_kick(driver->need);
-    /* The one barrier of the grace period. Pairs with the compiler barriers in rcu_read_lock_at()
-     * and rcu_read_unlock(): a section either is seen by the scan below, or sees the unlink. */
-    if (!MUTANT(no_barrier))
-        rcu_barrier_everywhere();
+    driver->target = gp_barrier(driver->need);
     return gp_wait_for_readers(driver);
 }
 
@@ -316,7 +348,7 @@ bool rcu_drive(unsigned long need, int64_t deadline_ns)
 {
     if (rcu_is_completed(need))
         return true;
-    if (!may_start() && !drive(load_relaxed(&rcu_newest), deadline_ns))
+    if (!may_start() && !drive(load_relaxed(&rcu_newest.number), deadline_ns))
         return false;
     return drive(need, deadline_ns);
 }
@@ -329,7 +361,7 @@ bool rcu_raise_force(unsigned long upto)
         return false;
     TRACE1(rcu_force, upto);
     if (!MUTANT(force_sleeps_on))
-        sequence_advance(&rcu_news); /* pairs with sequence_prepare() in gp_sleep_normal() */
+        sequence_advance(&gp.news); /* pairs with sequence_prepare() in gp_sleep_normal() */
     return true;
 }
 
@@ -360,6 +392,9 @@ bool rcu_drive_forced(int64_t budget_ns)
     unsigned long upto;
 
     rcu_init(); /* as in force_rcu() */
+    rcu_assert_may_wait("rcu_drive_forced()");
+    if (rcu_is_reading())
+        return false;
     upto = load_relaxed(&gp.forced_upto);
     return rcu_is_completed(upto) || rcu_drive(upto, deadline_after_ns(monotonic_ns(), budget_ns));
 }
@@ -368,15 +403,16 @@ bool rcu_drive_forced(int64_t budget_ns)
 
 static void wait_for(unsigned long need)
 {
+    const struct rcu_host *host = load_acquire(&rcu_host); /* pairs with rcu_set_host() */
     bool holds_bql = rcu_host_bql_is_mine();
 
     if (!rcu_config.ignore_force)
         (void)rcu_raise_force(need); /* false: it is forced already; we drive it at once */
     if (holds_bql)
-        rcu_host->bql_unlock();            /* a misuse survived: a reader may want it */
+        host->bql_unlock();                /* a misuse survived: a reader may want it */
     (void)rcu_drive(need, DEADLINE_NEVER); /* never out of time */
     if (holds_bql)
-        rcu_host->bql_lock();
+        host->bql_lock();
 }
 
 void synchronize_rcu(void)
@@ -410,11 +446,20 @@ void cond_synchronize_rcu(rcu_cookie cookie)
 {
     rcu_init();
     rcu_assert_may_wait("cond_synchronize_rcu()");
+    if (!(cookie & RCU_INSIDE) || number_before(rcu_need_from_now(), cookie)) {
+        rcu_misuse("cond_synchronize_rcu() with %#lx, which is no cookie", cookie);
+        cookie = rcu_need_from_now();
+    }
     if (!rcu_is_completed(cookie))
         wait_for(cookie);
 }
 
 /* ---- For the other files ----------------------------------------------------------- */
+
+void rcu_news_advance(void)
+{
+    sequence_advance(&gp.news);
+}
 
 bool rcu_next_need(unsigned long *ret_need)
 {
@@ -428,20 +473,21 @@ void rcu_grace_set_first(unsigned long first, bool use_fences)
 
     if (use_fences)
         number |= RCU_FENCES;
-    store_relaxed(&rcu_newest, number);
+    store_relaxed(&rcu_newest.number, number);
     store_relaxed(&gp.completed, number);
     store_relaxed(&gp.needed, number);
     store_relaxed(&gp.forced_upto, number);
+    store_relaxed(&gp.fenced, number);
 }
 
 void rcu_grace_get_stats(struct rcu_stats *ret_stats)
 {
-    ret_stats->newest = load_relaxed(&rcu_newest);
+    ret_stats->newest = load_relaxed(&rcu_newest.number);
     ret_stats->completed = load_relaxed(&gp.completed);
     ret_stats->forced_upto = load_relaxed(&gp.forced_upto);
 }
 
 void rcu_grace_fork_child(void)
 {
-    rcu_news = SEQUENCE_INIT; /* the sleepers are in the parent */
+    gp.news = SEQUENCE_INIT; /* the sleepers are in the parent */
 }

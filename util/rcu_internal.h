@@ -79,6 +79,9 @@ static inline void rcu_init(void)
 /** A full barrier in every running thread of the process (or in this one, with fence readers). */
 void rcu_barrier_everywhere(void);
 
+void rcu_config_fork_prepare(void);
+void rcu_config_fork_done(void);
+
 /** Register the process for expedited membarriers: at start, and in a forked child. */
 int rcu_membarrier_register(void) MUST_CHECK;
 
@@ -106,7 +109,7 @@ struct rcu_thread {
     /* Debug builds: where the thread blocked inside its section. */
     void *blocked_stack[RCU_STACK_FRAMES];
     int blocked_frames;
-};
+} CACHE_ALIGNED;
 
 struct rcu_scan {
     unsigned older;         /* readers inside a section older than what the driver needs */
@@ -128,7 +131,8 @@ struct rcu_scan rcu_registry_scan(unsigned long need, unsigned long target,
 /** Kick the readers inside a section older than @target whose kick is due. */
 void rcu_registry_kick(unsigned long target);
 
-/** Call @visit for each thread that is inside a section older than @target; registry locked. */
+/** Call @visit for each thread inside a section older than @target: registry locked, so only copy.
+ */
 void rcu_registry_visit(unsigned long target,
                         void (*visit)(const struct rcu_thread *thread, void *opaque), void *opaque);
 
@@ -142,8 +146,8 @@ void rcu_registry_fork_child(void);
 
 /* ---- rcu_grace.c ---------------------------------------------------------- */
 
-/* Advanced by readers that report, by forces, and by every grace period's end. */
-extern struct sequence rcu_news;
+/** A reader that a driver sleeps on has left. Safe in signal handlers. */
+void rcu_news_advance(void);
 
 bool rcu_is_completed(unsigned long number);
 bool rcu_is_forced(unsigned long number);

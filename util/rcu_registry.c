@@ -31,6 +31,7 @@
 enum {
     PIN_AWAITED = 1u << 31, /* in rcu_thread.pins: the thread sleeps until they are gone */
     KICK_BATCH = 32,        /* records pinned at a time */
+    MAX_BACK_OFF = 9,       /* doublings of the time between kicks: 200 us to 100 ms */
 };
 
 struct capability rcu;
@@ -44,7 +45,14 @@ static __thread struct rcu_thread self;
 
 static const struct rcu_site no_site = { "?", "before its first section", 0 };
 
-static pthread_rwlock_t registry_lock = PTHREAD_RWLOCK_INITIALIZER;
+/* Drivers must not keep a thread from coming or going; nobody takes it for reading twice. */
+#ifdef PTHREAD_RWLOCK_WRITER_NONRECURSIVE_INITIALIZER_NP
+#define REGISTRY_LOCK_INITIALIZER PTHREAD_RWLOCK_WRITER_NONRECURSIVE_INITIALIZER_NP
+#else
+#define REGISTRY_LOCK_INITIALIZER PTHREAD_RWLOCK_INITIALIZER
+#endif
+
+static pthread_rwlock_t registry_lock = REGISTRY_LOCK_INITIALIZER;
 static struct rcu_thread *registry; /* guarded by registry_lock */
 static unsigned nr_registered;      /* likewise; read as an atomic */
 
@@ -108,7 +116,10 @@ void rcu_register_thread(void)
         return;
     rcu_init();
     pthread_once(&exit_key_once, make_exit_key);
-    pthread_setspecific(exit_key, &self);
+    if (pthread_setspecific(exit_key, &self) != 0) {
+        rcu_report("rcu: out of memory for a thread"); /* its end would leave a wild pointer */
+        abort();
+    }
 
     self.reader = &rcu_reader;
     self.handle = pthread_self();
@@ -118,7 +129,6 @@ void rcu_register_thread(void)
     store_relaxed(&self.kicked_section, 0);
     rcu_reader.nesting = 0;
     store_relaxed(&rcu_reader.site, &no_site); /* a report may come between ctr and site */
-    store_relaxed(&rcu_reader.ctr, 0);
     store_relaxed(&rcu_reader.waiting,
                   rcu_config.readers == RCU_READERS_FENCES ? RCU_FENCE_AT_EXIT : 0);
     rcu_reader.thread = &self;
@@ -128,6 +138,7 @@ void rcu_register_thread(void)
     registry = &self;
     store_relaxed(&nr_registered, nr_registered + 1);
     pthread_rwlock_unlock(&registry_lock);
+    store_relaxed(&rcu_reader.ctr, 0); /* now drivers see its sections */
 }
 
 /* Nobody is inside one of our notifiers any more, nor will be in one that was unlinked before. */
@@ -169,12 +180,16 @@ void rcu_unregister_thread(void)
         rcu_misuse("rcu_unregister_thread() inside a read section; it stays registered");
         return;
     }
+    if (load_relaxed(&self.notifiers)) {
+        rcu_misuse("rcu_unregister_thread() with a notifier on the list; it is taken off");
+        store_relaxed(&self.notifiers, NULL);
+    }
     self.registrations = 0;
+    store_relaxed(&rcu_reader.ctr, RCU_NOT_REGISTERED);
+    rcu_reader.nesting = 1u << 31;
     unlink_self();
     if (!MUTANT(unregister_early))
         wait_for_kicks();
-    store_relaxed(&rcu_reader.ctr, RCU_NOT_REGISTERED);
-    rcu_reader.nesting = 1u << 31;
     rcu_reader.thread = NULL;
     pthread_setspecific(exit_key, NULL);
 }
@@ -196,7 +211,7 @@ void rcu_enter_unregistered(const struct rcu_site *site)
     rcu_misuse("rcu_read_lock() at %s:%d (%s) by a thread that is not registered", site->file,
                site->line, site->func);
     rcu_register_thread();
-    store_relaxed(&rcu_reader.ctr, load_acquire(&rcu_newest)); /* as in rcu_read_lock_at() */
+    store_relaxed(&rcu_reader.ctr, load_acquire(&rcu_newest.number)); /* as in rcu_read_lock_at() */
     store_relaxed(&rcu_reader.site, site);
     rcu_enter_slow();
 }
@@ -210,7 +225,7 @@ void rcu_enter_slow(void)
      * age further than may_start() in rcu_grace.c allows. */
     unsigned long number;
 
-    while ((number = load_acquire(&rcu_newest)) - rcu_reader.ctr > NUMBER_TOO_OLD)
+    while ((number = load_acquire(&rcu_newest.number)) - rcu_reader.ctr > NUMBER_TOO_OLD)
         store_relaxed(&rcu_reader.ctr, number);
 #endif
     if ((rcu_reader.ctr & RCU_FENCES) && !MUTANT(no_reader_fence))
@@ -219,9 +234,9 @@ void rcu_enter_slow(void)
 
 void rcu_exit_slow(void)
 {
+    /* Fence readers: ctr before waiting; pairs with the barrier before a driver sleeps. */
     if (!MUTANT(no_exit_fence))
-        smp_mb(); /* fence readers: ctr before waiting; pairs with the barrier before a driver
-                     sleeps */
+        smp_mb();
     if (!(load_relaxed(&rcu_reader.waiting) & RCU_WAITED_FOR))
         return;
     fetch_and(&rcu_reader.waiting, ~(unsigned)RCU_WAITED_FOR);
@@ -229,7 +244,7 @@ void rcu_exit_slow(void)
         return;
     rcu_count(&rcu_counters.reports);
     TRACE1(rcu_report, self.tid);
-    sequence_advance(&rcu_news);
+    rcu_news_advance();
 }
 
 void rcu_unlock_unbalanced(void)
@@ -239,14 +254,13 @@ void rcu_unlock_unbalanced(void)
 
 /* ---- Scanning and kicking --------------------------------------------------- */
 
-/* A section that was kicked is gone: say how long it took, once. */
-static void note_exit(struct rcu_thread *thread)
+/* Section @kicked, which was kicked, is gone: say how long it took, once. */
+static void note_exit(struct rcu_thread *thread, unsigned long kicked)
 {
-    unsigned long kicked = load_relaxed(&thread->kicked_section);
+    int64_t took_ns = monotonic_ns() - load_relaxed(&thread->first_kick_ns);
 
-    if (kicked != 0 && atomic_cas(&thread->kicked_section, &kicked, 0)) {
-        int64_t took_ns = monotonic_ns() - load_relaxed(&thread->first_kick_ns);
-
+    /* Below 0: the thread has been kicked in its next section meanwhile. */
+    if (atomic_cas(&thread->kicked_section, &kicked, 0) && took_ns >= 0) {
         hist_record(&rcu_hist_kick, (uint64_t)took_ns);
         rcu_learn_exit(took_ns);
     }
@@ -285,11 +299,13 @@ struct rcu_scan rcu_registry_scan(unsigned long need, unsigned long target,
     for (struct rcu_thread *thread = registry; thread; thread = thread->next) {
         if (MUTANT(first_reader_only) && thread != registry)
             break;
+        /* Before ctr: a section that is found gone was kicked before it went. */
+        unsigned long kicked = load_acquire(&thread->kicked_section);
         /* acquire: pairs with the release in rcu_read_unlock(): the section is wholly before us */
         unsigned long ctr = load_acquire(&thread->reader->ctr);
 
-        if (ctr != load_relaxed(&thread->kicked_section))
-            note_exit(thread);
+        if (kicked != 0 && ctr != kicked)
+            note_exit(thread, kicked);
         if (section_is_older(ctr, scan.complete))
             scan.complete = ctr;
         if (section_is_older(ctr, need) && thread != skip)
@@ -316,7 +332,8 @@ static bool claim_kick(struct rcu_thread *thread, unsigned long ctr, int64_t now
     }
     store_relaxed(&thread->nr_kicks, nr);
     store_relaxed(&thread->next_kick_ns,
-                  deadline_after_ns(now_ns, rcu_config.rekick_ns << (nr < 6 ? nr - 1 : 5)));
+                  deadline_after_ns(now_ns, rcu_config.rekick_ns
+                                                << (nr <= MAX_BACK_OFF ? nr - 1 : MAX_BACK_OFF)));
     store_relaxed(&thread->kicked_section, ctr);
     return true;
 }
@@ -428,7 +445,7 @@ void rcu_registry_fork_parent(void)
 void rcu_registry_fork_child(void)
 {
     /* The lock was taken by this thread under its old id: start afresh. */
-    registry_lock = (pthread_rwlock_t)PTHREAD_RWLOCK_INITIALIZER;
+    registry_lock = (pthread_rwlock_t)REGISTRY_LOCK_INITIALIZER;
     if (MUTANT(fork_keeps_readers))
         return;
     registry = NULL;

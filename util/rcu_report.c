@@ -44,23 +44,54 @@ void rcu_report(const char *format, ...)
 
 /* ---- Stalls -------------------------------------------------------------------- */
 
-static void report_blocker(const struct rcu_thread *thread, void *age_ns)
-{
-    const struct rcu_site *site = load_relaxed(&thread->reader->site);
-    const char *blocked_on = load_relaxed(&thread->reader->blocked_on);
+/* A reader in the way, copied under the registry lock: a report may take its time, or fork. */
+struct blocker {
     char name[16];
+    pid_t tid;
+    const struct rcu_site *site;
+    const char *blocked_on;
+    unsigned nr_kicks;
+    void *stack[RCU_STACK_FRAMES];
+    int nr_frames;
+};
 
-    thread_name(thread, name, sizeof(name));
+enum { MAX_BLOCKERS = 8 }; /* the first ones tell enough */
+
+struct blockers {
+    unsigned nr;
+    struct blocker blocker[MAX_BLOCKERS];
+};
+
+static void copy_blocker(const struct rcu_thread *thread, void *opaque)
+{
+    struct blockers *blockers = opaque;
+    struct blocker *blocker = &blockers->blocker[blockers->nr];
+
+    if (blockers->nr == MAX_BLOCKERS)
+        return;
+    blockers->nr++;
+    thread_name(thread, blocker->name, sizeof(blocker->name));
+    blocker->tid = thread->tid;
+    blocker->site = load_relaxed(&thread->reader->site);
+    blocker->blocked_on = load_relaxed(&thread->reader->blocked_on);
+    blocker->nr_kicks = load_relaxed(&thread->kicked_section) ? load_relaxed(&thread->nr_kicks) : 0;
+    blocker->nr_frames = load_acquire(&thread->blocked_frames); /* see rcu_set_blocked_on() */
+    memcpy(blocker->stack, thread->blocked_stack, sizeof(blocker->stack));
+}
+
+static void report_blocker(const struct blocker *blocker, int64_t age_ns)
+{
     rcu_report("rcu: %s (%d) has been inside the section entered at %s:%d (%s) for at least "
                "%" PRId64 " ms, kicked %u times%s%s",
-               name, (int)thread->tid, site->file, site->line, site->func,
-               *(const int64_t *)age_ns / NS_PER_MS,
-               load_relaxed(&thread->kicked_section) ? load_relaxed(&thread->nr_kicks) : 0,
-               blocked_on ? ", waits for " : "", blocked_on ? blocked_on : "");
+               blocker->name, (int)blocker->tid, blocker->site->file, blocker->site->line,
+               blocker->site->func, age_ns / NS_PER_MS, blocker->nr_kicks,
+               blocker->blocked_on ? ", waits for " : "",
+               blocker->blocked_on ? blocker->blocked_on : "");
 }
 
 void rcu_report_stall(unsigned long target, int64_t age_ns)
 {
+    struct blockers blockers = { .nr = 0 };
     struct rcu_stats stats;
 
     rcu_count(&rcu_counters.stalls);
@@ -70,7 +101,9 @@ void rcu_report_stall(unsigned long target, int64_t age_ns)
                " callbacks are pending",
                target, rcu_is_forced(target) ? "forced" : "normal", age_ns / NS_PER_MS,
                stats.callbacks_queued - stats.callbacks_run);
-    rcu_registry_visit(target, report_blocker, &age_ns);
+    rcu_registry_visit(target, copy_blocker, &blockers);
+    for (unsigned i = 0; i < blockers.nr; i++)
+        report_blocker(&blockers.blocker[i], age_ns);
 }
 
 /* ---- Misuse -------------------------------------------------------------------- */
@@ -82,17 +115,22 @@ static void print_stack(const char *title, void *const *frames, int nr)
     backtrace_symbols_fd(frames, nr, STDERR_FILENO);
 }
 
-static void print_blocked_reader(const struct rcu_thread *thread, void *opaque UNUSED)
+static void print_blocked_readers(void)
 {
-    char title[LINE_BYTES];
-    char name[16];
+    struct blockers blockers = { .nr = 0 };
 
-    if (!load_relaxed(&thread->reader->blocked_on))
-        return;
-    thread_name(thread, name, sizeof(name));
-    snprintf(title, sizeof(title), "while %s (%d) waits for %s inside its section:", name,
-             (int)thread->tid, load_relaxed(&thread->reader->blocked_on));
-    print_stack(title, thread->blocked_stack, load_acquire(&thread->blocked_frames));
+    rcu_registry_visit(load_relaxed(&rcu_newest.number) + RCU_STEP, copy_blocker, &blockers);
+    for (unsigned i = 0; i < blockers.nr; i++) {
+        const struct blocker *blocker = &blockers.blocker[i];
+        char title[LINE_BYTES];
+
+        if (!blocker->blocked_on)
+            continue;
+        snprintf(title, sizeof(title),
+                 "while %s (%d) waits for %s inside its section:", blocker->name, (int)blocker->tid,
+                 blocker->blocked_on);
+        print_stack(title, blocker->stack, blocker->nr_frames);
+    }
 }
 #endif
 
@@ -114,7 +152,7 @@ void rcu_misuse(const char *format, ...)
     (void)pthread_getname_np(pthread_self(), name, sizeof(name)); /* "?" if it cannot be had */
     snprintf(title, sizeof(title), "in thread %s:", name);
     print_stack(title, frames, backtrace(frames, (int)ARRAY_SIZE(frames)));
-    rcu_registry_visit(load_relaxed(&rcu_newest) + RCU_STEP, print_blocked_reader, NULL);
+    print_blocked_readers();
     abort();
 #else
     /* A wrong call in a loop must not flood the log: report the first of each power of two. */

@@ -12,6 +12,7 @@
 #define UTIL_ANNOTATE_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #if defined(__clang__)
 #define TSA(x) __attribute__((x))
@@ -86,11 +87,11 @@ struct CAPABILITY("capability") capability {
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
-/* The struct of @type whose @member is at @ptr. NULL is not a valid @ptr. */
+/* The struct of @type, const or not as @ptr is, whose @member is at @ptr, which is not NULL. */
 #define container_of(ptr, type, member)                                                            \
     __extension__({                                                                                \
         __typeof__(((type *)NULL)->member) *member_ptr_ = (ptr);                                   \
-        (type *)(void *)((char *)member_ptr_ - offsetof(type, member));                            \
+        (type *)(void *)((char *)(uintptr_t)member_ptr_ - offsetof(type, member));                 \
     })
 
 /* What two threads write at once must not share a line: x86-64 fetches them in pairs of 64 B. */

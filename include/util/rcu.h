@@ -31,10 +31,16 @@
 
 /* ---- Readers -------------------------------------------------------------- */
 
-/** Make the calling thread a reader. Again is fine (counted). Not in a signal handler. */
+/**
+ * Make the calling thread a reader. Again is fine (counted). Signal handlers
+ * that read are blocked around this call and the next, and do not call them.
+ */
 void rcu_register_thread(void);
 
-/** The calling thread reads no more. Waits for a kick that is under way. Outside a section. */
+/**
+ * The calling thread reads no more. Outside a section, its notifiers removed.
+ * Waits for a kick that is under way.
+ */
 void rcu_unregister_thread(void);
 
 /** Read and publish a pointer: acquire and release, so an object's contents come with it. */
@@ -69,8 +75,10 @@ void synchronize_rcu(void);
 void force_rcu(void);
 
 /**
- * End outstanding forced grace periods from this thread, for @budget_ns at most;
- * true if none is left. The rcu thread does the rest. Main loop, BQL dropped.
+ * End outstanding forced grace periods from this thread; true if none is left.
+ * Gives up after @budget_ns, and sleeps only if that is more than 100 us; a
+ * membarrier that has begun is not cut short. The rcu thread does the rest.
+ * Main loop, outside a section, BQL dropped.
  */
 bool rcu_drive_forced(int64_t budget_ns);
 

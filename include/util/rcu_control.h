@@ -38,7 +38,9 @@ struct rcu_config rcu_config_default(void);
 /**
  * Before the first thread registers and the first callback is queued; without
  * it the defaults hold. Returns 0, -EBUSY when RCU is in use already, -ENOSYS
- * when membarrier readers are asked for and the system call is missing.
+ * when membarrier readers are asked for and the system call is missing, -EINVAL
+ * for a time that is negative, below 1 us (rekick, poll, stall) or above
+ * 100 days (rekick, poll). A force_age_ns of INT64_MAX is never.
  */
 int rcu_configure(const struct rcu_config *config) MUST_CHECK;
 
@@ -46,8 +48,9 @@ int rcu_configure(const struct rcu_config *config) MUST_CHECK;
 enum rcu_readers rcu_reader_mode(void);
 
 /**
- * What RCU needs from the floor above, all optional (NULL). The struct must
- * outlive all use of RCU; set it before threads start, and once.
+ * What RCU needs from the floor above. Members may be NULL, the first three
+ * only together. The struct must outlive all use of RCU; set it before threads
+ * start, and once.
  */
 struct rcu_host {
     bool (*bql_is_mine)(void);
@@ -82,7 +85,7 @@ struct rcu_stats {
     uint64_t callbacks_run;
     uint64_t callbacks_peak; /* most that were pending at once */
     uint64_t throttles;      /* times that a producer was made to wait */
-    unsigned readers;        /* threads registered */
+    unsigned readers;        /* threads registered, the rcu thread included */
 };
 
 /** A snapshot; each figure is right, the set is not taken at one instant. */

@@ -66,8 +66,12 @@ struct rcu_reader {
 
 extern __thread struct rcu_reader rcu_reader __attribute__((visibility("hidden")));
 
-/* The newest grace period that has been started. On a line of its own. */
-extern unsigned long rcu_newest __attribute__((visibility("hidden")));
+/* The newest grace period that has been started; on a line of its own, for every reader reads it. */
+struct rcu_newest {
+    unsigned long number; /* atomic */
+} CACHE_ALIGNED;
+
+extern struct rcu_newest rcu_newest __attribute__((visibility("hidden")));
 
 void rcu_enter_slow(void); /* fences, or numbers that wrap */
 void rcu_exit_slow(void);  /* fences, or somebody waits for us */
@@ -84,7 +88,7 @@ static ALWAYS_INLINE void rcu_read_lock_at(const struct rcu_site *site) ACQUIRE_
     if (likely(self->ctr == 0)) {
         /* acquire: pairs with the release in gp_start(). A section with number t sees all that
          * was unlinked before t started, so nobody has to wait for it (docs/rcu.md, case 3). */
-        unsigned long number = load_acquire(&rcu_newest);
+        unsigned long number = load_acquire(&rcu_newest.number);
 
         store_relaxed(&self->ctr, number);
         store_relaxed(&self->site, site);

@@ -188,7 +188,8 @@ void bench_machine_row(int own_cpu, int other_cpu)
     fflush(stdout);
     model[strcspn(model, "\n")] = '\0';
     fprintf(stderr, "\n%s%s: %s, Linux %s, load %.2f; measuring on CPU %d, readers on CPU %d\n",
-            bench.prefix ? bench.prefix : "", bench.name, model, os.release, load[0], own_cpu, other_cpu);
+            bench.prefix ? bench.prefix : "", bench.name, model, os.release, load[0], own_cpu,
+            other_cpu);
 }
 
 static void table_bars(void)

@@ -34,7 +34,7 @@ struct row {
     size_t discarded; /* sample windows in which the reader was not on its core */
     double p50, p99;
     double ci_low, ci_high;
-    const char *peer; /* what it is compared with … */
+    const char *peer;  /* what it is compared with … */
     double peer_value; /* … and that one's figure, in the same unit */
     double peer_p99;
     const char *skipped; /* not measured, because … */
@@ -56,7 +56,7 @@ struct row row_of_samples(const char *name, const char *scheme, const char *unit
                           struct samples *samples);
 void bench_skip(const char *name, const char *unit, const char *reason);
 
-/** Where the program was started from: the CPUs it may use, the machine it is on. */
+/** The machine, its load now, and the CPUs that are measured on; @other_cpu may be -1: none. */
 void bench_machine_row(int own_cpu, int other_cpu);
 
 /** The table. Returns the exit status: 0, a bar that does not hold is a result, not a failure. */

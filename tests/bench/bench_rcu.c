@@ -25,11 +25,11 @@ static const struct {
     const char *name;
     void (*run)(void);
 } groups[] = {
-    { "floor", rows_floor },         { "instructions", rows_instructions },
-    { "pairs", rows_pairs },         { "forced", rows_forced },
-    { "blocked", rows_blocked },     { "crowd", rows_crowd },
-    { "unmap", rows_unmap },         { "callback", rows_callback },
-    { "flood", rows_flood },         { "synchronize", rows_synchronize },
+    { "floor", rows_floor },     { "instructions", rows_instructions },
+    { "pairs", rows_pairs },     { "forced", rows_forced },
+    { "blocked", rows_blocked }, { "crowd", rows_crowd },
+    { "unmap", rows_unmap },     { "callback", rows_callback },
+    { "flood", rows_flood },     { "synchronize", rows_synchronize },
 };
 
 /* Its rows go to the same output; their names say that readers run fences. */

@@ -118,8 +118,8 @@ void window_close(const struct other *other, struct window *window, struct sampl
     int64_t end = monotonic_ns();
 
     /* The beat that is seen now may report a pause that began inside the window. */
-    window->is_good = sees_beat(other) && window->is_good &&
-                      load_relaxed(&other->away) == window->away;
+    window->is_good =
+        sees_beat(other) && window->is_good && load_relaxed(&other->away) == window->away;
     if (window->is_good)
         samples_add(samples, (double)(end - window->start_ns) / 1e3);
     else

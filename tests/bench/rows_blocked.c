@@ -85,8 +85,8 @@ void rows_blocked(void)
     (void)syscall(SYS_tgkill, getpid(), other->tid, SIGUSR1);
     other_stop(other);
     (void)sigaction(SIGUSR1, &before, NULL);
-    struct row row = row_of_samples("forced, signal kick of a blocked reader", NULL, "us",
-                                    &samples);
+    struct row row =
+        row_of_samples("forced, signal kick of a blocked reader", NULL, "us", &samples);
     bench_row(&row);
     samples_free(&samples);
 }

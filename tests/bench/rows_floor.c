@@ -19,8 +19,8 @@ enum { SAMPLES = 500 };
 #define SETTLE_NS (300 * NS_PER_US)
 
 static struct {
-    CACHE_ALIGNED uint32_t ask; /* atomic; the measuring thread's */
-    CACHE_ALIGNED uint32_t answer; /* atomic; the other thread's */
+    CACHE_ALIGNED uint32_t ask;        /* atomic; the measuring thread's */
+    CACHE_ALIGNED uint32_t answer;     /* atomic; the other thread's */
     CACHE_ALIGNED int64_t answered_ns; /* atomic; likewise, 0: not yet */
     struct event event;
 } line;

@@ -80,8 +80,8 @@ static void flag_kick(struct other *other)
             sample_polled(other, &polled);
         sleep_ns(draw_ns(NS_PER_MS / 2, 3 * NS_PER_MS)); /* other weather for the next */
     }
-    struct row row = row_of_samples("membarrier, reader on the other core", "machine", "us",
-                                    &membarrier);
+    struct row row =
+        row_of_samples("membarrier, reader on the other core", "machine", "us", &membarrier);
     bench_row(&row);
     emit_bars("forced, flag kick", "forced, flag kick, p99", &waited, &membarrier);
     emit_bars("forced, flag kick, polled", "forced, flag kick, polled, p99", &polled, &membarrier);

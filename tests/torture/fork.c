@@ -101,14 +101,20 @@ static void *child_reader(void *unused UNUSED)
     return NULL;
 }
 
-static void check_child(struct worker *worker, unsigned nr_readers)
+static void check_readers(unsigned nr_readers)
+{
+    struct rcu_stats stats;
+
+    rcu_get_stats(&stats);
+    torture_check(stats.readers == nr_readers);
+}
+
+static void check_child(struct worker *worker)
 {
     struct rcu_stats stats;
     rcu_cookie cookie;
     pthread_t reader;
 
-    rcu_get_stats(&stats);
-    torture_check(stats.readers == nr_readers);
     if (torture_one_in(worker, 2))
         synchronize_rcu();
     torture_check(pthread_create(&reader, NULL, child_reader, NULL) == 0);
@@ -126,8 +132,9 @@ static void __attribute__((noreturn))
 child_of_stranger(struct worker *worker, const struct item *items)
 {
     limit_time();
+    check_readers(0);
     scribble_over_stacks();
-    check_child(worker, 0);
+    check_child(worker);
     torture_check(nr_items_left(items) <= 1);
     _exit(0);
 }
@@ -139,6 +146,7 @@ child_of_reader(struct worker *worker, const struct item *items, bool has_news) 
     struct item news = { .nr_runs = 0 };
 
     limit_time();
+    check_readers(1);
     torture_check(rcu_is_reading());
     scribble_over_stacks();
     rcu_read_unlock();
@@ -150,7 +158,7 @@ child_of_reader(struct worker *worker, const struct item *items, bool has_news) 
         drain_call_rcu();
     }
     torture_check(nr_items_left(items) == 0);
-    check_child(worker, 1);
+    check_child(worker);
     _exit(0);
 }
 

@@ -156,7 +156,7 @@ static void let_the_next_in(struct rcu_notifier *notifier)
 static void late_lock(struct late *this) NO_THREAD_SAFETY
 {
     static const struct rcu_site site = { __FILE__, __func__, __LINE__ };
-    unsigned long number = load_acquire(&rcu_newest); /* as in rcu_read_lock_at() */
+    unsigned long number = load_acquire(&rcu_newest.number); /* as in rcu_read_lock_at() */
 
     event_set(&this->has_number);
     event_wait(&this->may_store);

@@ -12,15 +12,18 @@
 
 #ifndef _WIN32
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/time.h>
 #include <sys/wait.h>
+#endif
+#ifdef __linux__
+#include <sys/prctl.h>
 #endif
 #if defined(__linux__) && defined(__i386__) && !defined(FUTEX_PTHREAD)
 #define HAS_TWO_FUTEX_CALLS 1
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <stddef.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 #endif
 
@@ -134,21 +137,30 @@ static void far_deadline_sleeps_until_woken(void)
     }
 }
 
-static void one_wake_each_wakes_all(void)
+/* Eight sleepers, by @nr_calls wakes of @nr_each. */
+static void wake_eight(int nr_calls, int nr_each)
 {
     struct sleeper sleepers[8];
     uint32_t word = 0;
 
     for (size_t i = 0; i < ARRAY_SIZE(sleepers); i++)
         start(&sleepers[i], &word, DEADLINE_NEVER);
-    wake_for_no_reason(&sleepers[0]);
-    store_release(&word, 1);
     for (size_t i = 0; i < ARRAY_SIZE(sleepers); i++)
-        futex_wake(&word, 1);
+        wake_for_no_reason(&sleepers[i]);
+    store_release(&word, 1);
+    for (int i = 0; i < nr_calls; i++)
+        futex_wake(&word, nr_each);
     for (size_t i = 0; i < ARRAY_SIZE(sleepers); i++) {
         pthread_join(sleepers[i].thread, NULL);
         is(sleepers[i].times_out, 0);
     }
+}
+
+static void wakes_of_fewer_add_up(void)
+{
+    wake_eight(8, 1);
+    wake_eight(4, 2);
+    wake_eight(1, 8);
 }
 
 /* More words than the portable back end has buckets, so some share one. */
@@ -191,8 +203,29 @@ static void wake_of_freed_memory_is_harmless(void)
         return;
     errno = EDOM;
     futex_wake(word, INT_MAX);
+    futex_wake((const uint32_t *)(UINTPTR_MAX - 3), INT_MAX); /* the kernel's: it says EFAULT */
     is(errno, EDOM);
 }
+
+#ifdef __linux__
+static long nr_sleeps(void)
+{
+    struct rusage usage;
+
+    ok(getrusage(RUSAGE_THREAD, &usage) == 0);
+    return usage.ru_nvcsw;
+}
+
+/* A wait may pass without sleep where this thread is preempted until the deadline; not each one. */
+static void waiting_is_sleeping_not_spinning(void)
+{
+    const long before = nr_sleeps();
+
+    for (int i = 0; i < 20; i++)
+        wait_until(monotonic_ns() + NS_PER_MS);
+    ok(nr_sleeps() > before);
+}
+#endif
 
 static unsigned nr_alarms; /* atomic */
 
@@ -236,28 +269,51 @@ static int exit_status_of(pid_t child)
     return status;
 }
 
-/* A thread of the parent sleeps at the fork; the child has no such thread and must not think so. */
-static void child_of_fork_can_wait_and_wake(void)
+static void *wake_without_end(void *opaque)
 {
-    struct sleeper sleeper;
-    uint32_t word = 0;
+    const uint32_t *word = opaque;
 
-    start(&sleeper, &word, DEADLINE_NEVER);
-    wake_for_no_reason(&sleeper);
+    while (load_relaxed(word) == 0)
+        futex_wake(word, INT_MAX);
+    return NULL;
+}
+
+/* Says whether a child of fork(), which has one thread, can use the word. */
+static bool child_can_wait_and_wake(const uint32_t *word)
+{
     fflush(stdout);
 
     const pid_t child = fork();
 
     if (child == 0) {
-        const bool timed_out = futex_timedwait(&word, 0, monotonic_ns() + NS_PER_MS) == TIMED_OUT;
+        const int64_t deadline_ns = monotonic_ns() + NS_PER_US;
 
-        futex_wake(&word, INT_MAX);
-        _exit(timed_out ? 0 : 1);
+#ifdef __linux__
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* a child that hangs goes with the killed test */
+#endif
+        while (futex_timedwait(word, 0, deadline_ns) == WOKEN)
+            continue;
+        futex_wake(word, INT_MAX);
+        _exit(0);
     }
-    ok(child > 0);
-    is(exit_status_of(child), 0);
+    return child > 0 && exit_status_of(child) == 0;
+}
+
+/* The parent's threads sleep on the word, and are in the midst of waking it, at each fork. */
+static void child_of_fork_can_wait_and_wake(void)
+{
+    struct sleeper sleeper;
+    uint32_t word = 0;
+    pthread_t waker;
+
+    start(&sleeper, &word, DEADLINE_NEVER);
+    if (pthread_create(&waker, NULL, wake_without_end, &word) != 0)
+        bail_out("no thread");
+    for (int i = 0; i < 20; i++)
+        ok(child_can_wait_and_wake(&word));
     store_release(&word, 1);
     futex_wake(&word, INT_MAX);
+    pthread_join(waker, NULL);
     pthread_join(sleeper.thread, NULL);
 }
 #endif
@@ -313,11 +369,14 @@ int main(int argc, char **argv)
         TAP_TEST(past_deadline_times_out),
         TAP_TEST(time_out_is_never_early),
         TAP_TEST(far_deadline_sleeps_until_woken),
-        TAP_TEST(one_wake_each_wakes_all),
+        TAP_TEST(wakes_of_fewer_add_up),
         TAP_TEST(sleepers_on_many_words_are_told_apart),
         TAP_TEST(wake_without_sleepers_changes_nothing),
 #ifndef _WIN32
         TAP_TEST(wake_of_freed_memory_is_harmless),
+#ifdef __linux__
+        TAP_TEST(waiting_is_sleeping_not_spinning),
+#endif
         TAP_TEST(signals_neither_end_nor_shorten_a_wait),
         TAP_TEST(child_of_fork_can_wait_and_wake),
 #endif
