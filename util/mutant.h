@@ -13,6 +13,8 @@
 #define MUTANT_LIST(X)                                                                             \
     X(no_barrier, "a driver skips the membarrier before its first scan")                           \
     X(no_reader_fence, "a fence reader enters without its barrier")                                \
+    X(no_exit_fence, "a fence reader leaves without its barrier")                                  \
+    X(mark_no_barrier, "a driver skips the membarrier before it sleeps")                           \
     X(no_wait, "a grace period does not wait for readers")                                         \
     X(first_reader_only, "a scan stops at the first registered reader")                            \
     X(relaxed_unlock, "rcu_read_unlock() stores without release")                                  \
@@ -22,15 +24,25 @@
     X(force_sleeps_on, "a force does not wake a driver asleep in the normal state")                \
     X(force_is_a_mode, "the end of any grace period ends the forced state")                        \
     X(no_report, "a reader that is waited for leaves without a report")                            \
+    X(completion_silent, "the end of a grace period wakes nobody")                                 \
+    X(late_not_kicked, "a reader that shows up after the kicks is not kicked")                     \
     X(no_rekick, "a kick that was lost is not repeated")                                           \
     X(unregister_early, "unregistering does not wait for a kick under way")                        \
     X(notifier_early, "removing a notifier does not wait for a kick under way")                    \
+    X(first_notifier_only, "a kick calls the first notifier only")                                 \
     X(callbacks_reversed, "callbacks run in reverse order")                                        \
     X(callback_early, "callbacks run one grace period early")                                      \
     X(work_not_signalled, "queueing a callback does not wake the rcu thread")                      \
     X(drain_early, "drain waits for the grace period, not for the callbacks")                      \
+    X(drain_skips_bql, "drain does not wait for the callbacks of the main loop")                   \
     X(no_threshold, "pending callbacks have no limit")                                             \
+    X(throttle_sleeps_on, "a throttled producer is not woken")                                     \
+    X(flood_forces_each, "each callback of a flood starts a grace period of its own")              \
     X(fork_keeps_readers, "the child of a fork waits for the parent's readers")                    \
+    X(fork_keeps_thread, "the child of a fork believes that its rcu thread runs")                  \
+    X(fork_keeps_pushed, "inherited callbacks keep later ones from waking the rcu thread")         \
+    X(fork_keeps_sentinels, "the child of a fork keeps the drains of the parent's threads")        \
+    X(stall_silent, "a stall is not reported")                                                     \
     X(no_age, "a normal grace period never turns forced by age")                                   \
     X(srcu_load_add_store, "SRCU counts move by load, add, store")                                 \
     X(srcu_one_scan, "an SRCU grace period scans the old index only")                              \

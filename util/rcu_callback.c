@@ -46,7 +46,7 @@ static struct callback_queue for_bql = { .waiting_end = &for_bql.waiting };
 static struct {
     uint64_t callbacks;
     uint64_t bytes;
-    uint64_t peak;
+    int64_t peak;
     bool any_for_bql;
 } CACHE_ALIGNED queued;
 
@@ -109,9 +109,9 @@ static bool is_above_half(void)
     return is_above(rcu_config.throttle_callbacks / 2, rcu_config.throttle_bytes / 2);
 }
 
-static void raise_peak(uint64_t pending)
+static void raise_peak(int64_t pending)
 {
-    uint64_t peak = load_relaxed(&queued.peak);
+    int64_t peak = load_relaxed(&queued.peak);
 
     while (pending > peak && !atomic_cas(&queued.peak, &peak, pending))
         continue;
@@ -137,7 +137,8 @@ static void count_done(unsigned nr, size_t bytes)
     fetch_add_relaxed(&done.bytes, bytes);
     fetch_add(&done.callbacks, nr); /* full barrier: pairs with sequence_prepare() in throttle() */
     smp_mb_after_rmw();
-    if (unlikely(load_relaxed(&wake.progress.sleepers)) && !is_above_half())
+    if (unlikely(load_relaxed(&wake.progress.sleepers)) && !is_above_half() &&
+        !MUTANT(throttle_sleeps_on))
         sequence_advance(&wake.progress);
 }
 
@@ -452,6 +453,8 @@ static COLD void flood(unsigned long need)
     if (MUTANT(no_threshold))
         return;
     /* Not started here: those that follow share it, until the rcu thread gets to it. */
+    if (MUTANT(flood_forces_each))
+        (void)rcu_force_now(need);
     if (pending_callbacks() - load_relaxed(&done.ready) > rcu_config.force_callbacks ||
         pending_bytes() > rcu_config.force_bytes)
         (void)rcu_raise_force(need); /* false: another producer was first */
@@ -475,8 +478,7 @@ static bool push(struct callback_queue *queue, struct rcu_head *head)
 static void enqueue(struct callback_queue *queue, struct rcu_head *head,
                     void (*func)(struct rcu_head *), size_t size_bytes)
 {
-    uint64_t run = load_acquire(&done.callbacks); /* first: see pending_callbacks() */
-    uint64_t pending;
+    int64_t pending; /* below 0 if we slept before the second load; never too many */
     unsigned long need;
 
     rcu_init();
@@ -484,7 +486,7 @@ static void enqueue(struct callback_queue *queue, struct rcu_head *head,
     head->func = func;
     head->size_bytes = size_bytes;
     fetch_add_relaxed(&queued.bytes, size_bytes);
-    pending = fetch_add(&queued.callbacks, 1) + 1 - run;
+    pending = (int64_t)(fetch_add(&queued.callbacks, 1) + 1 - load_relaxed(&done.callbacks));
     if (unlikely(pending > load_relaxed(&queued.peak)))
         raise_peak(pending);
     need = rcu_need_after_rmw(); /* after the caller's unlink */
@@ -492,9 +494,10 @@ static void enqueue(struct callback_queue *queue, struct rcu_head *head,
     rcu_note_need(need);
     TRACE2(rcu_call, head, size_bytes);
     /* Now the head belongs to the rcu thread; which a forked child does not have yet. */
-    if (push(queue, head) || unlikely(!load_acquire(&is_started)))
+    if (push(queue, head) ||
+        unlikely(!load_acquire(&is_started) && !MUTANT(fork_keeps_pushed)))
         rcu_thread_wake();
-    if (unlikely(pending > rcu_config.force_callbacks || pending_bytes() > rcu_config.force_bytes))
+    if (unlikely(pending > (int64_t)rcu_config.force_callbacks || pending_bytes() > rcu_config.force_bytes))
         flood(need);
 }
 
@@ -583,9 +586,13 @@ static void drain_without_bql(const struct rcu_host *host)
 {
     struct sentinel in_plain = { .owner = pthread_self() };
     struct sentinel in_bql = { .owner = pthread_self() };
-    bool any_for_bql = load_relaxed(&queued.any_for_bql);
+    bool any_for_bql = load_relaxed(&queued.any_for_bql) && !MUTANT(drain_skips_bql);
     unsigned long need;
 
+    if (MUTANT(drain_early)) {
+        synchronize_rcu();
+        return;
+    }
     if (any_for_bql)
         call_rcu1_bql(&in_bql.head, sentinel_runs, 0);
     call_rcu1(&in_plain.head, sentinel_runs);
@@ -594,7 +601,7 @@ static void drain_without_bql(const struct rcu_host *host)
         (void)rcu_raise_force(need); /* false: it is forced already; we drive it at once */
     (void)rcu_drive(need, DEADLINE_NEVER);
     wait_for_sentinel(&in_plain);
-    if (!any_for_bql || MUTANT(drain_early))
+    if (!any_for_bql)
         return;
     if (host->is_main_loop && host->is_main_loop())
         drain_on_main_loop(&in_bql, host);
@@ -626,7 +633,7 @@ void rcu_callback_get_stats(struct rcu_stats *ret_stats)
 {
     ret_stats->callbacks_run = load_relaxed(&done.callbacks);
     ret_stats->callbacks_queued = load_relaxed(&queued.callbacks);
-    ret_stats->callbacks_peak = load_relaxed(&queued.peak);
+    ret_stats->callbacks_peak = (uint64_t)load_relaxed(&queued.peak);
 }
 
 void rcu_callback_fork_prepare(void)
@@ -651,7 +658,7 @@ static uint64_t inherit_list(struct rcu_head **link, uint64_t *bytes)
     while (*link) {
         struct rcu_head *head = *link;
 
-        if (head->func == sentinel_runs &&
+        if (head->func == sentinel_runs && !MUTANT(fork_keeps_sentinels) &&
             !pthread_equal(container_of(head, struct sentinel, head)->owner, pthread_self())) {
             rcu_debug_taken(head);
             *link = head->next;
@@ -668,8 +675,9 @@ void rcu_callback_fork_child(void)
 {
     uint64_t nr, bytes = 0;
 
-    is_started = is_rcu_thread; /* a callback forked: we are what is left of it */
-    wake.work = SEQUENCE_INIT;  /* the sleepers are in the parent */
+    if (!MUTANT(fork_keeps_thread))
+        is_started = is_rcu_thread; /* a callback forked: we are what is left of it */
+    wake.work = SEQUENCE_INIT;      /* the sleepers are in the parent */
     wake.progress = SEQUENCE_INIT;
     /* The parent's threads stopped anywhere: derive what they were about to bring up to date. */
     nr = inherit_list(&ready_for_bql, &bytes);

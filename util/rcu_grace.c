@@ -140,7 +140,8 @@ static void gp_complete(const struct driver *driver, unsigned long number)
     }
     if (MUTANT(force_is_a_mode))
         store_relaxed(&gp.forced_upto, number);
-    sequence_advance(&gp.news); /* drivers of older ones can stop */
+    if (!MUTANT(completion_silent))
+        sequence_advance(&gp.news); /* drivers of older ones can stop */
 }
 
 /* ---- Driving ------------------------------------------------------------------ */
@@ -242,7 +243,8 @@ static bool gp_sleep_forced(struct driver *driver)
     }
     /* Pairs with the compiler barrier (or smp_mb) between ctr and waiting at a reader's exit:
      * either the reader sees that it is waited for, or the next scan sees that it has left. */
-    rcu_barrier_everywhere();
+    if (!MUTANT(mark_no_barrier))
+        rcu_barrier_everywhere();
     if (gp_is_over(driver, &scan, true)) {
         sequence_cancel(&gp.news);
         return true;
@@ -266,7 +268,7 @@ static void gp_watch_stall(struct driver *driver, int64_t now_ns)
 {
     int64_t last_ns = load_relaxed(&gp.stall_report_ns);
 
-    if (now_ns < driver->next_report_ns)
+    if (now_ns < driver->next_report_ns || MUTANT(stall_silent))
         return;
     /* Several drivers may wait for one reader: one of them speaks. */
     if (now_ns - last_ns >= rcu_config.stall_ns / 2 &&
@@ -392,8 +394,10 @@ static bool force_now(unsigned long upto)
 
 void force_rcu(void)
 {
-    unsigned long needed = load_relaxed(&gp.needed);
+    unsigned long needed;
 
+    rcu_init(); /* else the numbers may just be moving to where they start */
+    needed = load_relaxed(&gp.needed);
     if (rcu_config.ignore_force || rcu_is_completed(needed))
         return;
     if (force_now(needed))
@@ -402,11 +406,13 @@ void force_rcu(void)
 
 bool rcu_drive_forced(int64_t budget_ns)
 {
-    unsigned long upto = load_relaxed(&gp.forced_upto);
+    unsigned long upto;
 
+    rcu_init(); /* as in force_rcu() */
     rcu_assert_may_wait("rcu_drive_forced()");
     if (rcu_is_reading())
         return false;
+    upto = load_relaxed(&gp.forced_upto);
     return rcu_is_completed(upto) || rcu_drive(upto, deadline_after_ns(monotonic_ns(), budget_ns));
 }
 

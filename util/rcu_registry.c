@@ -239,7 +239,9 @@ void rcu_enter_slow(void)
 
 void rcu_exit_slow(void)
 {
-    smp_mb(); /* fence readers: ctr before waiting; pairs with the barrier before a driver sleeps */
+    /* Fence readers: ctr before waiting; pairs with the barrier before a driver sleeps. */
+    if (!MUTANT(no_exit_fence))
+        smp_mb();
     if (!(load_relaxed(&rcu_reader.waiting) & RCU_WAITED_FOR))
         return;
     fetch_and(&rcu_reader.waiting, ~(unsigned)RCU_WAITED_FOR);
@@ -287,7 +289,8 @@ static void scan_older(struct rcu_scan *scan, struct rcu_thread *thread, unsigne
 {
     scan->older++;
     scan->worth_spinning |= runs_elsewhere(thread);
-    scan->next_kick_ns = earliest_ns(scan->next_kick_ns, kick_is_due_ns(thread, ctr));
+    if (!MUTANT(late_not_kicked) || load_relaxed(&thread->kicked_section) == ctr)
+        scan->next_kick_ns = earliest_ns(scan->next_kick_ns, kick_is_due_ns(thread, ctr));
     if (mark && !(fetch_or(&thread->reader->waiting, RCU_WAITED_FOR) & RCU_WAITED_FOR))
         scan->newly_marked++;
 }
@@ -299,6 +302,8 @@ struct rcu_scan rcu_registry_scan(unsigned long need, unsigned long target,
 
     pthread_rwlock_rdlock(&registry_lock);
     for (struct rcu_thread *thread = registry; thread; thread = thread->next) {
+        if (MUTANT(first_reader_only) && thread != registry)
+            break;
         /* Before ctr: a section that is found gone was kicked before it went. */
         unsigned long kicked = load_acquire(&thread->kicked_section);
         /* acquire: pairs with the release in rcu_read_unlock(): the section is wholly before us */
@@ -310,8 +315,6 @@ struct rcu_scan rcu_registry_scan(unsigned long need, unsigned long target,
             scan.complete = ctr;
         if (section_is_older(ctr, need) && thread != skip)
             scan_older(&scan, thread, ctr, mark);
-        if (MUTANT(first_reader_only))
-            break;
     }
     pthread_rwlock_unlock(&registry_lock);
     return scan;
@@ -365,6 +368,8 @@ static void call_notifiers(struct rcu_thread *thread)
     for (; notifier; notifier = load_acquire(&notifier->next)) {
         rcu_count(&rcu_counters.kicks);
         notifier->kick(notifier);
+        if (MUTANT(first_notifier_only))
+            break;
     }
 }
 

@@ -21,6 +21,13 @@
 #include "util/annotate.h"
 #include "util/atomic.h"
 
+#ifdef MUTANTS
+#include "util/mutant.h"
+#define RCU_MUTANT_(name) MUTANT(name)
+#else
+#define RCU_MUTANT_(name) 0
+#endif
+
 /* The read side as a capability: REQUIRES_SHARED(rcu) says "inside a section". */
 extern struct capability rcu;
 
@@ -100,14 +107,17 @@ static ALWAYS_INLINE void rcu_read_unlock(void) RELEASE_SHARED(rcu) NO_THREAD_SA
     struct rcu_reader *self = &rcu_reader;
 
     compiler_barrier(); /* pairs with the membarrier in gp_drive() */
-    if (likely(self->nesting == 0)) {
+    if (likely(self->nesting == 0) || RCU_MUTANT_(nesting_ignored)) {
 #ifdef DEBUG_CHECKS
         if (unlikely(!(self->ctr & RCU_INSIDE)))
             rcu_unlock_unbalanced();
 #endif
         /* release: pairs with the acquire of ctr in gp_scan(): what the section read and wrote
          * comes before what happens after the grace period. */
-        store_release(&self->ctr, 0);
+        if (RCU_MUTANT_(relaxed_unlock))
+            store_relaxed(&self->ctr, 0);
+        else
+            store_release(&self->ctr, 0);
         compiler_barrier(); /* pairs with the membarrier before a driver sleeps */
         if (unlikely(load_relaxed(&self->waiting)))
             rcu_exit_slow();
