@@ -454,7 +454,7 @@ static COLD void flood(unsigned long need)
         return;
     /* Not started here: those that follow share it, until the rcu thread gets to it. */
     if (MUTANT(flood_forces_each))
-        (void)rcu_force_now(need);
+        force_rcu();
     if (pending_callbacks() - load_relaxed(&done.ready) > rcu_config.force_callbacks ||
         pending_bytes() > rcu_config.force_bytes)
         (void)rcu_raise_force(need); /* false: another producer was first */
@@ -494,10 +494,10 @@ static void enqueue(struct callback_queue *queue, struct rcu_head *head,
     rcu_note_need(need);
     TRACE2(rcu_call, head, size_bytes);
     /* Now the head belongs to the rcu thread; which a forked child does not have yet. */
-    if (push(queue, head) ||
-        unlikely(!load_acquire(&is_started) && !MUTANT(fork_keeps_pushed)))
+    if (push(queue, head) || unlikely(!load_acquire(&is_started) && !MUTANT(fork_keeps_pushed)))
         rcu_thread_wake();
-    if (unlikely(pending > (int64_t)rcu_config.force_callbacks || pending_bytes() > rcu_config.force_bytes))
+    if (unlikely(pending > (int64_t)rcu_config.force_callbacks ||
+                 pending_bytes() > rcu_config.force_bytes))
         flood(need);
 }
 
