@@ -11,9 +11,9 @@ enum mutant mutant_active;
 static const struct {
     const char *name;
     const char *what;
-} mutants[] = {{"none", "the code as it is"},
-#define X(name, what) {#name, what},
-               MUTANT_LIST(X)
+} mutants[] = { { "none", "the code as it is" },
+#define X(name, what) { #name, what },
+                MUTANT_LIST(X)
 #undef X
 };
 

@@ -9,12 +9,15 @@
  * pointer has an instant at which the last element is not linked yet.)
  */
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <sys/prctl.h>
 
+#include "util/rcu_callback.h"
+#include "util/rcu_grace.h"
 #include "util/rcu_internal.h"
 #include "util/trace.h"
 
@@ -368,6 +371,9 @@ static void *rcu_thread_main(void *unused UNUSED)
     rcu_register_thread();                           /* callbacks may read */
     (void)pthread_setname_np(pthread_self(), "rcu"); /* a name of its length cannot fail */
     (void)prctl(PR_SET_TIMERSLACK, 1ul);             /* else 50 us late; nothing depends on it */
+    /* Waking us must not take the processor from a thread that is about to drive by itself: no
+     * preemption at wake-up (measured: 40 to 12 us for such a driver). Nothing depends on it. */
+    (void)pthread_setschedparam(pthread_self(), SCHED_BATCH, &(struct sched_param){ 0 });
     for (;;) {
         take_pushed(&plain);
         take_pushed(&for_bql);

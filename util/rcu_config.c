@@ -8,7 +8,10 @@
 #include <linux/membarrier.h>
 #include <sys/syscall.h>
 
+#include "util/rcu_callback.h"
+#include "util/rcu_grace.h"
 #include "util/rcu_internal.h"
+#include "util/rcu_registry.h"
 
 /* What may be multiplied by a thousand and still is a time: 106 days. */
 #define LONGEST_NS (INT64_MAX / 1000)

@@ -4,7 +4,10 @@
  * and the pending callbacks; the rcu thread starts again at the first use.
  * Only leaf locks are taken here, so a fork from anywhere cannot deadlock.
  */
+#include "util/rcu_callback.h"
+#include "util/rcu_grace.h"
 #include "util/rcu_internal.h"
+#include "util/rcu_registry.h"
 
 void rcu_fork_prepare(void)
 {

@@ -9,7 +9,10 @@
  * same number merely agree. docs/rcu.md argues why one barrier is enough; the
  * models are in tests/litmus.
  */
+#include "util/rcu_grace.h"
+#include "util/rcu_callback.h"
 #include "util/rcu_internal.h"
+#include "util/rcu_registry.h"
 #include "util/trace.h"
 
 #if !defined(__x86_64__) && !defined(__i386__) && !defined(__aarch64__)
@@ -20,7 +23,7 @@
 
 enum {
     SPIN_MIN_NS = 2000,      /* what a flag kick takes, twice over */
-    SPIN_MAX_NS = 60000,     /* about twice a futex sleep and wake: beyond it sleeping is cheaper */
+    SPIN_MAX_NS = 120000,    /* some times a futex sleep and wake: beyond it sleeping is cheaper */
     SPIN_NORMAL_NS = 8000,   /* a short section is over by then */
     SLEEP_WORTH_NS = 100000, /* with less time left than a sleep may overrun, a driver gives up */
 };
@@ -355,23 +358,37 @@ bool rcu_drive(unsigned long need, int64_t deadline_ns)
 
 /* ---- Force --------------------------------------------------------------------- */
 
-bool rcu_raise_force(unsigned long upto)
+static bool raise_force(unsigned long upto)
 {
     if (!raise_number(&gp.forced_upto, upto))
         return false;
     TRACE1(rcu_force, upto);
-    if (!MUTANT(force_sleeps_on))
-        sequence_advance(&gp.news); /* pairs with sequence_prepare() in gp_sleep_normal() */
     return true;
 }
 
-bool rcu_force_now(unsigned long upto)
+/* Drivers asleep in the normal state; pairs with sequence_prepare() in gp_sleep_normal(). */
+static void wake_drivers(void)
 {
-    if (!rcu_raise_force(upto))
+    if (!MUTANT(force_sleeps_on))
+        sequence_advance(&gp.news);
+}
+
+bool rcu_raise_force(unsigned long upto)
+{
+    if (!raise_force(upto))
+        return false;
+    wake_drivers();
+    return true;
+}
+
+static bool force_now(unsigned long upto)
+{
+    if (!raise_force(upto))
         return false;
     if (may_start()) /* so that a reader kicked now comes back with a number that is new enough */
         gp_start(upto);
-    rcu_registry_kick(upto);
+    rcu_registry_kick(upto); /* before the wake-up, which costs more than the kick */
+    wake_drivers();
     return true;
 }
 
@@ -383,7 +400,7 @@ void force_rcu(void)
     needed = load_relaxed(&gp.needed);
     if (rcu_config.ignore_force || rcu_is_completed(needed))
         return;
-    if (rcu_force_now(needed))
+    if (force_now(needed))
         rcu_count(&rcu_counters.forces);
 }
 
@@ -407,7 +424,7 @@ static void wait_for(unsigned long need)
     bool holds_bql = rcu_host_bql_is_mine();
 
     if (!rcu_config.ignore_force)
-        (void)rcu_raise_force(need); /* false: it is forced already; we drive it at once */
+        (void)raise_force(need); /* nobody is woken for it: we drive it at once */
     if (holds_bql)
         host->bql_unlock();                /* a misuse survived: a reader may want it */
     (void)rcu_drive(need, DEADLINE_NEVER); /* never out of time */

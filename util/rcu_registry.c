@@ -21,7 +21,10 @@
 #endif
 #endif
 
+#include "util/rcu_grace.h"
 #include "util/rcu_internal.h"
+#include "util/rcu_registry.h"
+#include "util/srcu.h"
 #include "util/trace.h"
 
 /* At least 2^28 grace periods must pass while a reader sleeps between reading a number and storing
@@ -139,6 +142,7 @@ void rcu_register_thread(void)
     store_relaxed(&nr_registered, nr_registered + 1);
     pthread_rwlock_unlock(&registry_lock);
     store_relaxed(&rcu_reader.ctr, 0); /* now drivers see its sections */
+    srcu_register_thread();
 }
 
 /* Nobody is inside one of our notifiers any more, nor will be in one that was unlinked before. */
@@ -184,6 +188,7 @@ void rcu_unregister_thread(void)
         rcu_misuse("rcu_unregister_thread() with a notifier on the list; it is taken off");
         store_relaxed(&self.notifiers, NULL);
     }
+    srcu_unregister_thread();
     self.registrations = 0;
     store_relaxed(&rcu_reader.ctr, RCU_NOT_REGISTERED);
     rcu_reader.nesting = 1u << 31;

@@ -10,7 +10,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "util/rcu_grace.h"
 #include "util/rcu_internal.h"
+#include "util/rcu_registry.h"
 #include "util/trace.h"
 
 enum { LINE_BYTES = 512 };

@@ -32,54 +32,70 @@ static __thread struct srcu_thread self;
 
 /* A leaf: nothing else is locked, and nothing waits, while it is held. */
 static pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct srcu_thread *threads;  /* guarded by registry_lock */
-static struct srcu_struct *domains;  /* guarded by registry_lock */
+static struct srcu_thread *threads;   /* guarded by registry_lock */
+static struct srcu_struct *domains;   /* guarded by registry_lock */
 static unsigned slots_taken = 1 << 0; /* one bit each; guarded by registry_lock */
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_key_t exit_key; /* its destructor unregisters a thread that ends */
 
 /*
- * Sections that the calling thread entered through shared counts. Changed by
- * its signal handlers too, which leave each entry as they found it; so a change
- * that is interrupted goes on with the values it has seen.
+ * Sections that the calling thread entered through shared counts. Its signal
+ * handlers change them too, but each leaves what it has entered: it puts back
+ * every count, and frees an entry only if all counts in it are 0. So the code
+ * below may be interrupted anywhere if it never leaves an entry of its own
+ * claimed without a count in it: count first, then claim.
  */
 enum { HELD_DOMAINS = 8 };
 
-static __thread struct {
+static __thread struct held {
     const struct srcu_struct *srcu; /* NULL: a free entry */
     unsigned sections[2];
 } held[HELD_DOMAINS];
 static __thread unsigned held_elsewhere; /* sections of further domains */
 
+/* @srcu's entry, or else a free one, or else NULL. */
+static struct held *find_held(const struct srcu_struct *srcu)
+{
+    struct held *free_entry = NULL;
+
+    for (int i = 0; i < HELD_DOMAINS; i++) {
+        const struct srcu_struct *holder = load_relaxed(&held[i].srcu);
+
+        if (holder == srcu)
+            return &held[i];
+        if (!holder && !free_entry)
+            free_entry = &held[i];
+    }
+    return free_entry;
+}
+
 static void note_entered(const struct srcu_struct *srcu, int index)
 {
-    for (int pass = 0; pass < 2; pass++) {
-        for (int i = 0; i < HELD_DOMAINS; i++) {
-            if (load_relaxed(&held[i].srcu) != (pass == 0 ? srcu : NULL))
-                continue;
-            store_relaxed(&held[i].srcu, srcu);
-            store_relaxed(&held[i].sections[index], load_relaxed(&held[i].sections[index]) + 1);
-            return;
-        }
+    struct held *entry = find_held(srcu);
+
+    if (!entry) {
+        store_relaxed(&held_elsewhere, load_relaxed(&held_elsewhere) + 1);
+        return;
     }
-    store_relaxed(&held_elsewhere, load_relaxed(&held_elsewhere) + 1);
+    store_relaxed(&entry->sections[index], load_relaxed(&entry->sections[index]) + 1);
+    compiler_barrier(); /* a handler finds the count before the claim */
+    store_relaxed(&entry->srcu, srcu);
 }
 
 static void note_left(const struct srcu_struct *srcu, int index)
 {
-    for (int i = 0; i < HELD_DOMAINS; i++) {
-        unsigned before = load_relaxed(&held[i].sections[index]);
+    struct held *entry = find_held(srcu);
 
-        if (load_relaxed(&held[i].srcu) != srcu || before == 0)
-            continue;
-        store_relaxed(&held[i].sections[index], before - 1);
-        if (before == 1 && load_relaxed(&held[i].sections[!index]) == 0)
-            store_relaxed(&held[i].srcu, NULL);
+    if (!entry || load_relaxed(&entry->sections[index]) == 0) {
+        if (load_relaxed(&held_elsewhere) > 0)
+            store_relaxed(&held_elsewhere, load_relaxed(&held_elsewhere) - 1);
         return;
     }
-    if (load_relaxed(&held_elsewhere) > 0)
-        store_relaxed(&held_elsewhere, load_relaxed(&held_elsewhere) - 1);
+    store_relaxed(&entry->sections[index], load_relaxed(&entry->sections[index]) - 1);
+    compiler_barrier(); /* a handler finds the entry free only without counts */
+    if (load_relaxed(&entry->sections[0]) == 0 && load_relaxed(&entry->sections[1]) == 0)
+        store_relaxed(&entry->srcu, NULL);
 }
 
 unsigned long srcu_own_sections(const struct srcu_struct *srcu, int index)
@@ -355,8 +371,8 @@ static unsigned long count_of(const struct srcu_counts *counts, int index, enum 
 
 unsigned long srcu_sum(const struct srcu_struct *srcu, int index, enum srcu_sum which)
 {
-    unsigned long sum = count_of(&srcu->shared, index, which) +
-                        count_of(&srcu->handed, index, which);
+    unsigned long sum =
+        count_of(&srcu->shared, index, which) + count_of(&srcu->handed, index, which);
 
     if (srcu->offset == 0)
         return sum;

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "util/annotate.h"
 #include "util/hist.h"
 
 enum rcu_readers {
@@ -20,13 +21,13 @@ enum rcu_readers {
 
 struct rcu_config {
     enum rcu_readers readers;
-    bool ignore_force;           /* -rcu force=off: only pile-up and age force */
-    int64_t force_age_ns;        /* a normal grace period turns forced at this age */
-    int64_t stall_ns;            /* the first stall report; later ones after twice the time */
-    int64_t rekick_ns;           /* a kick without effect is repeated after this, then twice it … */
-    int64_t poll_ns;             /* first sleep of a normal grace period; doubles, to 10 times */
-    unsigned force_callbacks;    /* pending callbacks that force grace periods … */
-    size_t force_bytes;          /* … and bytes that they keep alive */
+    bool ignore_force;        /* -rcu force=off: only pile-up and age force */
+    int64_t force_age_ns;     /* a normal grace period turns forced at this age */
+    int64_t stall_ns;         /* the first stall report; later ones after twice the time */
+    int64_t rekick_ns;        /* a kick without effect is repeated after this, then twice it … */
+    int64_t poll_ns;          /* first sleep of a normal grace period; doubles, to 10 times */
+    unsigned force_callbacks; /* pending callbacks that force grace periods … */
+    size_t force_bytes;       /* … and bytes that they keep alive */
     unsigned throttle_callbacks; /* pending callbacks from which on a producer waits … */
     size_t throttle_bytes;       /* … and bytes */
     unsigned long first_number;  /* where numbers start; for tests of wrap-around */
@@ -73,14 +74,14 @@ struct rcu_stats {
     unsigned long newest;    /* number of the newest grace period started … */
     unsigned long completed; /* … and of the newest one ended */
     unsigned long forced_upto;
-    uint64_t forces;     /* force_rcu() calls that found something to force */
-    uint64_t kicks;      /* notifiers called */
-    uint64_t rekicks;    /* of those, repeats for one section */
-    uint64_t barriers;   /* membarriers issued by drivers */
-    uint64_t sleeps;     /* times that a driver slept */
-    uint64_t reports;    /* times that a reader reported its exit to a sleeping driver */
-    uint64_t stalls;     /* stall reports */
-    uint64_t misuses;    /* wrong uses survived (release builds) */
+    uint64_t forces;   /* force_rcu() calls that found something to force */
+    uint64_t kicks;    /* notifiers called */
+    uint64_t rekicks;  /* of those, repeats for one section */
+    uint64_t barriers; /* membarriers issued by drivers */
+    uint64_t sleeps;   /* times that a driver slept */
+    uint64_t reports;  /* times that a reader reported its exit to a sleeping driver */
+    uint64_t stalls;   /* stall reports */
+    uint64_t misuses;  /* wrong uses survived (release builds) */
     uint64_t callbacks_queued;
     uint64_t callbacks_run;
     uint64_t callbacks_peak; /* most that were pending at once */

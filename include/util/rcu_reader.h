@@ -48,25 +48,25 @@ enum {
     RCU_NOT_REGISTERED = 2, /* ctr of a thread that has not registered: neither 0 nor odd */
 };
 
-/* Of 32 bits, so that a reader may sleep between reading and storing one until it is in the future. */
+/* A reader may sleep between reading and storing one until it looks like one of the future. */
 #define RCU_NUMBERS_WRAP (__SIZEOF_LONG__ < 8)
 
 struct rcu_thread;
 
 /* One per thread. The first line is written by its thread alone, the second mostly by drivers. */
 struct rcu_reader {
-    unsigned long ctr;          /* written by the thread (atomic), read by drivers */
-    unsigned nesting;           /* sections inside the outermost one; the thread's own */
+    unsigned long ctr;           /* written by the thread (atomic), read by drivers */
+    unsigned nesting;            /* sections inside the outermost one; the thread's own */
     const struct rcu_site *site; /* of the outermost section; atomic */
-    const char *blocked_on;     /* what the thread waits for inside its section; atomic */
-    struct rcu_thread *thread;  /* its place in the registry, or NULL; the thread's own */
+    const char *blocked_on;      /* what the thread waits for inside its section; atomic */
+    struct rcu_thread *thread;   /* its place in the registry, or NULL; the thread's own */
 
     CACHE_ALIGNED unsigned waiting; /* RCU_WAITED_FOR, RCU_FENCE_AT_EXIT; atomic */
 } CACHE_ALIGNED;
 
 extern __thread struct rcu_reader rcu_reader __attribute__((visibility("hidden")));
 
-/* The newest grace period that has been started; on a line of its own, for every reader reads it. */
+/* The newest grace period that has been started; on a line of its own: every reader reads it. */
 struct rcu_newest {
     unsigned long number; /* atomic */
 } CACHE_ALIGNED;

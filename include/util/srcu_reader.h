@@ -16,30 +16,13 @@
 #ifndef UTIL_SRCU_READER_H
 #define UTIL_SRCU_READER_H
 
-#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 
 #include "util/annotate.h"
 #include "util/atomic.h"
-#include "util/event.h"
 #include "util/mutant.h"
-
-enum {
-    SRCU_SLOTS = 16,      /* per thread; slot 0 stays unused, for domains that have none */
-    SRCU_SLOT_BYTES = 64, /* one offset finds a domain's slot in a thread, and its hub */
-
-    /* srcu_slot.how */
-    SRCU_SHARED = 0, /* not registered, or slot 0: take the domain's shared counts */
-    SRCU_FREE = 1,   /* registered; the grace period's membarrier makes the order */
-    SRCU_FENCED = 2, /* registered; the reader makes the order */
-};
-
-/* Sections entered and left. They only grow, but for wrap-around, which does no harm. */
-struct srcu_counts {
-    unsigned long lock[2];
-    unsigned long unlock[2];
-};
+#include "util/srcu_domain.h"
 
 /*
  * Compilers spend 20 instructions on what x86-64 does in 14: they compute the
@@ -49,49 +32,9 @@ struct srcu_counts {
  */
 #if defined(__x86_64__) && !THREAD_SANITIZER
 #define SRCU_X86_64 1
-#endif
-
-/* One thread's share of a domain; written by that thread and its signal handlers alone. */
-struct srcu_slot {
-    struct srcu_counts counts; /* atomic */
-    unsigned how;              /* read by that thread only */
-} __attribute__((aligned(SRCU_SLOT_BYTES)));
-
-/*
- * What a reader touches after it has counted itself out. Static, since the
- * domain may be gone by then. Domains without a slot all use the first one.
- */
-struct srcu_hub {
-    unsigned waiting;          /* drivers asleep: of index 0, + 65536 times of index 1; atomic */
-    struct sequence news;      /* readers that have left */
-    struct srcu_counts folded; /* of threads that are gone; guarded by the registry lock */
-} __attribute__((aligned(SRCU_SLOT_BYTES)));
-
-_Static_assert(sizeof(struct srcu_slot) == SRCU_SLOT_BYTES, "slots and hubs share offsets");
-#ifdef SRCU_X86_64
 _Static_assert(offsetof(struct srcu_slot, counts.unlock) == 16, "srcu_bump() has it too");
 _Static_assert(offsetof(struct srcu_slot, how) == 32, "srcu_is_slow() has it too");
 #endif
-_Static_assert(sizeof(struct srcu_hub) == SRCU_SLOT_BYTES, "slots and hubs share offsets");
-
-extern __thread struct srcu_slot srcu_slots[SRCU_SLOTS]
-    __attribute__((visibility("hidden"), tls_model("local-exec")));
-extern struct srcu_hub srcu_hubs[SRCU_SLOTS] __attribute__((visibility("hidden")));
-
-/* A domain. Private, but for its address. */
-struct CAPABILITY("srcu domain") srcu_struct {
-    unsigned index;   /* which counts a new section takes; atomic, written by drivers */
-    unsigned offset;  /* of its slot and its hub; 0: it has none */
-    const char *name;
-    char readers_end_here[CACHE_LINE]; /* what follows is written by updaters and slow readers */
-
-    struct srcu_counts shared; /* sections of who has no slot; atomic */
-    struct srcu_counts handed; /* sections that belong to no thread; atomic */
-    unsigned long progress;    /* grace periods ended, times 2; odd while one runs; atomic */
-    unsigned long sleeps;      /* times that a driver slept; atomic */
-    pthread_mutex_t driving;   /* held by the driver of a grace period */
-    struct srcu_struct *next;  /* all domains; guarded by the registry lock */
-};
 
 int srcu_enter_slow(struct srcu_struct *srcu);
 void srcu_exit_slow(struct srcu_struct *srcu, int index);
@@ -101,11 +44,7 @@ void srcu_check_unlock(const struct srcu_struct *srcu, int index);
 #ifdef MUTANTS
 /* Called where an interruption would hurt most; set by the torture test, before threads start. */
 extern void (*srcu_window)(void);
-#define SRCU_WINDOW()                                                                              \
-    do {                                                                                           \
-        if (srcu_window)                                                                           \
-            srcu_window();                                                                         \
-    } while (0)
+#define SRCU_WINDOW() (srcu_window ? srcu_window() : (void)0)
 #else
 #define SRCU_WINDOW() ((void)0)
 #endif
@@ -220,8 +159,8 @@ static ALWAYS_INLINE int srcu_read_lock(struct srcu_struct *srcu) ACQUIRE_SHARED
 }
 
 /** Leave a section of the calling thread (or signal handler), in any order among several. */
-static ALWAYS_INLINE void srcu_read_unlock(struct srcu_struct *srcu, int index)
-    RELEASE_SHARED(srcu) NO_THREAD_SAFETY
+static ALWAYS_INLINE void srcu_read_unlock(struct srcu_struct *srcu, int index) RELEASE_SHARED(srcu)
+    NO_THREAD_SAFETY
 {
     unsigned offset = srcu->offset; /* before the count: the domain may be gone after it */
 

@@ -33,8 +33,8 @@
     X(srcu_end)      /* domain; number; ns since its start */                                      \
     X(bql_wait)      /* ns that this thread waited */                                              \
     X(bql_hold)      /* ns that this thread has held it */                                         \
-    X(loop_wake)     /* how many deferred calls wait */                                            \
-    X(loop_poll)     /* timeout in ms, -1: none; descriptors */
+    X(loop_batch)    /* how many deferred calls wait */                                            \
+    X(loop_poll)     /* deadline in monotonic ns; descriptors */
 
 #define TRACE_NAME_(name) TRACE_POINT_##name,
 enum trace_point { TRACE_POINTS(TRACE_NAME_) NR_TRACE_POINTS };

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Counts what `meson test` ran, so that nothing can be missing from the sum.
 
-    count.py BUILD_DIR LOG_BASE [SUITE...]
+    count.py BUILD_DIR LOG_BASE SUITE...
 
 Reads BUILD_DIR/meson-logs/LOG_BASE.json, and from Meson's own list which tests of the suites
 there are. Prints one line per result, fields separated by tabs:
@@ -10,8 +10,9 @@ there are. Prints one line per result, fields separated by tabs:
     fail WHAT WHY
     skip WHAT WHY
 
-A point of a TAP program counts as one test. A program that ended badly counts as a failure even
-if each point that it came to print was fine, and so does a test that has no result at all.
+and on standard error what the failed ones said. A point of a TAP program counts as one test. A
+program that ended badly counts as a failure even if each point that it came to print was fine,
+and so does a test that has no result at all.
 """
 
 import json
@@ -50,11 +51,17 @@ def how_it_ended(record):
     return 'broke the Test Anything Protocol (fewer or more points than planned?)'
 
 
+def why_not_ok(record):
+    """For a failed point, what its program's end adds to "not ok"."""
+    is_usual = record.get('returncode', 0) in (0, 1) and record['result'] in ('OK', 'FAIL', 'ERROR')
+    return '' if is_usual else how_it_ended(record)
+
+
 def tap_results(name, record):
     """Results of a TAP program: one per point, and one for the program if it ended badly."""
     nr_points = nr_failed = 0
     plan = None
-    for line in (record.get('stdout') or '').split('\n'):
+    for line in (record.get('stdout') or '').splitlines():
         point, planned, bail = POINT.match(line), PLAN.match(line), BAIL.match(line)
         if planned and plan is None:
             plan = int(planned.group(1))
@@ -71,7 +78,7 @@ def tap_results(name, record):
                 yield 'skip', title, tidy(why) or NO_REASON
             elif bad:
                 nr_failed += 1
-                yield 'fail', title, '' if record['result'] == 'FAIL' else how_it_ended(record)
+                yield 'fail', title, why_not_ok(record)
             else:
                 yield 'pass', title, ''
     if nr_failed:
@@ -94,6 +101,17 @@ def plain_results(name, record):
         yield 'fail', name, how_it_ended(record)
 
 
+def results_of(test, record):
+    count = tap_results if test['protocol'] == 'tap' else plain_results
+    return list(count(test['name'], record))
+
+
+def print_output(record):
+    """Meson's own log leaves out what a failing TAP program says; ours does not."""
+    print(f'==== {" ".join(record["command"])}\n{record.get("stdout") or ""}'
+          f'---- standard error\n{record.get("stderr") or ""}', file=sys.stderr)
+
+
 def results(tests, records):
     """Results of @tests, as Meson lists them, from the @records of a run."""
     left = list(records)
@@ -107,14 +125,23 @@ def results(tests, records):
             yield 'fail', test['name'], 'was not run'
             continue
         left.remove(found)
-        count = tap_results if test['protocol'] == 'tap' else plain_results
-        yield from count(test['name'], found)
+        counted = results_of(test, found)
+        if any(kind == 'fail' for kind, _, _ in counted):
+            print_output(found)
+        yield from counted
     for record in left:
         yield 'fail', record['name'], 'ran, but is in no list of tests'
 
 
-def in_suites(test, suites):
-    return not suites or any(suite.split(':')[-1] in suites for suite in test['suite'])
+def suites_of(test):
+    return {suite.split(':')[-1] for suite in test['suite']}
+
+
+def empty_suites(tests, suites):
+    """A suite that should be run and has no test: as bad as a test that was not run."""
+    for suite in suites:
+        if not any(suite in suites_of(test) for test in tests):
+            yield 'fail', f'suite {suite}', 'has no tests in this build'
 
 
 def read_records(path):
@@ -126,10 +153,10 @@ def read_records(path):
 
 def main(build_dir, log_base, suites):
     with open(os.path.join(build_dir, 'meson-info/intro-tests.json'), encoding='utf-8') as file:
-        tests = [test for test in json.load(file) if in_suites(test, suites)]
+        tests = [test for test in json.load(file) if suites_of(test) & set(suites)]
+    records = read_records(os.path.join(build_dir, 'meson-logs', log_base + '.json'))
     nr_passed = 0
-    for kind, what, why in results(tests, read_records(
-            os.path.join(build_dir, 'meson-logs', log_base + '.json'))):
+    for kind, what, why in [*empty_suites(tests, suites), *results(tests, records)]:
         if kind == 'pass':
             nr_passed += 1
         else:

@@ -10,6 +10,7 @@ LINK = re.compile(r'!?\[[^\]\n]*\]\(\s*<?([^)\s>]+)>?[^)\n]*\)|^\[[^\]\n]+\]:\s*
 HEADING = re.compile(r'^(#{1,6})\s+(.*?)\s*#*$')
 SUFFIXES = r'(?:c|h|py|sh|md|pml|litmus|ini|build|txt)'
 FILE = re.compile(r'\.?[\w.-]+(?:/[\w.-]+)+\.' + SUFFIXES)
+FOREIGN = ('ck_', 'g_', 'pthread_', 'urcu_')
 CALL = re.compile(r'([A-Za-z_]\w*)\(.*\)')
 MENTION = re.compile(r'(?<![\w/.-])((?:docs|hw|include|tests|ui|util)/[\w./-]+\.' + SUFFIXES +
                      r')(?![\w*{])')
@@ -74,16 +75,24 @@ def files_exist(tree_):
                         yield f'{path}:{number}: no file {name}'
 
 
+def is_ours(name, modules):
+    """Functions of a module carry its name in front, and RCU's behind; others are not ours."""
+    parts = name.split('_')
+    is_ours_by_name = len(parts) > 1 and (parts[0] in modules or parts[-1] in modules)
+    return is_ours_by_name and not name.startswith(FOREIGN)
+
+
 def functions_exist(tree_):
-    sources = tree_.c_files() + tree_.having('.py') + tree_.shell_files()
-    words = set()
-    for path in sources:
+    words, modules = set(), set()
+    for path in tree_.c_files():
         words.update(re.findall(r'\w+', tree_.text(path)))
+        if not path.startswith('tests/'):
+            modules.add(re.split(r'[_.]', os.path.basename(path))[0])
     for path in tree_.having('.md'):
         for number, line in prose(tree_.text(path)):
             for code in re.findall(r'`([^`]+)`', line):
                 match = CALL.fullmatch(code)
-                if match and match.group(1) not in words:
+                if match and match.group(1) not in words and is_ours(match.group(1), modules):
                     yield f'{path}:{number}: no code mentions {match.group(1)}()'
 
 

@@ -39,6 +39,8 @@ def licence_first(tree_):
 
 def guards(tree_):
     for path in tree_.having('.h'):
+        if re.match(r'.*\n/\*\n \* Template:', tree_.text(path)):
+            continue  # made to be included with other definitions each time
         relative = path[len('include/'):] if path.startswith('include/') else path
         guard = re.sub(r'[^A-Z0-9]', '_', relative.upper())
         directives = re.findall(r'^#\s*(\w+)[ \t]*(.*)$', tree.strip_c(tree_.text(path)), re.M)

@@ -9,12 +9,16 @@ import docs
 import floors
 import names
 import sizes
+import snippets
 import tools
 import tree
 
 C = '/* SPDX-License-Identifier: GPL-2.0-or-later */\n'
 SH = '#!/bin/sh\n# SPDX-License-Identifier: GPL-2.0-or-later\n'
 HEADER = C + '#ifndef {0}\n#define {0}\n{1}\n#endif\n'
+
+
+LINTS = (floors, sizes, names, docs, snippets, tools)
 
 
 def function(lines):
@@ -41,6 +45,8 @@ CLEAN = {
     '.clang-format': own_format(),
     'check': SH + 'echo ok\n',
     'README.md': '# Title\n\n[here](#title), [there](docs/a.md#b-c), `util/a.c`, `long_one()`\n',
+    'docs/c.md': '# C\n\n<!-- snippet: util/d.c whole -->\n```c\nint d;\n```\n',
+    'util/d.c': C + '/* [whole] */\nint d;\n/* [end] */\n',
     'docs/a.md': '## `B` c\n\n[back](../README.md)\n\n```\n[x](gone.md)\n```\n',
     'include/util/a.h': HEADER.format('UTIL_A_H', '#include <stdint.h>\nuint8_t first(void);'),
     'include/ui/b.h': HEADER.format('UI_B_H', '#include "util/a.h"\n'),
@@ -86,9 +92,11 @@ SAMPLES = {
     docs.files_exist:
         ({'README.md': 'a\n\nSee `util/gone.c`.\n'}, 'README.md:3: no file util/gone.c'),
     docs.functions_exist:
-        ({'README.md': '`gone(a, b)`\n'}, 'README.md:1: no code mentions gone()'),
+        ({'README.md': '`realloc()` `a_gone(a, b)`\n'}, 'README.md:1: no code mentions a_gone()'),
     docs.comments_name_existing_files:
         ({'ui/b.c': C + '/* see docs/gone.md */\n'}, 'ui/b.c:2: no file docs/gone.md'),
+    snippets.same_as_source:
+        ({'util/d.c': C + '/* [whole] */\nint e;\n/* [end] */\n'}, 'docs/c.md:3: differs'),
     tools.code_is_formatted:
         ({'ui/b.c': C + 'int  b;\n'}, 'ui/b.c:2:4: error: code should be clang-formatted'),
     tools.shell_is_clean:
@@ -122,7 +130,7 @@ def flags_its_sample(rule, sample):
 
 
 def all_rules_have_a_sample(_):
-    for lint in (floors, sizes, names, docs, tools):
+    for lint in LINTS:
         for name, rule in lint.RULES.items():
             if rule not in SAMPLES:
                 yield f'{lint.__name__}.py: no sample for "{name}"'
@@ -130,7 +138,7 @@ def all_rules_have_a_sample(_):
 
 if __name__ == '__main__':
     rules = {f'flags a breach: {lint.__name__}, {name}': flags_its_sample(rule, SAMPLES[rule])
-             for lint in (floors, sizes, names, docs, tools)
+             for lint in LINTS
              for name, rule in lint.RULES.items() if rule in SAMPLES}
     rules['every rule has a sample'] = all_rules_have_a_sample
     sys.exit(tree.report(rules, '.'))

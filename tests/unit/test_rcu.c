@@ -37,8 +37,7 @@ static void *reader_main(void *opaque)
     rcu_register_thread();
     rcu_add_force_rcu_notifier(&reader->notifier);
     event_wait(&reader->enter);
-    WITH_RCU_READ()
-    {
+    WITH_RCU_READ () {
         event_set(&reader->has_entered);
         event_wait(&reader->leave);
     }
@@ -52,7 +51,7 @@ static void *reader_main(void *opaque)
 static void reader_start(struct reader *reader, bool leaves_when_kicked)
 {
     *reader =
-        (struct reader){.notifier.kick = count_kick, .leaves_when_kicked = leaves_when_kicked};
+        (struct reader){ .notifier.kick = count_kick, .leaves_when_kicked = leaves_when_kicked };
     if (pthread_create(&reader->thread, NULL, reader_main, reader) != 0)
         bail_out("pthread_create");
 }
@@ -110,8 +109,7 @@ static void sections_nest(void) NO_THREAD_SAFETY
 
 static int return_from_guard(int value)
 {
-    WITH_RCU_READ()
-    {
+    WITH_RCU_READ () {
         if (value > 0)
             return value;
         break;
@@ -128,8 +126,7 @@ static void guards_end_with_their_scope(void)
     ok(!rcu_is_reading());
     is(return_from_guard(0), -1);
     ok(!rcu_is_reading());
-    WITH_RCU_READ()
-    {
+    WITH_RCU_READ () {
         rounds++;
         ok(rcu_is_reading());
     }
@@ -271,8 +268,7 @@ static void force_may_be_called_inside_a_section(void)
 {
     rcu_cookie cookie = start_poll_synchronize_rcu();
 
-    WITH_RCU_READ()
-    {
+    WITH_RCU_READ () {
         cookie = start_poll_synchronize_rcu();
         force_rcu();
         ok(!poll_state_synchronize_rcu(cookie));
@@ -309,8 +305,7 @@ static void registration_counts(void)
     is(stats().readers, readers);
     rcu_unregister_thread();
     is(stats().readers, readers);
-    WITH_RCU_READ()
-    {
+    WITH_RCU_READ () {
         ok(rcu_is_reading());
     }
 }
@@ -471,6 +466,59 @@ static void configure_after_use(void)
     _exit(rcu_configure(&config) == -EBUSY ? 0 : 11);
 }
 
+static void never_is_far_away(void)
+{
+    struct rcu_config config = rcu_config_default();
+    struct reader reader;
+    int64_t start_ns;
+    uint64_t sleeps;
+
+    config.force_age_ns = INT64_MAX;
+    configured(config);
+    reader_start(&reader, false);
+    reader_enter(&reader);
+    start_ns = monotonic_ns();
+    (void)start_poll_synchronize_rcu();
+    do {
+        sched_yield();
+        sleeps = stats().sleeps;
+    } while (sleeps < 5);
+    /* Each sleep takes at least poll_ns: a driver that does not sleep makes many more. */
+    if ((int64_t)stats().sleeps > (monotonic_ns() - start_ns) / config.poll_ns + 1)
+        _exit(11);
+    reader_stop(&reader);
+    _exit(0);
+}
+
+static void age_may_be_never(void)
+{
+    is(run_child(never_is_far_away).exit_code, 0);
+}
+
+static void configures_badly(void)
+{
+    struct rcu_config config = rcu_config_default();
+
+    config.rekick_ns = 0;
+    if (rcu_configure(&config) != -EINVAL)
+        _exit(11);
+    config = rcu_config_default();
+    config.poll_ns = INT64_MAX;
+    if (rcu_configure(&config) != -EINVAL)
+        _exit(12);
+    config = rcu_config_default();
+    config.force_age_ns = -1;
+    if (rcu_configure(&config) != -EINVAL)
+        _exit(13);
+    config = rcu_config_default();
+    _exit(rcu_configure(&config) == 0 ? 0 : 14);
+}
+
+static void bad_configuration_is_refused(void)
+{
+    is(run_child(configures_badly).exit_code, 0);
+}
+
 static void configure_comes_first(void)
 {
     is(run_child(configure_after_use).exit_code, 0);
@@ -495,6 +543,8 @@ int main(int argc, char **argv)
         TAP_TEST(force_can_be_switched_off),
         TAP_TEST(numbers_may_wrap),
         TAP_TEST(fence_readers_work),
+        TAP_TEST(age_may_be_never),
+        TAP_TEST(bad_configuration_is_refused),
         TAP_TEST(configure_comes_first),
         TAP_TEST(configure_holds_for_the_process),
         TAP_TEST(sections_nest),

@@ -126,8 +126,7 @@ static void *hold_section(void *opaque)
     struct event *events = opaque;
 
     rcu_register_thread();
-    WITH_RCU_READ()
-    {
+    WITH_RCU_READ () {
         event_set(&events[0]);
         event_wait(&events[1]);
     }
@@ -137,7 +136,7 @@ static void *hold_section(void *opaque)
 
 static void callback_waits_for_the_section(void)
 {
-    struct event events[2] = {EVENT_INIT, EVENT_INIT};
+    struct event events[2] = { EVENT_INIT, EVENT_INIT };
     uint64_t sleeps;
     pthread_t reader;
 
@@ -216,10 +215,74 @@ static void many_are_pending_at_most(void)
     ok(stats().callbacks_peak <= rcu_config_default().throttle_callbacks + 1024);
 }
 
+static void flood_shares_its_grace_periods(void)
+{
+    struct event events[2] = { EVENT_INIT, EVENT_INIT };
+    struct rcu_stats before;
+    pthread_t reader;
+
+    begin();
+    if (pthread_create(&reader, NULL, hold_section, events) != 0)
+        bail_out("pthread_create");
+    event_wait(&events[0]);
+    before = stats();
+    for (unsigned i = 1; i <= 2 * rcu_config_default().force_callbacks; i++)
+        call_rcu(object_new(i), note, rcu);
+    ok(stats().forced_upto > before.forced_upto);
+    ok(stats().newest - before.newest <= 10 * RCU_STEP);
+    event_set(&events[1]);
+    drain_call_rcu();
+    ok(stats().barriers - before.barriers < 100);
+    pthread_join(reader, NULL);
+}
+
+static void *produce(void *unused UNUSED)
+{
+    for (unsigned i = 1; i <= 20000; i++)
+        call_rcu(object_new(i), note, rcu);
+    return NULL;
+}
+
+static void several_producers_are_counted_right(void)
+{
+    pthread_t producers[6];
+
+    begin();
+    for (size_t i = 0; i < ARRAY_SIZE(producers); i++) {
+        if (pthread_create(&producers[i], NULL, produce, NULL) != 0)
+            bail_out("pthread_create");
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(producers); i++)
+        pthread_join(producers[i], NULL);
+    drain_call_rcu();
+    is(load_relaxed(&nr_run), 6 * 20000);
+    is(stats().callbacks_run, stats().callbacks_queued);
+    ok(stats().callbacks_peak <= stats().callbacks_queued);
+}
+
+static void read_in_callback(struct rcu_head *head UNUSED)
+{
+    WITH_RCU_READ () {
+        fetch_add(&nr_run, 1);
+    }
+}
+
+static void callback_may_read(void)
+{
+    static struct rcu_head head;
+    uint64_t misuses = stats().misuses;
+
+    begin();
+    call_rcu1(&head, read_in_callback);
+    drain_call_rcu();
+    is(load_relaxed(&nr_run), 1);
+    is(stats().misuses, misuses);
+}
+
 static void bytes_count_too(void)
 {
     struct rcu_stats before = stats();
-    struct event events[2] = {EVENT_INIT, EVENT_INIT};
+    struct event events[2] = { EVENT_INIT, EVENT_INIT };
     pthread_t reader;
 
     begin();
@@ -339,7 +402,7 @@ static void forked_child_starts_afresh(void)
 {
     if (THREAD_SANITIZER)
         skip("the thread sanitizer does not support threads in a forked child");
-    struct event events[2] = {EVENT_INIT, EVENT_INIT};
+    struct event events[2] = { EVENT_INIT, EVENT_INIT };
     pthread_t reader;
 
     begin();
@@ -355,6 +418,56 @@ static void forked_child_starts_afresh(void)
     pthread_join(reader, NULL);
 }
 
+static struct event callback_blocks, callback_goes_on;
+
+static void block(struct object *object)
+{
+    event_set(&callback_blocks);
+    event_wait(&callback_goes_on);
+    note(object);
+}
+
+static void drain_in_child(void)
+{
+    unsigned before = load_relaxed(&nr_run);
+
+    call_rcu(object_new(1), note, rcu);
+    drain_call_rcu();
+    _exit(load_relaxed(&nr_run) >= before + 2 ? 0 : 13); /* ours, and the one that was queued */
+}
+
+static void *drain(void *unused UNUSED)
+{
+    drain_call_rcu();
+    return NULL;
+}
+
+/* The rcu thread is in a callback, more are queued, and another thread waits in a drain. */
+static void forked_child_runs_what_was_queued(void)
+{
+    pthread_t drainer;
+    uint64_t queued;
+
+    if (THREAD_SANITIZER)
+        skip("the thread sanitizer does not support threads in a forked child");
+    begin();
+    event_reset(&callback_blocks);
+    event_reset(&callback_goes_on);
+    call_rcu(object_new(1), block, rcu);
+    event_wait(&callback_blocks);
+    call_rcu(object_new(2), note, rcu);
+    queued = stats().callbacks_queued;
+    if (pthread_create(&drainer, NULL, drain, NULL) != 0)
+        bail_out("pthread_create");
+    while (stats().callbacks_queued == queued)
+        sched_yield(); /* until its sentinel is in the queue */
+    for (int i = 0; i < 20; i++)
+        is(run_child(drain_in_child).exit_code, 0);
+    event_set(&callback_goes_on);
+    pthread_join(drainer, NULL);
+    is(load_relaxed(&nr_run), 2);
+}
+
 int main(int argc, char **argv)
 {
     static const struct tap_test tests[] = {
@@ -364,12 +477,16 @@ int main(int argc, char **argv)
         TAP_TEST(objects_are_freed),
         TAP_TEST(drain_waits_for_earlier_ones_only),
         TAP_TEST(many_are_pending_at_most),
+        TAP_TEST(flood_shares_its_grace_periods),
+        TAP_TEST(several_producers_are_counted_right),
+        TAP_TEST(callback_may_read),
         TAP_TEST(bytes_count_too),
         TAP_TEST(without_a_main_loop_the_rcu_thread_takes_the_bql),
         TAP_TEST(bql_callbacks_run_on_the_main_loop),
         TAP_TEST(drain_on_the_main_loop_runs_them),
         TAP_TEST(drain_drops_the_bql),
         TAP_TEST(forked_child_starts_afresh),
+        TAP_TEST(forked_child_runs_what_was_queued),
     };
     struct rcu_config config = rcu_config_default();
 

@@ -32,8 +32,7 @@ static void survived(uint64_t misuses)
     }
     synchronize_rcu();
     drain_call_rcu();
-    WITH_RCU_READ()
-    {
+    WITH_RCU_READ () {
         if (!rcu_is_reading())
             _exit(12);
     }
@@ -58,8 +57,7 @@ static void misuse(void (*run)(void), const char *message)
 static void synchronizes(void)
 {
     rcu_register_thread();
-    WITH_RCU_READ()
-    {
+    WITH_RCU_READ () {
         synchronize_rcu(); /* release: its own section does not count */
     }
     survived(1);
@@ -77,8 +75,7 @@ static void cond_synchronizes(void)
 
     rcu_register_thread();
     cookie = get_state_synchronize_rcu();
-    WITH_RCU_READ()
-    {
+    WITH_RCU_READ () {
         cond_synchronize_rcu(cookie);
     }
     survived(1);
@@ -89,11 +86,39 @@ static void cond_wait_in_section(void)
     misuse(cond_synchronizes, "cond_synchronize_rcu() inside the read section");
 }
 
+static unsigned bystanders; /* callbacks of others that have run; atomic */
+
+static void bystander_runs(struct rcu_head *head UNUSED)
+{
+    fetch_add(&bystanders, 1);
+}
+
+static void drives_in_section(void)
+{
+    static struct rcu_head head;
+
+    rcu_register_thread();
+    WITH_RCU_READ () {
+        call_rcu1(&head, bystander_runs);
+        force_rcu();
+        (void)rcu_drive_forced(NS_PER_MS); /* release: does nothing */
+        synchronize_rcu();                 /* release: waits for all other sections … */
+        usleep(20000);                     /* long enough for a callback that must not come */
+        if (load_relaxed(&bystanders) != 0)
+            _exit(14); /* … but this one still holds everybody else's objects */
+    }
+    survived(2);
+}
+
+static void misuse_harms_nobody_else(void)
+{
+    misuse(drives_in_section, "rcu_drive_forced() inside the read section");
+}
+
 static void drains(void)
 {
     rcu_register_thread();
-    WITH_RCU_READ()
-    {
+    WITH_RCU_READ () {
         drain_call_rcu(); /* release: returns at once */
     }
     survived(1);
@@ -235,7 +260,7 @@ static void unregister_in_section(void)
 
 static void removes_a_stranger(void)
 {
-    struct rcu_notifier notifier = {NULL, NULL};
+    struct rcu_notifier notifier = { NULL, NULL };
 
     rcu_register_thread();
     rcu_remove_force_rcu_notifier(&notifier);
@@ -284,8 +309,7 @@ static const struct rcu_host host = {
 static void *want_bql_in_section(void *unused UNUSED)
 {
     rcu_register_thread();
-    WITH_RCU_READ()
-    {
+    WITH_RCU_READ () {
         fake_bql_lock();
         fake_bql_unlock();
     }
@@ -333,8 +357,7 @@ static void queues_twice(void)
     static struct rcu_head head;
 
     rcu_register_thread();
-    WITH_RCU_READ()
-    {
+    WITH_RCU_READ () {
         call_rcu1(&head, ignore);
         call_rcu1(&head, ignore);
     }
@@ -357,8 +380,7 @@ static void *overstay(void *unused UNUSED)
 {
     pthread_setname_np(pthread_self(), "overstayer");
     rcu_register_thread();
-    WITH_RCU_READ()
-    {
+    WITH_RCU_READ () {
         event_set(&is_inside);
         rcu_set_blocked_on("a test");
         event_wait(&leave);
@@ -376,7 +398,7 @@ static void collect(const char *line)
 
 static void stalls(void)
 {
-    static const struct rcu_host collector = {.report = collect};
+    static const struct rcu_host collector = { .report = collect };
     struct rcu_config config = rcu_config_default();
     struct rcu_stats stats;
     pthread_t thread;
@@ -412,13 +434,21 @@ static void stall_is_reported_with_its_reader(void)
 int main(int argc, char **argv)
 {
     static const struct tap_test tests[] = {
-        TAP_TEST(wait_in_section),       TAP_TEST(cond_wait_in_section),
-        TAP_TEST(drain_in_section),      TAP_TEST(drain_in_callback),
-        TAP_TEST(unbalanced_unlock),     TAP_TEST(unregistered_reader),
-        TAP_TEST(thread_end_in_section), TAP_TEST(thread_end_registered),
-        TAP_TEST(unregister_in_section), TAP_TEST(foreign_notifier),
-        TAP_TEST(wait_under_bql),        TAP_TEST(both_stacks_of_the_cycle),
-        TAP_TEST(double_call_rcu),       TAP_TEST(stall_is_reported_with_its_reader),
+        TAP_TEST(wait_in_section),
+        TAP_TEST(cond_wait_in_section),
+        TAP_TEST(misuse_harms_nobody_else),
+        TAP_TEST(drain_in_section),
+        TAP_TEST(drain_in_callback),
+        TAP_TEST(unbalanced_unlock),
+        TAP_TEST(unregistered_reader),
+        TAP_TEST(thread_end_in_section),
+        TAP_TEST(thread_end_registered),
+        TAP_TEST(unregister_in_section),
+        TAP_TEST(foreign_notifier),
+        TAP_TEST(wait_under_bql),
+        TAP_TEST(both_stacks_of_the_cycle),
+        TAP_TEST(double_call_rcu),
+        TAP_TEST(stall_is_reported_with_its_reader),
     };
 
     return TAP_RUN(tests, argc, argv);

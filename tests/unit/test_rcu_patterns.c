@@ -187,7 +187,8 @@ static void surface_set(unsigned colour)
 }
 /* [end] */
 
-/* ---- A reader that sleeps: SRCU ---------------------------------------------------------------- */
+/* ---- A reader that sleeps: SRCU ----------------------------------------------------------------
+ */
 
 /* [srcu] */
 struct route {
@@ -371,8 +372,8 @@ static void reader_that_sleeps(void)
 int main(int argc, char **argv)
 {
     static const struct tap_test tests[] = {
-        TAP_TEST(publish_and_unpublish),        TAP_TEST(list_of_devices),
-        TAP_TEST(array_that_grows),             TAP_TEST(refcount_with_deferred_release),
+        TAP_TEST(publish_and_unpublish), TAP_TEST(list_of_devices),
+        TAP_TEST(array_that_grows),      TAP_TEST(refcount_with_deferred_release),
         TAP_TEST(reader_that_sleeps),
     };
 

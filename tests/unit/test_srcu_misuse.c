@@ -18,9 +18,9 @@
 #define IN_CHILD static void NO_THREAD_SAFETY
 
 #ifdef DEBUG_CHECKS
-enum { HAS_CHECKS = true };
+static const bool has_checks = true;
 #else
-enum { HAS_CHECKS = false };
+static const bool has_checks = false;
 #endif
 
 static struct srcu_struct domain;
@@ -40,7 +40,7 @@ static void expect_abort_in_debug(void (*run)(void), const char *message)
 {
     struct child_end end = run_child(run);
 
-    if (HAS_CHECKS)
+    if (has_checks)
         is(end.signal, SIGABRT);
     else
         is(end.exit_code, 0);
@@ -116,9 +116,17 @@ static bool yes(void)
     return true;
 }
 
+static void do_nothing(void)
+{
+}
+
 IN_CHILD wait_under_bql(void)
 {
-    static const struct rcu_host host = { .bql_is_mine = yes };
+    static const struct rcu_host host = {
+        .bql_is_mine = yes,
+        .bql_lock = do_nothing,
+        .bql_unlock = do_nothing,
+    };
 
     rcu_set_host(&host);
     init_srcu_struct(&domain, "tables");
@@ -150,7 +158,7 @@ IN_CHILD unlock_on_other_thread(void)
 
 A_TEST unlock_on_other_thread_ends_the_section_and_aborts_debug_builds(void)
 {
-    if (HAS_CHECKS)
+    if (has_checks)
         expect_abort(unlock_on_other_thread, "of a section that this thread did not enter");
     else
         expect_success(unlock_on_other_thread);
