@@ -14,13 +14,15 @@ enum {
     ALIVE = 0x600d,
     DEAD = 0x6b6b6b6b,
     KICK_NS = 20000, /* a notifier takes its time, so that removals fall into it */
+    LONG_KICK_NS = 300000,
 };
 
 struct fragile {
     struct rcu_notifier notifier;
     unsigned state;      /* atomic */
     unsigned nr_running; /* atomic */
-    unsigned *nr_kicks;  /* atomic */
+    unsigned *nr_kicks;   /* atomic */
+    int64_t kick_ns;
 };
 
 static void fragile_kick(struct rcu_notifier *notifier)
@@ -30,18 +32,19 @@ static void fragile_kick(struct rcu_notifier *notifier)
 
     torture_check(load_relaxed(&fragile->state) == ALIVE);
     fetch_add(&fragile->nr_running, 1);
-    torture_spin_ns(KICK_NS);
+    torture_spin_ns(fragile->kick_ns);
     torture_check(load_relaxed(&fragile->state) == ALIVE);
     fetch_sub(&fragile->nr_running, 1);
     fetch_add_relaxed(nr_kicks, 1);
 }
 
-static void fragile_init(struct fragile *fragile, unsigned *nr_kicks)
+static void fragile_init(struct fragile *fragile, unsigned *nr_kicks, int64_t kick_ns)
 {
     *fragile = (struct fragile){
         .notifier = { .kick = fragile_kick },
         .state = ALIVE,
         .nr_kicks = nr_kicks,
+        .kick_ns = kick_ns,
     };
 }
 
@@ -74,7 +77,7 @@ static void adder_run(struct worker *worker) NO_THREAD_SAFETY /* half of the sec
         torture_check(fragile);
         store_relaxed(&nr_kicks, 0);
         for (unsigned i = 0; i < nr; i++) {
-            fragile_init(&fragile[i], &nr_kicks);
+            fragile_init(&fragile[i], &nr_kicks, KICK_NS);
             rcu_add_force_rcu_notifier(&fragile[i].notifier);
         }
         rcu_read_lock();
@@ -96,7 +99,10 @@ static void adder_run(struct worker *worker) NO_THREAD_SAFETY /* half of the sec
     }
 }
 
-/* Registered for one section; the notifier is left in place, unregistering must be enough. */
+/*
+ * Registered for one section. A kicker that is inside this one's notifier has
+ * the records of others pinned, too, in particular of threads that end.
+ */
 static void member_run(struct worker *worker)
 {
     static struct fragile fragile[TORTURE_MAX_WORKERS];
@@ -110,7 +116,7 @@ static void member_run(struct worker *worker)
             rcu_register_thread();
             rcu_unregister_thread();
         }
-        fragile_init(mine, &nr_kicks);
+        fragile_init(mine, &nr_kicks, torture_one_in(worker, 4) ? LONG_KICK_NS : KICK_NS);
         rcu_add_force_rcu_notifier(&mine->notifier);
         rcu_read_lock();
         for (unsigned i = torture_below(worker, 200); i > 0; i--) {
@@ -119,8 +125,9 @@ static void member_run(struct worker *worker)
             sched_yield();
         }
         rcu_read_unlock();
-        rcu_unregister_thread();
+        rcu_remove_force_rcu_notifier(&mine->notifier);
         fragile_fini(mine);
+        rcu_unregister_thread();
         torture_spin_ns(torture_below(worker, 2 * KICK_NS));
         mine->state = ALIVE; /* nobody looks any more: the thread sanitizer would tell */
     }
@@ -164,9 +171,71 @@ static void forcer_run(struct worker *worker)
     }
 }
 
+/* ---- A thread's record stays while a kicker has it pinned ---------------------------------- */
+
+enum { NR_LEAVERS = 5 };
+
+static struct leaver {
+    struct rcu_notifier notifier; /* of the one who stays */
+    struct event is_inside, stays_inside, may_leave, may_stop;
+    unsigned nr_kicks; /* only the first finds both inside; atomic */
+    struct event has_unregistered;
+} leaver;
+
+/* Called first of two; the kicker has pinned both. Long enough for a leaver who does not wait. */
+static void while_both_are_pinned(struct rcu_notifier *notifier UNUSED)
+{
+    if (fetch_add(&leaver.nr_kicks, 1) > 0)
+        return;
+    event_set(&leaver.may_leave);
+    torture_check(event_timedwait(&leaver.has_unregistered, monotonic_ns() + 20 * NS_PER_MS) ==
+                  TIMED_OUT);
+    event_set(&leaver.may_stop);
+}
+
+static void leaver_run(struct worker *worker UNUSED)
+{
+    rcu_register_thread();
+    rcu_read_lock();
+    event_set(&leaver.is_inside);
+    event_wait(&leaver.may_leave);
+    rcu_read_unlock();
+    rcu_unregister_thread();
+    event_set(&leaver.has_unregistered);
+}
+
+/* Registered later, so that it comes before the leaver on the list. */
+static void stayer_run(struct worker *worker UNUSED)
+{
+    event_wait(&leaver.is_inside);
+    rcu_register_thread();
+    rcu_add_force_rcu_notifier(&leaver.notifier);
+    rcu_read_lock();
+    event_set(&leaver.stays_inside);
+    event_wait(&leaver.may_stop);
+    rcu_read_unlock();
+    rcu_remove_force_rcu_notifier(&leaver.notifier);
+    rcu_unregister_thread();
+}
+
+static void leave_while_pinned(void)
+{
+    for (int i = 0; i < NR_LEAVERS; i++) {
+        leaver = (struct leaver){ .notifier = { .kick = while_both_are_pinned } };
+        torture_spawn("leaver", leaver_run, NULL, 0);
+        torture_spawn("stayer", stayer_run, NULL, 0);
+        event_wait(&leaver.stays_inside);
+        synchronize_rcu();
+        torture_join();
+    }
+}
+
 void churn_run(void)
 {
     struct rcu_stats stats;
+
+    leave_while_pinned();
+    torture_restart_clock(torture.run_ns);
 
     for (int i = 0; i < 3; i++)
         torture_spawn("adder", adder_run, NULL, WORKER_READS | WORKER_WATCHED);
