@@ -21,7 +21,7 @@ struct fragile {
     struct rcu_notifier notifier;
     unsigned state;      /* atomic */
     unsigned nr_running; /* atomic */
-    unsigned *nr_kicks;   /* atomic */
+    unsigned *nr_kicks;  /* atomic */
     int64_t kick_ns;
 };
 

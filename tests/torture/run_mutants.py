@@ -36,7 +36,7 @@ class Row:
     scenario: str
     ends: tuple
     readers: str = 'auto'
-    seconds: float = 3
+    seconds: float = 6  # a hang must begin a watchdog before the end, where all are let go
     alone: bool = False  # a race between two processors: both are needed
     tsan: bool = False  # only the thread sanitizer sees it (x86 orders stores by itself)
     program: str = 'torture_rcu'
