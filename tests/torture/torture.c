@@ -29,7 +29,8 @@ static pthread_mutex_t done_lock = PTHREAD_MUTEX_INITIALIZER; /* a signal finds 
 
 #if THREAD_SANITIZER
 /* The rcu thread never ends; by default the sanitizer gives it another second at the exit. */
-const char *__tsan_default_options(void);
+const char *__tsan_default_options(void) __attribute__((visibility("default")));
+
 const char *__tsan_default_options(void)
 {
     return "atexit_sleep_ms=0";

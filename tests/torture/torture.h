@@ -7,8 +7,8 @@
  * Workers do their work in `while (torture_go_on(worker))`. A failure prints
  * the scenario and the seed, and ends the process at once.
  */
-#ifndef TESTS_TORTURE_H
-#define TESTS_TORTURE_H
+#ifndef TESTS_TORTURE_TORTURE_H
+#define TESTS_TORTURE_TORTURE_H
 
 #include <pthread.h>
 #include <stdbool.h>
