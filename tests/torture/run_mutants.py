@@ -18,9 +18,9 @@ import sys
 from dataclasses import dataclass
 
 SEEDS = (1, 2, 3)
-WATCHDOG_MS = 2000  # where a hang is what is looked for
+WATCHDOG_MS = 1500  # where a hang is what is looked for
 PATIENCE_MS = 20000  # where it is not
-PASS_SECONDS = 1  # of the code as it is, for each scenario and seed
+PASS_SECONDS = 0.7  # of the code as it is, for each scenario and seed
 LIMIT_SECONDS = 60  # for any run: longer than all of the above
 
 FAILS, HANGS, CRASHES, RACES = 'fails', 'hangs', 'crashes', 'races'
