@@ -68,7 +68,7 @@ struct device {
     unsigned id, id_twice;
 };
 
-static struct list devices = LIST_INIT(devices); /* read under RCU, changed under devices_lock */
+static struct list devices; /* read under RCU, changed under devices_lock */
 static pthread_mutex_t devices_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static bool device_exists(unsigned id)
@@ -85,7 +85,7 @@ static bool device_exists(unsigned id)
 
 static void device_add(unsigned id)
 {
-    struct device *device = checked(malloc(sizeof(*device)));
+    struct device *device = checked(calloc(1, sizeof(*device))); /* linked in no list */
 
     device->id = id;
     device->id_twice = 2 * id;
@@ -292,9 +292,9 @@ static bool zero_exists(void)
 
 static void update_devices(unsigned nr)
 {
-    struct device *newest = container_of(devices.head.next, struct device, link);
+    struct device *newest = list_first_entry(&devices, struct device, link);
 
-    if (newest->id != 0)
+    if (newest && newest->id != 0)
         device_remove(newest);
     device_add(nr);
 }
@@ -303,11 +303,12 @@ static void list_of_devices(void)
 {
     struct device *device;
 
+    list_init(&devices);
     device_add(0); /* stays, behind all others */
     against(zero_exists, update_devices, NR_UPDATES);
     ok(!device_exists(NR_UPDATES * 2));
     while (!list_is_empty(&devices)) {
-        device = container_of(devices.head.next, struct device, link);
+        device = list_first_entry(&devices, struct device, link);
         device_remove(device);
     }
     drain_call_rcu();
