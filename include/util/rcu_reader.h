@@ -99,20 +99,20 @@ static ALWAYS_INLINE void rcu_read_lock_at(const struct rcu_site *site) ACQUIRE_
         if (unlikely(!(load_relaxed(&self->ctr) & RCU_INSIDE)))
             rcu_enter_unregistered(site);
     }
-    compiler_barrier(); /* pairs with the membarrier in gp_drive() */
+    compiler_barrier(); /* pairs with the membarrier in gp_barrier() */
 }
 
 static ALWAYS_INLINE void rcu_read_unlock(void) RELEASE_SHARED(rcu) NO_THREAD_SAFETY
 {
     struct rcu_reader *self = &rcu_reader;
 
-    compiler_barrier(); /* pairs with the membarrier in gp_drive() */
+    compiler_barrier(); /* pairs with the membarrier in gp_barrier() */
     if (likely(self->nesting == 0) || RCU_MUTANT_(nesting_ignored)) {
 #ifdef DEBUG_CHECKS
         if (unlikely(!(self->ctr & RCU_INSIDE)))
             rcu_unlock_unbalanced();
 #endif
-        /* release: pairs with the acquire of ctr in gp_scan(): what the section read and wrote
+        /* release: pairs with the acquire of ctr in rcu_registry_scan(): what the section read and wrote
          * comes before what happens after the grace period. */
         if (RCU_MUTANT_(relaxed_unlock))
             store_relaxed(&self->ctr, 0);

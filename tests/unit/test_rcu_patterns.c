@@ -68,7 +68,7 @@ struct device {
     unsigned id, id_twice;
 };
 
-static struct list devices = LIST_INIT(devices); /* read under RCU, changed under devices_lock */
+static struct list devices; /* read under RCU, changed under devices_lock */
 static pthread_mutex_t devices_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static bool device_exists(unsigned id)
@@ -85,7 +85,7 @@ static bool device_exists(unsigned id)
 
 static void device_add(unsigned id)
 {
-    struct device *device = checked(malloc(sizeof(*device)));
+    struct device *device = checked(calloc(1, sizeof(*device))); /* linked in no list */
 
     device->id = id;
     device->id_twice = 2 * id;
@@ -103,7 +103,8 @@ static void device_remove(struct device *device)
 }
 /* [end] */
 
-/* ---- An array that grows ------------------------------------------------------------------ */
+/* ---- An array of another size ------------------------------------------------------------------
+ */
 
 /* [array] */
 struct array {
@@ -122,16 +123,14 @@ static unsigned array_get(size_t index)
     return now && index < now->size ? load_relaxed(&now->slots[index]) : 0;
 }
 
-static void array_grow(size_t size)
+static void array_resize(size_t size)
 {
     struct array *next = checked(calloc(1, sizeof(*next) + size * sizeof(next->slots[0])));
     struct array *old = array;
 
     next->size = size;
-    for (size_t i = 0; old && i < old->size; i++)
-        next->slots[i] = old->slots[i];
-    for (size_t i = old ? old->size : 0; i < size; i++)
-        next->slots[i] = (unsigned)i + 1;
+    for (size_t i = 0; i < size; i++)
+        next->slots[i] = old && i < old->size ? old->slots[i] : (unsigned)i + 1;
     atomic_rcu_set(&array, next);
     if (old)
         g_free_rcu(old, rcu);
@@ -292,9 +291,9 @@ static bool zero_exists(void)
 
 static void update_devices(unsigned nr)
 {
-    struct device *newest = container_of(devices.head.next, struct device, link);
+    struct device *newest = list_first_entry(&devices, struct device, link);
 
-    if (newest->id != 0)
+    if (newest && newest->id != 0)
         device_remove(newest);
     device_add(nr);
 }
@@ -303,11 +302,12 @@ static void list_of_devices(void)
 {
     struct device *device;
 
+    list_init(&devices);
     device_add(0); /* stays, behind all others */
     against(zero_exists, update_devices, NR_UPDATES);
     ok(!device_exists(NR_UPDATES * 2));
     while (!list_is_empty(&devices)) {
-        device = container_of(devices.head.next, struct device, link);
+        device = list_first_entry(&devices, struct device, link);
         device_remove(device);
     }
     drain_call_rcu();
@@ -324,10 +324,10 @@ static bool slots_are_whole(void)
 
 static void update_array(unsigned nr)
 {
-    array_grow(nr % NR_SLOTS + 1);
+    array_resize(nr % NR_SLOTS + 1);
 }
 
-static void array_that_grows(void)
+static void array_of_another_size(void)
 {
     against(slots_are_whole, update_array, NR_UPDATES);
     free(array);
@@ -373,7 +373,7 @@ int main(int argc, char **argv)
 {
     static const struct tap_test tests[] = {
         TAP_TEST(publish_and_unpublish), TAP_TEST(list_of_devices),
-        TAP_TEST(array_that_grows),      TAP_TEST(refcount_with_deferred_release),
+        TAP_TEST(array_of_another_size), TAP_TEST(refcount_with_deferred_release),
         TAP_TEST(reader_that_sleeps),
     };
 
