@@ -218,7 +218,8 @@ static struct pending **pending_find(const struct rcu_head *head)
 void rcu_debug_queued(struct rcu_head *head)
 {
     struct pending *entry = malloc(sizeof(*entry));
-    struct pending **link;
+    struct pending **link, first = { .nr_frames = 0 };
+    bool is_twice;
 
     if (!entry)
         return; /* this one goes unchecked */
@@ -227,13 +228,17 @@ void rcu_debug_queued(struct rcu_head *head)
     entry->next = NULL;
     pthread_mutex_lock(&pending_lock);
     link = pending_find(head);
-    if (*link) {
-        print_stack("an rcu_head that is pending already was queued here:", (*link)->frames,
-                    (*link)->nr_frames);
+    is_twice = *link != NULL;
+    if (is_twice)
+        first = **link;
+    else
+        *link = entry;
+    pthread_mutex_unlock(&pending_lock);
+    if (is_twice) { /* reported without the lock, under which a report could not look around */
+        print_stack("an rcu_head that is pending already was queued here:", first.frames,
+                    first.nr_frames);
         rcu_misuse("call_rcu() of an rcu_head that is pending already");
     }
-    *link = entry;
-    pthread_mutex_unlock(&pending_lock);
 }
 
 void rcu_debug_taken(struct rcu_head *head)

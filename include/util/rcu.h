@@ -52,6 +52,10 @@ void rcu_unregister_thread(void);
  * a flag, send a signal. From any thread, from several at once, even from the
  * thread itself, possibly again for a section that is being left. Must not
  * block, take a lock other than a leaf, or add and remove notifiers.
+ *
+ * A thread that was kicked by flag lowers the flag with a full barrier
+ * (event_reset, atomic_xchg) *before* it enters its next section: a plain store
+ * could wipe out the kick that is meant for that one.
  */
 struct rcu_notifier {
     void (*kick)(struct rcu_notifier *notifier);
