@@ -112,8 +112,8 @@ static ALWAYS_INLINE void rcu_read_unlock(void) RELEASE_SHARED(rcu) NO_THREAD_SA
         if (unlikely(!(self->ctr & RCU_INSIDE)))
             rcu_unlock_unbalanced();
 #endif
-        /* release: pairs with the acquire of ctr in rcu_registry_scan(): what the section read and wrote
-         * comes before what happens after the grace period. */
+        /* release: pairs with the acquire of ctr in rcu_registry_scan(): what the section read and
+         * wrote comes before what happens after the grace period. */
         if (RCU_MUTANT_(relaxed_unlock))
             store_relaxed(&self->ctr, 0);
         else
