@@ -53,6 +53,12 @@ static CACHE_ALIGNED struct {
     uint64_t bytes;
 } done;
 
+/* What the rcu thread has run and not yet added there; its own. */
+static struct {
+    unsigned nr;
+    size_t bytes;
+} uncounted;
+
 static struct sequence work;     /* for the rcu thread: callbacks, or somebody polls */
 static struct sequence progress; /* from it: pending callbacks have become fewer, or ready */
 
@@ -79,15 +85,21 @@ static void run_callback(struct rcu_head *head)
     is_in_callback = false;
 }
 
-static void count_done(unsigned *nr, size_t *bytes)
+static void count_done(unsigned nr, size_t bytes)
 {
-    fetch_add_relaxed(&done.bytes, *bytes);
-    fetch_add(&done.callbacks, *nr); /* full barrier: pairs with sequence_prepare() in throttle() */
+    fetch_add_relaxed(&done.bytes, bytes);
+    fetch_add(&done.callbacks, nr); /* full barrier: pairs with sequence_prepare() in throttle() */
     smp_mb_after_rmw();
-    *nr = 0;
-    *bytes = 0;
     if (unlikely(load_relaxed(&progress.sleepers)))
         sequence_advance(&progress);
+}
+
+/* The rcu thread counts many at a time. */
+static void count_uncounted(void)
+{
+    count_done(uncounted.nr, uncounted.bytes);
+    uncounted.nr = 0;
+    uncounted.bytes = 0;
 }
 
 static void note_delay(struct callback_queue *queue)
@@ -119,20 +131,18 @@ static void run_plain(void)
 {
     struct rcu_head *head = plain.waiting;
     uint64_t before = load_relaxed(&done.callbacks);
-    unsigned nr = 0;
-    size_t bytes = 0;
 
     if (!is_due(head))
         return;
     note_delay(&plain);
     while ((head = take_due(&plain))) {
-        nr++;
-        bytes += head->size_bytes;
+        uncounted.nr++;
+        uncounted.bytes += head->size_bytes;
         run_callback(head);
-        if (nr == COUNT_BATCH)
-            count_done(&nr, &bytes);
+        if (uncounted.nr == COUNT_BATCH)
+            count_uncounted();
     }
-    count_done(&nr, &bytes);
+    count_uncounted();
     TRACE1(rcu_callbacks, load_relaxed(&done.callbacks) - before);
 }
 
@@ -157,11 +167,8 @@ bool rcu_run_bql_callbacks(int64_t budget_ns)
     struct rcu_head *head;
 
     while ((head = take_ready())) {
-        unsigned nr = 1;
-        size_t bytes = head->size_bytes;
-
+        count_done(1, head->size_bytes);
         run_callback(head);
-        count_done(&nr, &bytes);
         if (monotonic_ns() >= until_ns) {
             pthread_mutex_lock(&list_lock);
             head = ready_for_bql;
@@ -448,6 +455,8 @@ struct sentinel {
 
 static void sentinel_runs(struct rcu_head *head)
 {
+    if (is_rcu_thread)
+        count_uncounted(); /* the statistics are exact after a drain */
     event_set(&container_of(head, struct sentinel, head)->has_run);
 }
 
@@ -562,6 +571,8 @@ void rcu_callback_fork_child(void)
     nr = count_list(plain.pushed, &bytes) + count_list(plain.waiting, &bytes) +
          count_list(for_bql.pushed, &bytes) + count_list(for_bql.waiting, &bytes) +
          count_list(ready_for_bql, &bytes);
+    uncounted.nr = 0;
+    uncounted.bytes = 0;
     done.callbacks = queued.callbacks - nr;
     done.bytes = queued.bytes - bytes;
     pthread_mutex_unlock(&list_lock);

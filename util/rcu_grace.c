@@ -90,6 +90,16 @@ void rcu_note_need(unsigned long need)
     raise_number(&gp.needed, need);
 }
 
+/*
+ * Where numbers wrap, the newest one must not run away from a section that stays
+ * open, or that section will look like one of the future. Ends must keep up with
+ * starts; drivers at work may add one each, hence the wide margin.
+ */
+static bool may_start(void)
+{
+    return !numbers_wrap() || load_relaxed(&rcu_newest) - load_relaxed(&gp.completed) < 1ul << 29;
+}
+
 /* From here on, whoever enters a section has @target or a newer number. */
 static void gp_start(unsigned long target)
 {
@@ -110,7 +120,7 @@ static void gp_complete(const struct driver *driver)
         hist_record(&rcu_hist_forced, (uint64_t)(now_ns - driver->forced_ns));
     else
         hist_record(&rcu_hist_normal, (uint64_t)(now_ns - driver->start_ns));
-    if (RCU_NUMBERS_WRAP) { /* what is never forced or needed must not fall behind for ever */
+    if (numbers_wrap()) { /* what is never forced or needed must not fall behind for ever */
         raise_number(&gp.forced_upto, driver->target);
         raise_number(&gp.needed, driver->target);
     }
@@ -208,9 +218,16 @@ static bool gp_sleep_forced(struct driver *driver)
     /* Pairs with the compiler barrier (or smp_mb) between ctr and waiting at a reader's exit:
      * either the reader sees that it is waited for, or the next scan sees that it has left. */
     rcu_barrier_everywhere();
-    if (gp_is_over(driver, &scan, false)) {
+    if (gp_is_over(driver, &scan, true)) {
         sequence_cancel(&rcu_news);
         return true;
+    }
+    /* A reader may have slept between reading its number and storing it, and turn up only now. It
+     * sees the unlink, but it is older, so it must not be slept on before it was marked, kicked
+     * and looked at again (tests/litmus/waiting.pml). */
+    if (scan.newly_marked) {
+        sequence_cancel(&rcu_news);
+        return false;
     }
     rcu_count(&rcu_counters.sleeps);
     TRACE2(rcu_sleep, driver->target, driver->forced_ns != 0);
@@ -268,7 +285,7 @@ static bool gp_drive(struct driver *driver)
     return true;
 }
 
-bool rcu_drive(unsigned long target, int64_t deadline_ns)
+static bool drive(unsigned long target, int64_t deadline_ns)
 {
     int64_t now_ns = monotonic_ns();
     struct driver driver = {
@@ -280,7 +297,16 @@ bool rcu_drive(unsigned long target, int64_t deadline_ns)
         .poll_ns = rcu_config.poll_ns,
     };
 
-    return rcu_is_completed(target) || gp_drive(&driver);
+    return gp_drive(&driver);
+}
+
+bool rcu_drive(unsigned long target, int64_t deadline_ns)
+{
+    if (rcu_is_completed(target))
+        return true;
+    if (!may_start() && !drive(load_relaxed(&rcu_newest), deadline_ns))
+        return false;
+    return drive(target, deadline_ns);
 }
 
 /* ---- Force --------------------------------------------------------------------- */
@@ -290,7 +316,8 @@ bool rcu_raise_force(unsigned long upto)
     if (!raise_number(&gp.forced_upto, upto))
         return false;
     TRACE1(rcu_force, upto);
-    gp_start(upto); /* so that a reader kicked now comes back with a number that is new enough */
+    if (may_start()) /* so that a reader kicked now comes back with a number that is new enough */
+        gp_start(upto);
     rcu_registry_kick(upto);
     if (!MUTANT(force_sleeps_on))
         sequence_advance(&rcu_news); /* pairs with sequence_prepare() in gp_sleep_normal() */

@@ -28,6 +28,11 @@ static inline bool number_before(unsigned long a, unsigned long b)
     return (long)(a - b) < 0;
 }
 
+static inline bool numbers_wrap(void)
+{
+    return RCU_NUMBERS_WRAP;
+}
+
 /* The section with word @ctr was open when grace period @target started. */
 static inline bool section_is_older(unsigned long ctr, unsigned long target)
 {
@@ -104,9 +109,10 @@ struct rcu_thread {
 };
 
 struct rcu_scan {
-    unsigned older;       /* readers inside an older section */
-    bool worth_spinning;  /* one of them was last seen on another processor */
-    int64_t next_kick_ns; /* the earliest time at which one of them is to be kicked again */
+    unsigned older;        /* readers inside an older section */
+    unsigned newly_marked; /* of those, the ones that were not asked to report before */
+    bool worth_spinning;   /* one of them was last seen on another processor */
+    int64_t next_kick_ns;  /* the earliest time at which one of them is to be kicked again */
 };
 
 /**

@@ -53,6 +53,12 @@ static pthread_key_t exit_key;
 
 /* ---- Coming and going ------------------------------------------------------ */
 
+/* rcu_read_unlock(), where no lock stands beside it for the compiler to see. */
+static void end_section(void) NO_THREAD_SAFETY
+{
+    rcu_read_unlock();
+}
+
 /* A thread ends that has not unregistered. */
 static void thread_exits(void *thread UNUSED)
 {
@@ -64,7 +70,7 @@ static void thread_exits(void *thread UNUSED)
         rcu_misuse("a thread ends inside the read section entered at %s:%d (%s)", site->file,
                    site->line, site->func);
         rcu_reader.nesting = 0;
-        rcu_read_unlock();
+        end_section();
     } else {
         rcu_misuse("a thread ends that has not called rcu_unregister_thread()");
     }
@@ -203,7 +209,7 @@ void rcu_enter_slow(const struct rcu_site *site)
     /* We may have slept between reading the number and storing it, for so long that it now looks
      * like one of the future, for which no grace period waits. Until here nothing was read under
      * its protection, so a newer one may replace it. From now on drivers see it, and it cannot
-     * age further than the drivers at work: each starts at most one grace period. */
+     * age further than may_start() in rcu_grace.c allows. */
     unsigned long number;
 
     while ((number = load_acquire(&rcu_newest)) - rcu_reader.ctr > NUMBER_TOO_OLD)
@@ -275,8 +281,8 @@ struct rcu_scan rcu_registry_scan(unsigned long target, const struct rcu_thread 
         scan.older++;
         scan.worth_spinning |= runs_elsewhere(thread);
         scan.next_kick_ns = earliest_ns(scan.next_kick_ns, kick_is_due_ns(thread, ctr));
-        if (mark)
-            fetch_or(&thread->reader->waiting, RCU_WAITED_FOR);
+        if (mark && !(fetch_or(&thread->reader->waiting, RCU_WAITED_FOR) & RCU_WAITED_FOR))
+            scan.newly_marked++;
         if (MUTANT(first_reader_only))
             break;
     }

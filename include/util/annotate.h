@@ -72,6 +72,15 @@ struct CAPABILITY("capability") capability {
 #define OWNED_BY(free_fn) __attribute__((warn_unused_result))
 #endif
 
+/* 1 in builds with -fsanitize=thread: gcc and clang say so differently. */
+#if defined(__SANITIZE_THREAD__)
+#define THREAD_SANITIZER 1
+#elif defined(__has_feature)
+#define THREAD_SANITIZER __has_feature(thread_sanitizer)
+#else
+#define THREAD_SANITIZER 0
+#endif
+
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 

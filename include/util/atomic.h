@@ -48,7 +48,7 @@ static ALWAYS_INLINE void compiler_barrier(void)
  */
 static ALWAYS_INLINE void smp_mb(void)
 {
-#if defined(__SANITIZE_THREAD__) || !defined(__x86_64__)
+#if THREAD_SANITIZER || !defined(__x86_64__)
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
 #else
     __asm__ volatile("lock orl $0, -4(%%rsp)" ::: "memory", "cc");

@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <pthread.h>
+#include <sched.h>
+#include <stdlib.h>
+
+#include <sys/wait.h>
+
+#include "tests/tap.h"
+#include "tests/unit/child.h"
+#include "util/clock.h"
+#include "util/event.h"
+#include "util/rcu.h"
+#include "util/rcu_control.h"
+
+struct object {
+    struct rcu_head rcu;
+    unsigned value;
+};
+
+static unsigned nr_run;     /* atomic */
+static unsigned last_value; /* written by callbacks */
+static bool in_order;
+static pthread_t ran_on;
+
+static void note(struct object *object)
+{
+    if (object->value != last_value + 1)
+        in_order = false;
+    last_value = object->value;
+    ran_on = pthread_self();
+    free(object);
+    fetch_add(&nr_run, 1);
+}
+
+static struct object *object_new(unsigned value)
+{
+    struct object *object = malloc(sizeof(*object));
+
+    if (!object)
+        bail_out("malloc");
+    object->value = value;
+    return object;
+}
+
+static void begin(void)
+{
+    drain_call_rcu();
+    store_relaxed(&nr_run, 0);
+    last_value = 0;
+    in_order = true;
+}
+
+static struct rcu_stats stats(void)
+{
+    struct rcu_stats now;
+
+    rcu_get_stats(&now);
+    return now;
+}
+
+/* ---- A BQL and a main loop to test with --------------------------------------------- */
+
+static pthread_mutex_t fake_bql = PTHREAD_MUTEX_INITIALIZER;
+static __thread bool bql_is_mine;
+static pthread_t main_loop;
+static struct event bql_work;
+
+static bool fake_bql_is_mine(void)
+{
+    return bql_is_mine;
+}
+
+static void fake_bql_lock(void)
+{
+    pthread_mutex_lock(&fake_bql);
+    bql_is_mine = true;
+}
+
+static void fake_bql_unlock(void)
+{
+    bql_is_mine = false;
+    pthread_mutex_unlock(&fake_bql);
+}
+
+static bool on_main_loop(void)
+{
+    return pthread_equal(pthread_self(), main_loop);
+}
+
+static void bql_work_is_ready(void)
+{
+    event_set(&bql_work);
+}
+
+static const struct rcu_host host = {
+    .bql_is_mine = fake_bql_is_mine,
+    .bql_lock = fake_bql_lock,
+    .bql_unlock = fake_bql_unlock,
+    .is_main_loop = on_main_loop,
+    .bql_callbacks_ready = bql_work_is_ready,
+};
+
+static bool bql_was_held;
+
+static void note_bql(struct object *object)
+{
+    bql_was_held = bql_is_mine;
+    note(object);
+}
+
+/* ---- Tests ---------------------------------------------------------------------------- */
+
+static void callbacks_run_in_order_on_the_rcu_thread(void)
+{
+    begin();
+    for (unsigned i = 1; i <= 10000; i++)
+        call_rcu(object_new(i), note, rcu);
+    drain_call_rcu();
+    is(load_relaxed(&nr_run), 10000);
+    ok(in_order);
+    ok(!pthread_equal(ran_on, pthread_self()));
+}
+
+static void *hold_section(void *opaque)
+{
+    struct event *events = opaque;
+
+    rcu_register_thread();
+    WITH_RCU_READ()
+    {
+        event_set(&events[0]);
+        event_wait(&events[1]);
+    }
+    rcu_unregister_thread();
+    return NULL;
+}
+
+static void callback_waits_for_the_section(void)
+{
+    struct event events[2] = {EVENT_INIT, EVENT_INIT};
+    uint64_t sleeps;
+    pthread_t reader;
+
+    begin();
+    if (pthread_create(&reader, NULL, hold_section, events) != 0)
+        bail_out("pthread_create");
+    event_wait(&events[0]);
+    sleeps = stats().sleeps;
+    call_rcu(object_new(1), note, rcu);
+    while (stats().sleeps < sleeps + 3)
+        sched_yield(); /* the rcu thread has looked at the reader some times */
+    is(load_relaxed(&nr_run), 0);
+    event_set(&events[1]);
+    drain_call_rcu();
+    is(load_relaxed(&nr_run), 1);
+    pthread_join(reader, NULL);
+}
+
+static void queue_another(struct object *object)
+{
+    if (object->value < 100)
+        call_rcu(object_new(object->value + 1), queue_another, rcu);
+    note(object);
+}
+
+static void callback_may_queue_another(void)
+{
+    begin();
+    call_rcu(object_new(1), queue_another, rcu);
+    while (load_relaxed(&nr_run) < 100)
+        drain_call_rcu();
+    is(load_relaxed(&nr_run), 100);
+    ok(in_order);
+}
+
+struct freed {
+    char payload[40];
+    struct rcu_head rcu; /* not first: g_free_rcu() copes */
+};
+
+static void objects_are_freed(void)
+{
+    uint64_t before;
+
+    begin();
+    before = stats().callbacks_run;
+    for (int i = 0; i < 1000; i++) {
+        struct freed *freed = calloc(1, sizeof(*freed));
+
+        if (!freed)
+            bail_out("calloc");
+        g_free_rcu(freed, rcu); /* the address sanitizer sees a leak or a wrong address */
+    }
+    drain_call_rcu();
+    ok(stats().callbacks_run - before >= 1000);
+}
+
+static void drain_waits_for_earlier_ones_only(void)
+{
+    begin();
+    for (unsigned i = 1; i <= 50; i++) {
+        call_rcu(object_new(i), note, rcu);
+        drain_call_rcu();
+        is(load_relaxed(&nr_run), i);
+    }
+}
+
+static void many_are_pending_at_most(void)
+{
+    begin();
+    for (unsigned i = 1; i <= 300000; i++)
+        call_rcu(object_new(i), note, rcu);
+    drain_call_rcu();
+    is(load_relaxed(&nr_run), 300000);
+    ok(in_order);
+    ok(stats().callbacks_peak <= rcu_config_default().throttle_callbacks + 1024);
+}
+
+static void bytes_count_too(void)
+{
+    struct rcu_stats before = stats();
+    struct event events[2] = {EVENT_INIT, EVENT_INIT};
+    pthread_t reader;
+
+    begin();
+    if (pthread_create(&reader, NULL, hold_section, events) != 0)
+        bail_out("pthread_create");
+    event_wait(&events[0]);
+    /* One object that keeps more alive than the limit forces at once, though the reader stays. */
+    call_rcu1_sized(&object_new(1)->rcu, (void (*)(struct rcu_head *))(void (*)(void))note,
+                    rcu_config_default().force_bytes + 1);
+    ok(stats().forced_upto > before.forced_upto);
+    event_set(&events[1]);
+    drain_call_rcu();
+    is(load_relaxed(&nr_run), 1);
+    pthread_join(reader, NULL);
+}
+
+static void without_a_main_loop_the_rcu_thread_takes_the_bql(void)
+{
+    static const struct rcu_host only_lock = {
+        .bql_is_mine = fake_bql_is_mine,
+        .bql_lock = fake_bql_lock,
+        .bql_unlock = fake_bql_unlock,
+    };
+
+    begin();
+    rcu_set_host(&only_lock);
+    call_rcu_bql(object_new(1), note_bql, rcu);
+    drain_call_rcu();
+    is(load_relaxed(&nr_run), 1);
+    ok(bql_was_held);
+    rcu_set_host(NULL);
+}
+
+static void bql_callbacks_run_on_the_main_loop(void)
+{
+    begin();
+    main_loop = pthread_self();
+    rcu_set_host(&host);
+    event_reset(&bql_work);
+    for (unsigned i = 1; i <= 100; i++)
+        call_rcu_bql(object_new(i), note_bql, rcu);
+    while (load_relaxed(&nr_run) < 100) {
+        event_wait(&bql_work);
+        event_reset(&bql_work);
+        fake_bql_lock();
+        while (rcu_run_bql_callbacks(0))
+            continue; /* one at a time: a budget of nothing runs one */
+        fake_bql_unlock();
+    }
+    ok(in_order);
+    ok(bql_was_held);
+    ok(pthread_equal(ran_on, main_loop));
+    rcu_set_host(NULL);
+}
+
+static void drain_on_the_main_loop_runs_them(void)
+{
+    begin();
+    main_loop = pthread_self();
+    rcu_set_host(&host);
+    fake_bql_lock();
+    for (unsigned i = 1; i <= 100; i++)
+        call_rcu_bql(object_new(i), note_bql, rcu);
+    drain_call_rcu();
+    ok(bql_is_mine);
+    fake_bql_unlock();
+    is(load_relaxed(&nr_run), 100);
+    ok(bql_was_held);
+    rcu_set_host(NULL);
+}
+
+static void *take_bql(void *unused UNUSED)
+{
+    fake_bql_lock();
+    fake_bql_unlock();
+    return NULL;
+}
+
+static void run_take_bql(struct object *object)
+{
+    take_bql(NULL);
+    note(object);
+}
+
+/* The callback wants the BQL that the drainer holds: it hangs unless drain drops it. */
+static void drain_drops_the_bql(void)
+{
+    begin();
+    rcu_set_host(&host);
+    fake_bql_lock();
+    call_rcu(object_new(1), run_take_bql, rcu);
+    drain_call_rcu();
+    ok(bql_is_mine);
+    fake_bql_unlock();
+    is(load_relaxed(&nr_run), 1);
+    rcu_set_host(NULL);
+}
+
+/* ---- Fork ------------------------------------------------------------------------------- */
+
+static void in_child(void)
+{
+    unsigned before = load_relaxed(&nr_run);
+
+    if (stats().readers != 1)
+        _exit(11);
+    synchronize_rcu(); /* hangs if it waits for a reader that only the parent has */
+    for (unsigned i = 1; i <= 10; i++)
+        call_rcu(object_new(i), note, rcu);
+    drain_call_rcu();
+    if (stats().callbacks_run != stats().callbacks_queued)
+        _exit(12);
+    _exit(load_relaxed(&nr_run) == before + 11 ? 0 : 13); /* ours, and the one inherited */
+}
+
+static void forked_child_starts_afresh(void)
+{
+    if (THREAD_SANITIZER)
+        skip("the thread sanitizer does not support threads in a forked child");
+    struct event events[2] = {EVENT_INIT, EVENT_INIT};
+    pthread_t reader;
+
+    begin();
+    if (pthread_create(&reader, NULL, hold_section, events) != 0)
+        bail_out("pthread_create");
+    event_wait(&events[0]);
+    call_rcu(object_new(1), note, rcu); /* pending in both: the reader holds it */
+    is(run_child(in_child).exit_code, 0);
+    is(load_relaxed(&nr_run), 0);
+    event_set(&events[1]);
+    drain_call_rcu();
+    is(load_relaxed(&nr_run), 1);
+    pthread_join(reader, NULL);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct tap_test tests[] = {
+        TAP_TEST(callbacks_run_in_order_on_the_rcu_thread),
+        TAP_TEST(callback_waits_for_the_section),
+        TAP_TEST(callback_may_queue_another),
+        TAP_TEST(objects_are_freed),
+        TAP_TEST(drain_waits_for_earlier_ones_only),
+        TAP_TEST(many_are_pending_at_most),
+        TAP_TEST(bytes_count_too),
+        TAP_TEST(without_a_main_loop_the_rcu_thread_takes_the_bql),
+        TAP_TEST(bql_callbacks_run_on_the_main_loop),
+        TAP_TEST(drain_on_the_main_loop_runs_them),
+        TAP_TEST(drain_drops_the_bql),
+        TAP_TEST(forked_child_starts_afresh),
+    };
+    struct rcu_config config = rcu_config_default();
+
+    config.force_age_ns = 3600 * NS_PER_S; /* tests decide themselves what is forced */
+    if (rcu_configure(&config) != 0)
+        bail_out("rcu_configure");
+    rcu_register_thread();
+    return TAP_RUN(tests, argc, argv);
+}
