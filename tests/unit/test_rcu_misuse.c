@@ -2,6 +2,7 @@
 /**
  * Wrong uses: debug builds abort with a message that names what and where,
  * release builds survive in the way that the headers promise. Each in a child.
+ * What clang refuses to compile is marked NO_THREAD_SAFETY.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -126,7 +127,7 @@ static void drain_in_callback(void)
     misuse(drains_from_callback, "drain_call_rcu() in a callback");
 }
 
-static void unlocks_twice(void)
+static void unlocks_twice(void) NO_THREAD_SAFETY
 {
     rcu_register_thread();
     rcu_read_lock();
@@ -143,7 +144,7 @@ static void unbalanced_unlock(void)
         is(run_child(unlocks_twice).exit_code, 0);
 }
 
-static void reads_unregistered(void)
+static void reads_unregistered(void) NO_THREAD_SAFETY
 {
     struct rcu_stats stats;
 
@@ -158,7 +159,7 @@ static void reads_unregistered(void)
     survived(1);
 }
 
-static void reads_unregistered_debug(void)
+static void reads_unregistered_debug(void) NO_THREAD_SAFETY
 {
     rcu_read_lock();
 }
@@ -169,7 +170,7 @@ static void unregistered_reader(void)
            "by a thread that is not registered");
 }
 
-static void *end_in_section(void *unused UNUSED)
+static void *end_in_section(void *unused UNUSED) NO_THREAD_SAFETY
 {
     rcu_register_thread();
     rcu_read_lock();
@@ -218,7 +219,7 @@ static void thread_end_registered(void)
     misuse(ends_registered, "a thread ends that has not called rcu_unregister_thread()");
 }
 
-static void unregisters_in_section(void)
+static void unregisters_in_section(void) NO_THREAD_SAFETY
 {
     rcu_register_thread();
     rcu_read_lock();
