@@ -11,8 +11,9 @@
  * memory. A membarrier passes each processor at some moment at which its buffer
  * is empty; the moments differ.
  */
+#ifndef BUFFER_DEPTH
 #define BUFFER_DEPTH 2
-
+#endif
 
 byte memory[NR_CELLS];
 chan buffer[NR_CPUS] = [BUFFER_DEPTH] of { byte, byte };
@@ -30,5 +31,6 @@ endidle:
 }
 
 #define STORE(cpu, cell, value) buffer[cpu] ! cell, value
-#define LOAD(cpu, cell, result) d_step { assert(!buffer[cpu] ?? [eval(cell), _]); result = memory[cell] }
+#define LOAD(cpu, cell, result) \
+    d_step { assert(!buffer[cpu] ?? [eval(cell), _]); result = memory[cell] }
 #define BARRIER(cpu) DRAINED(cpu)
