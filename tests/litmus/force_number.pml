@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Force as a number: never lost, never behind a lazy grace period, idempotent,
+ * and nothing outstanding changes nothing.
+ *
+ * Modelled: call_rcu() as "take a number, note the need, wake the rcu thread";
+ * force_rcu() with rcu_raise_force(); the rcu thread, which drives the oldest
+ * need, in the normal state until it sees that its target is forced
+ * (gp_update_state(), gp_sleep_normal()); readers that leave their section only
+ * when they are kicked, and report it only when a driver has marked them, which
+ * it does in the forced state. Nothing ends by the clock: the 50 ms age limit would
+ * hide a lost force. One caller queues and forces, another queues, and forces or
+ * does not, a third only forces.
+ *
+ * Abstracted: numbers step by 1; a scan, a kick and a reader's exit with its
+ * report are one step each, and there are no store buffers (waiting.pml has
+ * those). The first reader enters twice, the other once.
+ *
+ * Expected: no deadlock (whoever has forced sees its grace period end; one that
+ * nobody forced may stay), no assertion fails. Each of these must fail:
+ *   WRONG_MODE         force is a flag, which the end of a grace period clears
+ *   WRONG_SLEEPS_ON    a force does not wake the sleeping driver
+ *   WRONG_LOOK_FIRST   the driver looks for a force, then takes its ticket
+ *   WRONG_AT_START     the driver looks for a force only when it starts
+ *   WRONG_FORCE_AHEAD  a force counts from the newest number, needed or not
+ */
+#define READERS 2
+
+byte newest = 1, completed = 1, needed = 1, forced_upto = 1;
+bool is_forced_mode; /* WRONG_MODE */
+byte news;
+byte ctr[READERS];
+bool kick[READERS], waiting[READERS];
+
+#define RAISE(word, number) \
+    d_step { \
+        if \
+        :: word < number -> word = number \
+        :: else \
+        fi \
+    }
+#ifdef WRONG_MODE
+#define IS_FORCED(number) is_forced_mode
+#else
+#define IS_FORCED(number) (forced_upto >= number)
+#endif
+#define IS_OLDER(i, number) (ctr[i] != 0 && ctr[i] < number)
+
+proctype reader(byte me)
+{
+    byte number, sections;
+
+    do
+    :: sections < 2 - me ->
+        sections++;
+        number = newest;
+        ctr[me] = number;
+        number = 0;
+endinside: /* a section that nobody needs to end */
+        atomic { kick[me] -> kick[me] = false }
+        d_step {
+            ctr[me] = 0;
+            if
+            :: waiting[me] -> waiting[me] = false; news++
+            :: else
+            fi
+        }
+    :: else -> break
+    od
+}
+
+inline kick_older(number)
+{
+    d_step {
+        for (i : 0 .. READERS - 1) {
+            if
+            :: IS_OLDER(i, number) -> kick[i] = true
+            :: else
+            fi
+        }
+        i = 0
+    }
+}
+
+inline scan(number)
+{
+    d_step {
+        older = 0;
+        for (i : 0 .. READERS - 1) {
+            if
+            :: IS_OLDER(i, number) -> older++; waiting[i] = waiting[i] || is_forced
+            :: else
+            fi
+        }
+        i = 0
+    }
+}
+
+inline force()
+{
+    upto = needed;
+#ifdef WRONG_FORCE_AHEAD
+    upto = newest + 1;
+#else
+    if
+    :: completed >= upto -> upto = 0 /* nothing outstanding */
+    :: else
+    fi;
+#endif
+    d_step {
+        if
+        :: forced_upto < upto ->
+            assert(upto <= needed);
+            forced_upto = upto;
+            is_forced_mode = true;
+            raised = true
+        :: else -> raised = false
+        fi
+    };
+    if
+    :: raised ->
+        RAISE(newest, upto);
+        kick_older(upto);
+#ifndef WRONG_SLEEPS_ON
+        news++
+#endif
+    :: else
+    fi
+}
+
+proctype caller(bool queues; bool forces)
+{
+    byte need, upto, i;
+    bool raised;
+
+    if
+    :: queues ->
+        need = newest + 1;
+        RAISE(needed, need)
+    :: else
+    fi;
+    if
+    :: forces || !queues -> force()
+    :: else
+    fi;
+    if
+    :: queues && forces -> completed >= need
+    :: else
+    fi
+}
+
+proctype rcu_thread()
+{
+    byte target, ticket, i, older;
+    bool is_forced;
+
+endidle:
+    do
+    :: needed > completed ->
+        target = completed + 1; /* the oldest that anybody can need */
+        RAISE(newest, target);
+        is_forced = IS_FORCED(target);
+        do
+        ::
+#ifndef WRONG_LOOK_FIRST
+            ticket = news;
+#endif
+#ifndef WRONG_AT_START
+            is_forced = IS_FORCED(target);
+#endif
+#ifdef WRONG_LOOK_FIRST
+            ticket = news;
+#endif
+            if
+            :: is_forced -> kick_older(target)
+            :: else
+            fi;
+            scan(target);
+            if :: older == 0 -> break :: else fi;
+endlazy: /* nobody has forced it: it may take for ever */
+            news != ticket
+        od;
+        ticket = 0;
+        completed = target;
+        is_forced_mode = false;
+        news++
+    od
+}
+
+init
+{
+    atomic {
+        run reader(0);
+        run reader(1);
+        run rcu_thread();
+        run caller(true, true);
+        run caller(true, false);
+        run caller(false, true)
+    }
+}
