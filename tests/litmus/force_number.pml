@@ -82,13 +82,17 @@ inline kick_older(number)
     }
 }
 
+/* In the forced state a driver marks and kicks what it sees. */
 inline scan(number)
 {
     d_step {
         older = 0;
         for (i : 0 .. READERS - 1) {
             if
-            :: IS_OLDER(i, number) -> older++; waiting[i] = waiting[i] || is_forced
+            :: IS_OLDER(i, number) ->
+                older++;
+                waiting[i] = waiting[i] || is_forced;
+                kick[i] = kick[i] || is_forced
             :: else
             fi
         }
@@ -171,10 +175,6 @@ endidle:
 #ifdef WRONG_LOOK_FIRST
             ticket = news;
 #endif
-            if
-            :: is_forced -> kick_older(target)
-            :: else
-            fi;
             scan(target);
             if :: older == 0 -> break :: else fi;
 endlazy: /* nobody has forced it: it may take for ever */
