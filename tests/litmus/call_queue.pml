@@ -39,12 +39,14 @@ bool has_run[CALLBACKS];
 
 inline wake()
 {
-#ifndef WRONG_NO_WAKE
     if
+#ifndef WRONG_NO_WAKE
     :: sleepers > 0 -> number++
-    :: else
-    fi
+    :: sleepers == 0
+#else
+    :: true
 #endif
+    fi
 }
 
 inline push(head)

@@ -24,6 +24,11 @@
 #define KICKERS 2
 #endif
 #define AWAITED 128
+#ifdef WRONG_NO_REKICK
+#define IS_DUE (is_listed && is_inside && !is_kicked)
+#else
+#define IS_DUE (is_listed && is_inside)
+#endif
 
 bool is_listed = true, is_notifier_there = true;
 bool is_inside, flag;
@@ -76,11 +81,7 @@ proctype kicker()
         d_step { /* under the lock, for reading */
             has_claimed = false;
             if
-            :: is_listed && is_inside
-#ifdef WRONG_NO_REKICK
-               && !is_kicked
-#endif
-               ->
+            :: IS_DUE ->
                 is_kicked = true;
                 has_claimed = true;
 #ifndef WRONG_LATE_PIN
@@ -105,11 +106,7 @@ proctype kicker()
                 fi
 #endif
             }
-        :: else -> is_gone || (is_listed && is_inside
-#ifdef WRONG_NO_REKICK
-            && !is_kicked
-#endif
-            )
+        :: else -> is_gone || IS_DUE
         fi
     od
 }

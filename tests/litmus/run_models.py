@@ -63,9 +63,11 @@ def run(command, cwd, may_fail=False):
 def check_spin(path, options, scratch):
     """holds, or deadlock, assertion, cycle: what spin found first."""
     acceptance = any("LTL" in option for option in options)
-    run(TOOLS["spin"] + ["-a", "-DSPIN"] + options + [path], scratch)
-    build = TOOLS["cc"] + ["-O1", "-w", "-DMEMLIM=1500", "-DVECTORSZ=2048", "-o", "pan", "pan.c"]
-    run(build + ([] if acceptance else ["-DSAFETY"]), scratch)
+    defines = [option for option in options if option.startswith("-D")]
+    build = [option[5:] for option in options if option.startswith("-pan=")]
+    run(TOOLS["spin"] + ["-a", "-DSPIN"] + defines + [path], scratch)
+    run(TOOLS["cc"] + ["-O1", "-w", "-DMEMLIM=1500", "-DVECTORSZ=2048", "-o", "pan", "pan.c"] +
+        build + ([] if acceptance else ["-DSAFETY"]), scratch)
     out = run(["./pan", "-m400000", "-w20", "-n"] + (["-a", "-f"] if acceptance else []), scratch,
               may_fail=True)
     found = re.search(r"^State-vector.*errors: (\d+)", out, re.M)

@@ -6,10 +6,9 @@
  * Modelled: srcu_read_lock() and srcu_read_unlock() with split counts, drive()
  * of util/srcu.c, each look at one reader's count by itself, and
  * sleep_until_left() with srcu_wake(), under store buffers. The updater runs
- * UPDATES grace periods in a row, as the lock of drivers makes them; a second
- * waiter drives too, with WAITERS=2, after the first. With HANDLER the first
- * reader's section is interrupted, at any instruction, by a signal handler that
- * reads the same domain.
+ * UPDATES grace periods in a row, as the lock of drivers makes them. With
+ * HANDLER the first reader is interrupted, between any two steps, by a signal
+ * handler that reads the same domain.
  *
  * Abstracted: a count is moved in the store buffer: the reader keeps its own
  * copy, which is what forwarding from its own buffer gives it. Indexes are
@@ -19,7 +18,7 @@
  * Expected: no assertion fails, nothing deadlocks. Each of these must fail:
  *   WRONG_NO_BARRIER   no membarrier before the scans
  *   WRONG_ONE_SCAN     only the old index is waited for
- *   WRONG_LOCKS_FIRST  locks are summed before unlocks
+ *   WRONG_LOCKS_FIRST  (READERS=2) locks are summed before unlocks
  *   WRONG_STEPS        (HANDLER) counts are moved by load, add, store
  *   WRONG_NO_WAIT_MARK (SLEEPS) the driver does not say that it sleeps
  *   WRONG_SLEEP_EARLY  (SLEEPS) no barrier between saying so and looking
@@ -37,8 +36,10 @@
 #define UPDATER READERS
 #define INDEX 0
 #define POINTER 1
-#define LOCK(i, index) (2 + 4 * (i) + (index))
-#define UNLOCK(i, index) (4 + 4 * (i) + (index))
+#define LOCKS 2   /* the first reader's cell of locks of index 0 … */
+#define UNLOCKS 4 /* … and of unlocks; the next reader's are 4 further on */
+#define LOCK(i, index) (LOCKS + 4 * (i) + (index))
+#define UNLOCK(i, index) (UNLOCKS + 4 * (i) + (index))
 #define NR_CELLS (2 + 4 * READERS)
 #define BUFFER_DEPTH 3
 #include "tso.h"
@@ -58,8 +59,7 @@ inline bump(me, cell, count)
 {
 #ifdef WRONG_STEPS
     value = count;
-    count = value + 1;
-    STORE(me, cell, value + 1)
+    atomic { nfull(buffer[me]) -> count = value + 1; buffer[me] ! cell, count }
 #else
     atomic { nfull(buffer[me]) -> count++; buffer[me] ! cell, count }
 #endif
@@ -73,12 +73,27 @@ inline section(me)
     assert(!freed[object]);
     bump(me, UNLOCK(me, index), own[me].unlock[index]);
     if
-    :: is_awaited > 0 -> news++
+    :: is_awaited > 0 -> BARRIER(me); news++ /* sequence_advance() */
     :: else
     fi
 }
 
+#ifdef HANDLER
+bool in_handler;
+
+proctype handler()
+{
+    byte index, object, value;
+
+    in_handler = true;
+    section(0);
+    in_handler = false
+}
+
+proctype reader(byte me) provided (!in_handler)
+#else
 proctype reader(byte me)
+#endif
 {
     byte index, object, sections, value;
 
@@ -97,11 +112,11 @@ inline membarrier()
     od
 }
 
-inline sum(cell, index)
+inline sum(first, index)
 {
     i = 0;
     do
-    :: i < READERS -> total = total + memory[cell(i, index)]; i++
+    :: i < READERS -> total = total + memory[first + 4 * i + index]; i++
     :: else -> break
     od
 }
@@ -111,13 +126,13 @@ inline look(index)
 {
     total = 0;
 #ifdef WRONG_LOCKS_FIRST
-    sum(LOCK, index);
+    sum(LOCKS, index);
     total = 256 - total;
-    sum(UNLOCK, index)
+    sum(UNLOCKS, index)
 #else
-    sum(UNLOCK, index);
+    sum(UNLOCKS, index);
     total = 256 - total;
-    sum(LOCK, index)
+    sum(LOCKS, index)
 #endif
 }
 
@@ -193,6 +208,9 @@ init
         for (i : 0 .. READERS - 1) {
             run reader(i);
         }
+#ifdef HANDLER
+        run handler();
+#endif
         run updater()
     }
 }
