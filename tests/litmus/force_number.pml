@@ -9,12 +9,12 @@
  * (gp_update_state(), gp_sleep_normal()); readers that leave their section only
  * when they are kicked, and report it only when a driver has marked them, which
  * it does in the forced state. Nothing ends by the clock: the 50 ms age limit would
- * hide a lost force. One caller queues and forces, another queues, and forces or
- * does not, a third only forces.
+ * hide a lost force. One caller queues and forces, another only queues; with
+ * THIRD a third only forces.
  *
  * Abstracted: numbers step by 1; a scan, a kick and a reader's exit with its
  * report are one step each, and there are no store buffers (waiting.pml has
- * those). The first reader enters twice, the other once.
+ * those).
  *
  * Expected: no deadlock (whoever has forced sees its grace period end; one that
  * nobody forced may stay), no assertion fails. Each of these must fail:
@@ -24,7 +24,10 @@
  *   WRONG_AT_START     the driver looks for a force only when it starts
  *   WRONG_FORCE_AHEAD  a force counts from the newest number, needed or not
  */
+#ifndef READERS
 #define READERS 2
+#endif
+#define SECTIONS 1
 
 byte newest = 1, completed = 1, needed = 1, forced_upto = 1;
 bool is_forced_mode; /* WRONG_MODE */
@@ -51,7 +54,7 @@ proctype reader(byte me)
     byte number, sections;
 
     do
-    :: sections < 2 - me ->
+    :: sections < SECTIONS ->
         sections++;
         number = newest;
         ctr[me] = number;
@@ -123,7 +126,7 @@ inline force()
     };
     if
     :: raised ->
-        RAISE(newest, upto);
+        RAISE(newest, upto); /* gp_start() */
         kick_older(upto);
 #ifndef WRONG_SLEEPS_ON
         news++
@@ -144,13 +147,14 @@ proctype caller(bool queues; bool forces)
     :: else
     fi;
     if
-    :: forces || !queues -> force()
+    :: forces -> force(); raised = false; upto = 0
     :: else
     fi;
     if
     :: queues && forces -> completed >= need
     :: else
-    fi
+    fi;
+    need = 0
 }
 
 proctype rcu_thread()
@@ -190,11 +194,16 @@ endlazy: /* nobody has forced it: it may take for ever */
 init
 {
     atomic {
-        run reader(0);
-        run reader(1);
+        byte i;
+
+        for (i : 0 .. READERS - 1) {
+            run reader(i)
+        }
         run rcu_thread();
         run caller(true, true);
         run caller(true, false);
-        run caller(false, true)
+#ifdef THIRD
+        run caller(false, true);
+#endif
     }
 }
