@@ -18,9 +18,8 @@ _Bool nondet_choice(void);
 #define atomic_cas(p, expected, desired) (world_moves(), *(p) = (desired), 1)
 #else
 #define atomic_cas(p, expected, desired)                                                           \
-    (world_moves(),                                                                                \
-     __atomic_compare_exchange_n((p), (expected), (desired), 0, __ATOMIC_SEQ_CST,                  \
-                                 __ATOMIC_RELAXED))
+    (world_moves(), __atomic_compare_exchange_n((p), (expected), (desired), 0, __ATOMIC_SEQ_CST,   \
+                                                __ATOMIC_RELAXED))
 #endif
 #include "util/rcu_callback.c"
 

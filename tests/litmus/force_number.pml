@@ -8,8 +8,8 @@
  * need, in the normal state until it sees that its target is forced
  * (gp_update_state(), gp_sleep_normal()); readers that leave their section only
  * when they are kicked, and report it only when a driver has marked them, which
- * it does in the forced state. Nothing ends by the clock: the 50 ms age limit would
- * hide a lost force. One caller queues and forces, another only queues; with
+ * it does in the forced state. Nothing ends by the clock: the age limit of 50 ms
+ * would hide a lost force. One caller queues and forces, another only queues; with
  * THIRD a third only forces.
  *
  * Abstracted: numbers step by 1; a scan, a kick and a reader's exit with its
@@ -105,20 +105,20 @@ inline scan(number)
 
 inline force()
 {
-    upto = needed;
+    up_to = needed;
 #ifdef WRONG_FORCE_AHEAD
-    upto = newest + 1;
+    up_to = newest + 1;
 #else
     if
-    :: completed >= upto -> upto = 0 /* nothing outstanding */
+    :: completed >= up_to -> up_to = 0 /* nothing outstanding */
     :: else
     fi;
 #endif
     d_step {
         if
-        :: forced_upto < upto ->
-            assert(upto <= needed);
-            forced_upto = upto;
+        :: forced_upto < up_to ->
+            assert(up_to <= needed);
+            forced_upto = up_to;
             is_forced_mode = true;
             raised = true
         :: else -> raised = false
@@ -126,8 +126,8 @@ inline force()
     };
     if
     :: raised ->
-        RAISE(newest, upto); /* gp_start() */
-        kick_older(upto);
+        RAISE(newest, up_to); /* gp_start() */
+        kick_older(up_to);
 #ifndef WRONG_SLEEPS_ON
         news++
 #endif
@@ -137,7 +137,7 @@ inline force()
 
 proctype caller(bool queues; bool forces)
 {
-    byte need, upto, i;
+    byte need, up_to, i;
     bool raised;
 
     if
@@ -147,7 +147,7 @@ proctype caller(bool queues; bool forces)
     :: else
     fi;
     if
-    :: forces -> force(); raised = false; upto = 0
+    :: forces -> force(); raised = false; up_to = 0
     :: else
     fi;
     if

@@ -78,7 +78,7 @@ static bool is_number(uint64_t number)
     return number % RCU_STEP == RCU_INSIDE && number < (uint64_t)1 << 40;
 }
 
-/* The completed one never passes what a section stops, nor the newest one what may_start() allows. */
+/* Neither has completed passed what a section stops, nor newest what may_start() allows. */
 static bool invariant(void)
 {
     return is_number(true_numbers.newest) && is_number(true_numbers.completed) &&
@@ -183,7 +183,7 @@ static void somebody_starts(void)
 
 static void driver_ends(void)
 {
-    struct driver driver = {.target = 0};
+    struct driver driver = { .target = 0 };
     uint64_t target = any_target();
 
     __CPROVER_assume(true_numbers.completed < target + MARGIN);

@@ -65,7 +65,7 @@ def check_spin(path, options, scratch):
     acceptance = any("LTL" in option for option in options)
     defines = [option for option in options if option.startswith("-D")]
     build = [option[5:] for option in options if option.startswith("-pan=")]
-    run(TOOLS["spin"] + ["-a", "-DSPIN"] + defines + [path], scratch)
+    run(TOOLS["spin"] + ["-a"] + defines + [path], scratch)
     run(TOOLS["cc"] + ["-O1", "-w", "-DMEMLIM=1500", "-DVECTORSZ=2048", "-o", "pan", "pan.c"] +
         build + ([] if acceptance else ["-DSAFETY"]), scratch)
     out = run(["./pan", "-m400000", "-w20", "-n"] + (["-a", "-f"] if acceptance else []), scratch,

@@ -9,12 +9,10 @@
  * a producer holds while it queues (HOLDS_LOCK); another that queues callbacks.
  *
  * Abstracted: the grace period; the limit is LIMIT callbacks, bytes are alike;
- * the clock: a throttled producer may go on at any time (CLOCK), which it
- * must not need to unless HOLDS_LOCK.
+ * the clock, which with HOLDS_LOCK ends a wait at any time, and else never.
  *
- * Expected: no deadlock: without the clock and the lock none is needed, with
- * the lock the clock ends the wait. The number pending stays bounded. Each of
- * these must fail:
+ * Expected: no deadlock, and (without HOLDS_LOCK, where the clock lets producers
+ * go on) the number pending stays bounded. Each of these must fail:
  *   WRONG_FOR_EVER      (HOLDS_LOCK) a producer waits without a limit
  *   WRONG_LOOK_FIRST    it looks at the counts, then takes its ticket
  *   WRONG_NO_PROGRESS   the rcu thread counts without news

@@ -44,7 +44,7 @@
 
 bool waiting[NR_READERS];   /* only changed by locked operations */
 bool kick[NR_READERS];      /* the notifier's flag */
-bool is_kicked[NR_READERS]; /* kicked_section is 1; one that is left and entered again is the same */
+bool is_kicked[NR_READERS]; /* kicked_section is 1, this section's number or an earlier one's */
 bool completed;
 byte news;
 
