@@ -4,6 +4,9 @@
  * one in the reader. POINT(n) is where it finds the reader if PLACE is n, and
  * a second one, in front of it, if FIRST is n.
  */
+#ifndef TESTS_LITMUS_MEMBARRIER_H
+#define TESTS_LITMUS_MEMBARRIER_H
+
 #define FENCE atomic_thread_fence(memory_order_seq_cst);
 
 #define DRIVER_BARRIER(ask, answer, answered) \
@@ -40,3 +43,5 @@
 #define POINT(n) \
     IF_SAME(FIRST, n, HIT(ask_first, answer_first, asked_first)) \
     IF_SAME(PLACE, n, HIT(ask, answer, asked))
+
+#endif

@@ -11,6 +11,9 @@
  * memory. A membarrier passes each processor at some moment at which its buffer
  * is empty; the moments differ.
  */
+#ifndef TESTS_LITMUS_TSO_H
+#define TESTS_LITMUS_TSO_H
+
 #ifndef BUFFER_DEPTH
 #define BUFFER_DEPTH 2
 #endif
@@ -34,3 +37,5 @@ endidle:
 #define LOAD(cpu, cell, result) \
     d_step { assert(!buffer[cpu] ?? [eval(cell), _]); result = memory[cell] }
 #define BARRIER(cpu) DRAINED(cpu)
+
+#endif
