@@ -149,7 +149,8 @@ void torture_note(const char *format, ...)
 
 bool torture_is_over(void)
 {
-    return monotonic_ns() >= load_relaxed(&torture.end_ns);
+    return monotonic_ns() >= load_relaxed(&torture.end_ns) &&
+           (!torture.has_met || load_relaxed(torture.has_met));
 }
 
 void torture_progress(struct worker *worker)

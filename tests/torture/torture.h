@@ -45,7 +45,8 @@ struct torture {
     const char *scenario;
     uint64_t seed;
     int64_t run_ns;      /* how long the scenario's workers go on */
-    int64_t end_ns;      /* when they stop */
+    int64_t end_ns;      /* when they stop … */
+    const bool *has_met; /* … and not before this, without which nothing was tested; or NULL */
     int64_t watchdog_ns; /* how long a watched worker may take for one turn */
     unsigned nr_processors;
     struct rcu_config config;

@@ -306,10 +306,8 @@ static void list_of_devices(void)
     device_add(0); /* stays, behind all others */
     against(zero_exists, update_devices, NR_UPDATES);
     ok(!device_exists(NR_UPDATES * 2));
-    while (!list_is_empty(&devices)) {
-        device = list_first_entry(&devices, struct device, link);
+    while ((device = list_first_entry(&devices, struct device, link)))
         device_remove(device);
-    }
     drain_call_rcu();
 }
 

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * CBMC: callbacks leave the queue in the order in which they were pushed, each
+ * once, with the real push(), take_pushed(), turn_round() and take_due() of
+ * util/rcu_callback.c. Another producer gets in between any load and
+ * compare-and-swap of push(); the rcu thread takes at any time between pushes.
+ *
+ * WRONG_NO_RETRY must fail: a producer stores what it has prepared, whoever
+ * came in between. WRONG_NO_TURN likewise: what was taken is not turned round.
+ */
+#include "util/atomic.h"
+
+static void world_moves(void);
+_Bool nondet_choice(void);
+
+#undef atomic_cas
+#ifdef WRONG_NO_RETRY
+#define atomic_cas(p, expected, desired) (world_moves(), *(p) = (desired), 1)
+#else
+#define atomic_cas(p, expected, desired)                                                           \
+    (world_moves(), __atomic_compare_exchange_n((p), (expected), (desired), 0, __ATOMIC_SEQ_CST,   \
+                                                __ATOMIC_RELAXED))
+#endif
+#include "util/rcu_callback.c"
+
+#define HEADS 3
+
+static struct rcu_head heads[HEADS];
+static int pushed[HEADS]; /* the order in which they got in */
+static int nr_pushed, nr_taken;
+static bool is_in_world; /* the other producer is at it: nobody gets in between a second time */
+static int next_head;
+
+bool rcu_is_completed(unsigned long number UNUSED)
+{
+    return true;
+}
+
+int64_t monotonic_ns(void)
+{
+    return 0;
+}
+
+static void push_one(void)
+{
+    int mine = next_head++;
+    bool was_empty;
+
+    was_empty = push(&plain, &heads[mine]);
+    pushed[nr_pushed++] = mine; /* the other producer, if any, got in before us */
+    __CPROVER_assert(!was_empty || heads[mine].next == NULL, "an empty queue is seen as empty");
+}
+
+static void world_moves(void)
+{
+    if (is_in_world || next_head == HEADS || !nondet_choice())
+        return;
+    is_in_world = true;
+    push_one();
+    is_in_world = false;
+}
+
+/* What was pushed is taken; the oldest is run, or may be. */
+static void take(bool runs_one)
+{
+    struct rcu_head *head;
+
+#ifdef WRONG_NO_TURN
+    *plain.waiting_end = plain.pushed;
+    plain.waiting_end = end_of(&plain.waiting);
+    plain.pushed = NULL;
+#else
+    take_pushed(&plain);
+#endif
+    __CPROVER_assert(*plain.waiting_end == NULL, "the list ends where it says");
+    if (runs_one && (head = take_due(&plain))) {
+        __CPROVER_assert(nr_taken < nr_pushed && head == &heads[pushed[nr_taken]],
+                         "callbacks run in the order in which they were queued");
+        nr_taken++;
+    }
+}
+
+int main(void)
+{
+    while (next_head < HEADS) {
+        push_one();
+        if (nondet_choice())
+            take(nondet_choice());
+    }
+    for (int i = 0; i < HEADS; i++)
+        take(true);
+    __CPROVER_assert(nr_taken == HEADS, "none is lost");
+    return 0;
+}
