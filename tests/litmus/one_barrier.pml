@@ -40,7 +40,7 @@
 #define POINTER 1
 #define CTR(i) (2 + (i))
 #define NR_CELLS (2 + READERS)
-#include "tso.h"
+#include "tso.inc"
 
 bool freed[UPDATERS + 1];
 byte completed = 1;

@@ -42,7 +42,7 @@
 #define UNLOCK(i, index) (UNLOCKS + 4 * (i) + (index))
 #define NR_CELLS (2 + 4 * READERS)
 #define BUFFER_DEPTH 3
-#include "tso.h"
+#include "tso.inc"
 
 bool freed[UPDATES + 1];
 byte is_awaited; /* hub.waiting; changed by locked operations */

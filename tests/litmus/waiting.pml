@@ -40,7 +40,7 @@
 #define NEWEST 0
 #define CTR(i) (1 + (i))
 #define NR_CELLS 3
-#include "tso.h"
+#include "tso.inc"
 
 bool waiting[NR_READERS];   /* only changed by locked operations */
 bool kick[NR_READERS];      /* the notifier's flag */
