@@ -92,9 +92,43 @@ static struct bql_account *account_of(const char *name)
     return account;
 }
 
+/* ---- Fork ---------------------------------------------------------------------- */
+
+static void fork_prepare(void)
+{
+    pthread_mutex_lock(&accounts_lock);
+}
+
+static void fork_parent(void)
+{
+    pthread_mutex_unlock(&accounts_lock);
+}
+
+/* Those who stood in line, or had just drawn a number, are not here. */
+static void fork_child(void)
+{
+    pthread_mutex_unlock(&accounts_lock);
+    if (!is_mine)
+        return; /* its holder is not here either: bql.h forbids its use */
+    queue.next_ticket = holder.ticket + 1;
+    for (unsigned i = 0; i < SLOTS; i++)
+        queue.slots[i].sequence = SEQUENCE_INIT;
+}
+
+static void watch_forks(void)
+{
+    int error = pthread_atfork(fork_prepare, fork_parent, fork_child);
+
+    if (error)
+        lock_die(NULL, "cannot watch forks: %s", strerror(error));
+}
+
 static struct bql_account *account_get(void)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+
     if (unlikely(!my_account)) {
+        pthread_once(&once, watch_forks);
         pthread_mutex_lock(&accounts_lock);
         my_account = account_of(thread_name());
         pthread_mutex_unlock(&accounts_lock);
@@ -109,12 +143,19 @@ void bql_for_each_account(void (*visit)(const struct bql_account *account, void 
         visit(a, arg);
 }
 
+struct json {
+    FILE *out;
+    bool is_begun;
+};
+
 static void account_print(const struct bql_account *account, void *arg)
 {
-    FILE *out = arg;
+    struct json *json = arg;
+    FILE *out = json->out;
 
-    if (account != load_relaxed(&accounts))
+    if (json->is_begun)
         fputs(", ", out);
+    json->is_begun = true;
     fputc('"', out);
     for (const char *c = account->name; *c; c++)
         fputc(*c == '"' || *c == '\\' || (unsigned char)*c < ' ' ? '_' : *c, out);
@@ -128,8 +169,10 @@ static void account_print(const struct bql_account *account, void *arg)
 
 void bql_print_json(FILE *out)
 {
+    struct json json = { .out = out };
+
     fputc('{', out);
-    bql_for_each_account(account_print, out);
+    bql_for_each_account(account_print, &json);
     fputc('}', out);
 }
 
@@ -289,6 +332,7 @@ enum wait_result bql_wait(struct condition *condition, int64_t deadline_ns) NO_T
     enum wait_result result;
 
     bql_unlock();
+    lock_order_may_sleep();
     result = sequence_wait(&condition->sequence, ticket, deadline_ns);
     bql_lock();
     return result;
