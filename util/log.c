@@ -52,7 +52,7 @@ static size_t plain_bytes(const char *text)
 
     if (c == (gunichar)-1 || c == (gunichar)-2) /* no UTF-8: a terminal may be set to anything */
         return 0;
-    return g_unichar_iscntrl(c) ? 0 : (size_t)(g_utf8_next_char(text) - text);
+    return g_unichar_iscntrl(c) ? 0 : (size_t)g_unichar_to_utf8(c, NULL);
 }
 
 /* Copy @text with what a terminal could take as a command made visible. Returns the length. */
