@@ -52,8 +52,6 @@ static void *thread_main(void *opaque)
     set_kernel_name(thread->name);
     rcu_register_thread();
     thread->fn(thread->arg);
-    if (bql_is_mine()) /* nobody else could ever give it back */
-        lock_die(NULL, "ends with the BQL held");
     rcu_unregister_thread();
     return NULL;
 }

@@ -378,6 +378,25 @@ static void asserting_without_it_aborts(void)
     bql_assert_held();
 }
 
+static void *end_with_it(void *unused G_GNUC_UNUSED) NO_THREAD_SAFETY
+{
+    pthread_setname_np(pthread_self(), "foreign");
+    bql_lock();
+    pthread_exit(NULL);
+}
+
+static void any_thread_that_ends_with_it_aborts(void)
+{
+    pthread_t thread;
+
+    if (!g_test_subprocess()) {
+        expect_death("*thread 'foreign': ends with the BQL held (holder: foreign)*");
+        return;
+    }
+    g_assert_cmpint(pthread_create(&thread, NULL, end_with_it, NULL), ==, 0);
+    pthread_join(thread, NULL);
+}
+
 static void waiting_with_a_mutex_held_aborts(void) NO_THREAD_SAFETY
 {
 #ifdef DEBUG_CHECKS
@@ -414,6 +433,7 @@ int main(int argc, char **argv)
     ADD(locking_twice_aborts);
     ADD(unlocking_what_another_holds_aborts);
     ADD(asserting_without_it_aborts);
+    ADD(any_thread_that_ends_with_it_aborts);
     ADD(waiting_with_a_mutex_held_aborts);
 #undef ADD
     return g_test_run();
