@@ -92,16 +92,6 @@ static struct bql_account *account_of(const char *name)
     return account;
 }
 
-static struct bql_account *account_get(void)
-{
-    if (unlikely(!my_account)) {
-        pthread_mutex_lock(&accounts_lock);
-        my_account = account_of(thread_name());
-        pthread_mutex_unlock(&accounts_lock);
-    }
-    return my_account;
-}
-
 void bql_for_each_account(void (*visit)(const struct bql_account *account, void *arg), void *arg)
 {
     /* acquire: pairs with the release in account_of() */
@@ -109,12 +99,19 @@ void bql_for_each_account(void (*visit)(const struct bql_account *account, void 
         visit(a, arg);
 }
 
+struct json {
+    FILE *out;
+    bool is_begun;
+};
+
 static void account_print(const struct bql_account *account, void *arg)
 {
-    FILE *out = arg;
+    struct json *json = arg;
+    FILE *out = json->out;
 
-    if (account != load_relaxed(&accounts))
+    if (json->is_begun)
         fputs(", ", out);
+    json->is_begun = true;
     fputc('"', out);
     for (const char *c = account->name; *c; c++)
         fputc(*c == '"' || *c == '\\' || (unsigned char)*c < ' ' ? '_' : *c, out);
@@ -128,8 +125,10 @@ static void account_print(const struct bql_account *account, void *arg)
 
 void bql_print_json(FILE *out)
 {
+    struct json json = { .out = out };
+
     fputc('{', out);
-    bql_for_each_account(account_print, out);
+    bql_for_each_account(account_print, &json);
     fputc('}', out);
 }
 
@@ -167,6 +166,69 @@ static void remember_holder(const struct bql_account *account)
         store_relaxed(&holder.stack[i], stack[i]);
     store_relaxed(&holder.nr_frames, nr);
 #endif
+}
+
+/* ---- Forks and ends of threads --------------------------------------------------- */
+
+static void fork_prepare(void)
+{
+    pthread_mutex_lock(&accounts_lock);
+}
+
+static void fork_parent(void)
+{
+    pthread_mutex_unlock(&accounts_lock);
+}
+
+/* Those who stood in line, or had just drawn a number, are not here. */
+static void fork_child(void)
+{
+    pthread_mutex_unlock(&accounts_lock);
+    if (!is_mine)
+        return; /* its holder is not here either: bql.h forbids its use */
+    queue.next_ticket = holder.ticket + 1;
+    for (unsigned i = 0; i < SLOTS; i++)
+        queue.slots[i].sequence = SEQUENCE_INIT;
+}
+
+/* Any thread, however it ends: nobody else could ever give it back. */
+static void thread_ends(void *account UNUSED)
+{
+    if (is_mine)
+        die("ends with the BQL held");
+}
+
+static pthread_key_t end_key;
+
+static void prepare_process(void)
+{
+    int error = pthread_key_create(&end_key, thread_ends);
+
+    if (!error)
+        error = pthread_atfork(fork_prepare, fork_parent, fork_child);
+    if (error)
+        lock_die(NULL, "cannot watch forks and ends of threads: %s", strerror(error));
+}
+
+/* The calling thread's, at its first use of the BQL. */
+static COLD struct bql_account *account_new(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    int error;
+
+    pthread_once(&once, prepare_process);
+    pthread_mutex_lock(&accounts_lock);
+    my_account = account_of(thread_name());
+    pthread_mutex_unlock(&accounts_lock);
+    error = pthread_setspecific(end_key, my_account);
+    if (error)
+        lock_die(NULL, "cannot be told when it ends: %s", strerror(error));
+    return my_account;
+}
+
+static struct bql_account *account_get(void)
+{
+    return likely(my_account) ? my_account : account_new();
 }
 
 /* ---- The lock ---------------------------------------------------------------- */
@@ -289,6 +351,7 @@ enum wait_result bql_wait(struct condition *condition, int64_t deadline_ns) NO_T
     enum wait_result result;
 
     bql_unlock();
+    lock_order_may_sleep();
     result = sequence_wait(&condition->sequence, ticket, deadline_ns);
     bql_lock();
     return result;

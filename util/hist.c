@@ -6,8 +6,9 @@
 
 /*
  * Counters are independent and relaxed: nobody draws a conclusion from one
- * about another, except that a value is in min and max before it is counted
- * (as seen on x86), so that a percentile is not cut by a maximum still to come.
+ * about another, except that a value is in min before it is in max, and in both
+ * before it is counted (as seen on x86): a maximum says that there is a minimum,
+ * and a percentile is not cut by a maximum still to come.
  */
 
 /* Buckets 0 … 2*HIST_SUB-1 hold one value each; from there on each power of two has HIST_SUB. */
@@ -41,8 +42,8 @@ static void raise_to(uint64_t *p, uint64_t value)
 
 void hist_record(struct hist *hist, uint64_t value)
 {
-    raise_to(&hist->max, value);
     raise_to(&hist->min_inverted, ~value);
+    raise_to(&hist->max, value);
     fetch_add_relaxed(&hist->sum, value);
     fetch_add_relaxed(&hist->counts[bucket_of(value)], 1);
 }
@@ -67,8 +68,9 @@ uint64_t hist_count(const struct hist *hist)
 
 uint64_t hist_min(const struct hist *hist)
 {
-    /* 0 stands for "nothing recorded" and, inverted, for UINT64_MAX; max tells which. */
-    return load_relaxed(&hist->max) ? ~load_relaxed(&hist->min_inverted) : 0;
+    /* 0 stands for "nothing recorded" and, inverted, for UINT64_MAX; max tells which.
+     * acquire: keeps the second load second; pairs with hist_record(). */
+    return load_acquire(&hist->max) ? ~load_relaxed(&hist->min_inverted) : 0;
 }
 
 uint64_t hist_max(const struct hist *hist)
@@ -120,8 +122,10 @@ uint64_t hist_percentile(const struct hist *hist, double percent)
 
 void hist_merge(struct hist *hist, const struct hist *other)
 {
-    raise_to(&hist->max, load_relaxed(&other->max));
+    uint64_t max = load_acquire(&other->max); /* as in hist_min() */
+
     raise_to(&hist->min_inverted, load_relaxed(&other->min_inverted));
+    raise_to(&hist->max, max);
     fetch_add_relaxed(&hist->sum, load_relaxed(&other->sum));
     for (unsigned i = 0; i < HIST_BUCKETS; i++) {
         const uint64_t n = load_relaxed(&other->counts[i]);
@@ -151,11 +155,10 @@ void hist_print_json(const struct hist *hist, FILE *out)
 
 uint64_t hist_count_upto(const struct hist *hist, uint64_t upper)
 {
+    const unsigned last = bucket_of(upper);
     uint64_t total = 0;
 
-    if (upper >= hist_max(hist))
-        return hist_count(hist);
-    for (unsigned i = 0; i < HIST_BUCKETS && bucket_upper(i) <= upper; i++)
+    for (unsigned i = 0; i <= last; i++)
         total += load_relaxed(&hist->counts[i]);
     return total;
 }

@@ -68,6 +68,12 @@ void lock_order_leave(const void *lock, const char *name)
     }
     lock_die(NULL, "gives %s back, which it does not hold", name);
 }
+
+void lock_order_may_sleep(void)
+{
+    if (nr_held > 0)
+        lock_die(NULL, "waits for a condition while it holds %s", held[0].name);
+}
 #endif
 
 /* ---- Mutexes ---------------------------------------------------------------- */
@@ -123,10 +129,7 @@ enum wait_result condition_wait(struct condition *condition, struct mutex *mutex
     enum wait_result result;
 
     mutex_unlock(mutex);
-#ifdef DEBUG_CHECKS
-    if (nr_held > 0)
-        lock_die(NULL, "waits for a condition while it holds %s", held[0].name);
-#endif
+    lock_order_may_sleep();
     result = sequence_wait(&condition->sequence, ticket, deadline_ns);
     mutex_lock(mutex);
     return result;

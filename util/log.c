@@ -45,23 +45,37 @@ static void write_all(const char *line, size_t size)
     }
 }
 
+/* How many bytes @text's first character has; 0 if a terminal could take it as a command. */
+static size_t plain_bytes(const char *text)
+{
+    gunichar c = g_utf8_get_char_validated(text, -1);
+
+    if (c == (gunichar)-1 || c == (gunichar)-2) /* no UTF-8: a terminal may be set to anything */
+        return 0;
+    return g_unichar_iscntrl(c) ? 0 : (size_t)g_unichar_to_utf8(c, NULL);
+}
+
 /* Copy @text with what a terminal could take as a command made visible. Returns the length. */
 static size_t escape(char *out, size_t size, const char *text)
 {
     static const char digits[] = "0123456789abcdef";
     size_t n = 0;
 
-    for (; *text && n + 4 < size; text++) {
+    while (*text && n + 4 < size) { /* four: \xNN, or the longest character */
+        size_t bytes = plain_bytes(text);
         unsigned char c = (unsigned char)*text;
 
-        if (c >= ' ' && c != 0x7f) { /* bytes of UTF-8 are above */
-            out[n++] = (char)c;
+        if (bytes > 0) {
+            memcpy(out + n, text, bytes);
+            n += bytes;
+            text += bytes;
             continue;
         }
         out[n++] = '\\';
         out[n++] = 'x';
         out[n++] = digits[c >> 4];
         out[n++] = digits[c & 15];
+        text++;
     }
     return n;
 }

@@ -159,16 +159,14 @@ static void print_buckets(const struct metric_sink *sink, const char *labels,
 
 /*
  * Recording goes on meanwhile, so what is counted is a copy: else a bound could
- * have more than the next, if larger values came in between. The maximum is
- * read last (values raise it before they are counted), since hist_count_upto()
- * takes a bound beyond it for the end. The sum may lack a few of the values.
+ * have more than the next, if larger values came in between. The sum may lack
+ * a few of the values, or have a few more.
  */
 static struct hist *snapshot(const struct hist *hist)
 {
     struct hist *copy = g_new0(struct hist, 1);
 
     hist_merge(copy, hist);
-    copy->max = load_relaxed(&hist->max);
     return copy;
 }
 

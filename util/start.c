@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "util/start.h"
+#include <signal.h>
+
 #include "util/clock.h"
 #include "util/log.h"
 #include "util/loop.h"
 #include "util/rcu.h"
+#include "util/start.h"
 
 /* ---- RCU callbacks on the main loop ------------------------------------------- */
 
@@ -46,6 +48,7 @@ int util_start(const struct rcu_config *rcu_config) NO_THREAD_SAFETY
         if (error)
             return error;
     }
+    signal(SIGPIPE, SIG_IGN); /* who writes to a peer that has gone gets EPIPE */
     rcu_set_host(&host);
     rcu_register_thread();
     bql_lock();

@@ -14,6 +14,7 @@ struct thread {
     char *name;
     void (*fn)(void *arg);
     void *arg;
+    sigset_t blocked;
 };
 
 static __thread const char *my_name;
@@ -46,12 +47,11 @@ static void *thread_main(void *opaque)
 {
     struct thread *thread = opaque;
 
+    pthread_sigmask(SIG_SETMASK, &thread->blocked, NULL);
     my_name = thread->name;
     set_kernel_name(thread->name);
     rcu_register_thread();
     thread->fn(thread->arg);
-    if (bql_is_mine()) /* nobody else could ever give it back */
-        lock_die(NULL, "ends with the BQL held");
     rcu_unregister_thread();
     return NULL;
 }
@@ -60,21 +60,23 @@ struct thread *thread_start_signals(const char *name, void (*fn)(void *arg), voi
                                     const sigset_t *unblocked)
 {
     struct thread *thread = g_new0(struct thread, 1);
-    sigset_t blocked, before;
+    sigset_t all, before;
     int error;
 
     thread->name = g_strdup(name);
     thread->fn = fn;
     thread->arg = arg;
-    sigfillset(&blocked);
+    sigfillset(&all);
     for (size_t i = 0; i < ARRAY_SIZE(synchronous); i++)
-        sigdelset(&blocked, synchronous[i]);
+        sigdelset(&all, synchronous[i]);
+    thread->blocked = all;
     for (int i = 1; unblocked && i < NSIG; i++) {
         if (sigismember(unblocked, i) == 1)
-            sigdelset(&blocked, i);
+            sigdelset(&thread->blocked, i);
     }
-    /* Around the creation: a new thread starts with its creator's mask, so no signal gets in. */
-    pthread_sigmask(SIG_SETMASK, &blocked, &before);
+    /* A new thread starts with its creator's mask, so no signal gets in before it has its own. None
+     * is unblocked here: what waits for the creator must not be delivered to it now. */
+    pthread_sigmask(SIG_BLOCK, &all, &before);
     error = pthread_create(&thread->pthread, NULL, thread_main, thread);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (error) {

@@ -51,8 +51,9 @@ void hist_merge(struct hist *hist, const struct hist *other);
 void hist_print_json(const struct hist *hist, FILE *out);
 
 /**
- * For exporters: how many values are <= @upper. Exact where @upper is a bucket's
- * upper end or not below the maximum; else those in its own bucket are left out.
+ * For exporters: how many values are <= @upper, or above it in its own bucket (by
+ * less than 1/HIST_SUB of it). Never falls, whatever is recorded: the answer depends
+ * on no other value.
  */
 uint64_t hist_count_upto(const struct hist *hist, uint64_t upper);
 

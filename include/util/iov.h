@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /**
- * Copies to, from and between scattered pieces of memory.
+ * Copies to and from scattered pieces of memory.
  *
  * Offsets and sizes may come from a guest: any value is fine. What lies beyond
  * the end of the pieces is left out, and each function returns how many bytes

@@ -152,7 +152,7 @@ static inline struct list_node *list_last(const struct list *list)
 /**
  * @entry goes through @list and is NULL after a complete walk. The list must
  * not change at @entry; list_for_each_safe(), which keeps the successor in
- * @next, allows @entry to be removed or freed.
+ * @following, allows @entry to be removed or freed.
  */
 #define list_for_each(entry, list, member)                                                         \
     for ((entry) = list_first_entry((list), __typeof__(*(entry)), member); (entry);                \

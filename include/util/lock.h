@@ -105,6 +105,7 @@ void condition_broadcast(struct condition *condition);
 #ifdef DEBUG_CHECKS
 void lock_order_enter(const void *lock, const char *name, enum lock_rank rank);
 void lock_order_leave(const void *lock, const char *name);
+void lock_order_may_sleep(void); /* on a condition, whose own lock has been given back */
 #else
 static inline void lock_order_enter(const void *lock UNUSED, const char *name UNUSED,
                                     enum lock_rank rank UNUSED)
@@ -112,6 +113,10 @@ static inline void lock_order_enter(const void *lock UNUSED, const char *name UN
 }
 
 static inline void lock_order_leave(const void *lock UNUSED, const char *name UNUSED)
+{
+}
+
+static inline void lock_order_may_sleep(void)
 {
 }
 #endif

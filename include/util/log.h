@@ -3,11 +3,13 @@
  * Messages for whoever runs the program: errors, warnings, notes, and details by topic.
  *
  * Each is one line and one write() to standard error or a file. Control
- * characters are shown as \xNN, so that a guest's text can neither forge a line
- * nor speak to a terminal. What a guest can cause goes through LOG_RATELIMITED().
+ * characters, and bytes that are no UTF-8, are shown as \xNN, so that a guest's
+ * text can neither forge a line nor speak to a terminal. What a guest can cause
+ * goes through LOG_RATELIMITED().
  *
  * Threads: any; not in signal handlers. No lock is taken: the line is written in
- * one piece. A line that cannot be written is counted, and otherwise ignored.
+ * one piece. A line that cannot be written is counted, and otherwise ignored
+ * (a pipe without a reader: from util_start() on, which ignores SIGPIPE).
  */
 #ifndef UTIL_LOG_H
 #define UTIL_LOG_H

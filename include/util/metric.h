@@ -37,7 +37,7 @@ struct metric_label {
     const char *value;
 };
 
-/* `METRIC_LABELS({ "thread", name }, { "kind", "wait" })`; at most METRIC_LABELS_MAX. */
+/* `METRIC_LABELS({ "thread", name }, { "kind", "wait" })` */
 #define METRIC_LABELS(...) ((const struct metric_label[]){ __VA_ARGS__, { NULL, NULL } })
 #define METRIC_NO_LABELS ((const struct metric_label *)NULL)
 

@@ -77,12 +77,12 @@ static void check_counts_upto(const struct hist *hist, const struct oracle *sort
     for (size_t i = 0; i < sorted->count; i += 1 + sorted->count / 8) {
         uint64_t upper = sorted->values[i];
         uint64_t got = hist_count_upto(hist, upper);
-        size_t at_most = 0;  /* all values up to @upper */
-        size_t at_least = 0; /* those whose whole bucket surely is */
+        size_t at_most = 0;  /* all that may share a bucket with @upper, or are below it */
+        size_t at_least = 0; /* all values up to @upper */
 
         for (size_t k = 0; k < sorted->count; k++) {
-            at_most += sorted->values[k] <= upper;
-            at_least += largest_like(sorted->values[k]) <= upper;
+            at_most += sorted->values[k] <= largest_like(upper);
+            at_least += sorted->values[k] <= upper;
         }
         require(got >= at_least && got <= at_most);
     }

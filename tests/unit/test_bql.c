@@ -3,11 +3,15 @@
 #include <sched.h>
 #include <string.h>
 
+#include <sys/prctl.h>
+
 #include "util/atomic.h"
 #include "util/bql.h"
 #include "util/clock.h"
 #include "util/rcu.h"
 #include "util/thread.h"
+
+#include "child.h"
 
 /* Until @nr threads stand in line. Hangs, and is killed by the harness, if they never do. */
 static void await_waiters(unsigned nr) REQUIRES(bql)
@@ -283,6 +287,38 @@ static void json_names_every_account(void)
     g_assert_nonnull(strstr(text, "\"contended\": "));
 }
 
+/* ---- Fork -------------------------------------------------------------------------- */
+
+static void use_it_in_the_child(void) NO_THREAD_SAFETY
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* if it hangs, it ends with the test */
+    g_assert_true(bql_is_mine());
+    g_assert_cmpuint(bql_waiters(), ==, 0);
+    for (int i = 0; i < 100; i++) { /* more than there are slots */
+        bql_unlock();
+        bql_lock();
+    }
+    _exit(7);
+}
+
+static void a_child_of_the_holder_finds_nobody_in_line(void)
+{
+    struct thread *threads[3];
+    struct child_end end;
+
+    bql_lock();
+    for (unsigned i = 0; i < 3; i++) {
+        threads[i] = thread_start("in line", take_it_once, NULL);
+        await_waiters(i + 1);
+    }
+    end = run_child(use_it_in_the_child);
+    bql_unlock();
+    for (int i = 0; i < 3; i++)
+        thread_join(threads[i]);
+    g_assert_cmpstr(end.errors, ==, "");
+    g_assert_cmpint(end.exit_code, ==, 7);
+}
+
 /* ---- Wrong use --------------------------------------------------------------------- */
 
 static void expect_death(const char *stderr_pattern)
@@ -291,7 +327,7 @@ static void expect_death(const char *stderr_pattern)
     g_test_trap_assert_failed();
     g_test_trap_assert_stderr(stderr_pattern);
 #ifdef DEBUG_CHECKS
-    if (!strstr(stderr_pattern, "holder: none"))
+    if (strstr(stderr_pattern, "holder: main"))
         g_test_trap_assert_stderr("*the BQL was taken at:*");
 #endif
 }
@@ -342,6 +378,42 @@ static void asserting_without_it_aborts(void)
     bql_assert_held();
 }
 
+static void *end_with_it(void *unused G_GNUC_UNUSED) NO_THREAD_SAFETY
+{
+    pthread_setname_np(pthread_self(), "foreign");
+    bql_lock();
+    pthread_exit(NULL);
+}
+
+static void any_thread_that_ends_with_it_aborts(void)
+{
+    pthread_t thread;
+
+    if (!g_test_subprocess()) {
+        expect_death("*thread 'foreign': ends with the BQL held (holder: foreign)*");
+        return;
+    }
+    g_assert_cmpint(pthread_create(&thread, NULL, end_with_it, NULL), ==, 0);
+    pthread_join(thread, NULL);
+}
+
+static void waiting_with_a_mutex_held_aborts(void) NO_THREAD_SAFETY
+{
+#ifdef DEBUG_CHECKS
+    struct mutex leaf = MUTEX_INIT("the leaf", RANK_LEAF);
+
+    if (!g_test_subprocess()) {
+        expect_death("*waits for a condition while it holds the leaf*");
+        return;
+    }
+    bql_lock();
+    mutex_lock(&leaf);
+    (void)bql_wait(&condition, 0);
+#else
+    g_test_skip("only debug builds check this");
+#endif
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -357,9 +429,12 @@ int main(int argc, char **argv)
     ADD(a_reader_says_that_it_waits_for_it);
     ADD(accounts_go_by_thread_name);
     ADD(json_names_every_account);
+    ADD(a_child_of_the_holder_finds_nobody_in_line);
     ADD(locking_twice_aborts);
     ADD(unlocking_what_another_holds_aborts);
     ADD(asserting_without_it_aborts);
+    ADD(any_thread_that_ends_with_it_aborts);
+    ADD(waiting_with_a_mutex_held_aborts);
 #undef ADD
     return g_test_run();
 }

@@ -120,7 +120,7 @@ static void extremes_are_kept(void)
     is(hist_max(&hist), UINT64_MAX);
     is(hist_percentile(&hist, 50.0), 0);
     is(hist_percentile(&hist, 50.1), UINT64_MAX);
-    is(hist_count_upto(&hist, UINT64_MAX - 1), 1);
+    is(hist_count_upto(&hist, UINT64_MAX / 2), 1);
     is(hist_count_upto(&hist, UINT64_MAX), 2);
 
     hist_reset(&hist);
@@ -205,16 +205,26 @@ static void count_upto_a_bucket_end_is_exact(void)
     is(hist_count_upto(&hist, hist_max(&hist)), ARRAY_SIZE(values));
 }
 
-static void count_upto_leaves_out_a_straddling_bucket(void)
+static void count_upto_takes_a_bucket_whole(void)
 {
     begin();
     for (uint64_t value = 1000; value < 1010; value++) /* buckets of 16: 992 and 1008 */
         hist_record(&hist, value);
     is(hist_count_upto(&hist, 991), 0);
-    is(hist_count_upto(&hist, 1006), 0);
+    is(hist_count_upto(&hist, 992), 8);
     is(hist_count_upto(&hist, 1007), 8);
-    is(hist_count_upto(&hist, 1008), 8);
-    is(hist_count_upto(&hist, 1009), 10); /* the maximum */
+    is(hist_count_upto(&hist, 1008), 10);
+}
+
+/* To a reader of the exported text a count that falls is a restart of the program. */
+static void count_upto_never_falls(void)
+{
+    begin();
+    hist_record(&hist, 4096);
+    is(hist_count_upto(&hist, 4096), 1);
+    hist_record(&hist, 100000); /* a new maximum */
+    is(hist_count_upto(&hist, 4096), 1);
+    is(hist_count_upto(&hist, 4095), 0);
 }
 
 static void merge_is_recording_both(void)
@@ -282,6 +292,39 @@ static void json_has_every_member(void)
 
 enum { NR_THREADS = 4, RECORDS = 100000 };
 
+enum { NR_FRESH = 300 };
+static struct hist fresh[NR_FRESH]; /* each gets one value, 5 */
+
+static void *record_in_each(void *unused UNUSED)
+{
+    for (unsigned i = 0; i < NR_FRESH; i++) {
+        for (int pause = 0; pause < 200; pause++)
+            cpu_relax();
+        hist_record(&fresh[i], 5);
+    }
+    return NULL;
+}
+
+/* Also while the first one is being recorded. */
+static void minimum_is_one_of_the_values(void)
+{
+    pthread_t thread;
+    unsigned nr_wrong = 0;
+
+    if (pthread_create(&thread, NULL, record_in_each, NULL) != 0)
+        bail_out("no thread");
+    for (unsigned i = 0; i < NR_FRESH; i++) {
+        uint64_t min = 0;
+
+        while (min != 5) {
+            min = hist_min(&fresh[i]);
+            nr_wrong += min != 0 && min != 5;
+        }
+    }
+    pthread_join(thread, NULL);
+    is(nr_wrong, 0);
+}
+
 static unsigned nr_started; /* atomic */
 
 /* The threads' values interleave, so that they raise the maximum in turns. */
@@ -333,7 +376,9 @@ int main(int argc, char **argv)
         TAP_TEST(percentiles_are_those_of_the_sorted_values),
         TAP_TEST(whole_rank_is_not_rounded_up),
         TAP_TEST(count_upto_a_bucket_end_is_exact),
-        TAP_TEST(count_upto_leaves_out_a_straddling_bucket),
+        TAP_TEST(count_upto_takes_a_bucket_whole),
+        TAP_TEST(count_upto_never_falls),
+        TAP_TEST(minimum_is_one_of_the_values),
         TAP_TEST(merge_is_recording_both),
         TAP_TEST(json_has_every_member),
         TAP_TEST(threads_lose_no_record),

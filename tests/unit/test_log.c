@@ -8,7 +8,10 @@
 
 #include "util/log.h"
 #include "util/rcu.h"
+#include "util/start.h"
 #include "util/thread.h"
+
+#include "child.h"
 
 /* ---- What is written goes to a file of its own ----------------------------------- */
 
@@ -59,6 +62,19 @@ static void control_characters_are_shown(void)
 {
     log_info("a\nb\033[2Jc\x7f \xc3\xa4");
     expect_logged("gracevm: a\\x0ab\\x1b[2Jc\\x7f \xc3\xa4\n");
+}
+
+/* Terminals obey U+009B as they do ESC [, in either spelling. */
+static void control_characters_beyond_ascii_are_shown(void)
+{
+    log_info("a\x9b"
+             "2Jb\xc2\x9b"
+             "2Jc\xc2\xa0\xe2\x82\xac");
+    log_info("\xff\xc3");             /* no UTF-8, and a cut character */
+    log_info("\xc0\x9b\xe0\x82\x9b"); /* U+009B in more bytes than it needs */
+    expect_logged("gracevm: a\\x9b2Jb\\xc2\\x9b2Jc\xc2\xa0\xe2\x82\xac\n"
+                  "gracevm: \\xff\\xc3\n"
+                  "gracevm: \\xc0\\x9b\\xe0\\x82\\x9b\n");
 }
 
 static void long_lines_are_cut_and_stay_lines(void)
@@ -133,6 +149,30 @@ static void write_errors_are_counted_and_survived(void)
     g_assert_cmpuint(log_write_errors(), ==, before + 1);
     g_assert_true(log_open(log_path, &error));
     expect_logged("");
+}
+
+static void log_to_nobody(void) NO_THREAD_SAFETY
+{
+    uint64_t before = log_write_errors();
+    char path[32];
+    int fds[2];
+
+    if (pipe(fds) != 0)
+        _exit(1);
+    (void)snprintf(path, sizeof(path), "/dev/fd/%d", fds[1]);
+    if (!log_open(path, NULL) || util_start(NULL) != 0)
+        _exit(2);
+    close(fds[0]);
+    log_error("lost");
+    _exit(log_write_errors() == before + 1 ? 7 : 3);
+}
+
+static void a_pipe_without_a_reader_ends_nothing(void)
+{
+    struct child_end end = run_child(log_to_nobody);
+
+    g_assert_cmpint(end.signal, ==, 0);
+    g_assert_cmpint(end.exit_code, ==, 7);
 }
 
 static void a_log_file_that_cannot_be_is_an_error(void)
@@ -307,10 +347,12 @@ int main(int argc, char **argv)
     ADD(a_line_has_level_and_text);
     ADD(levels_beyond_are_dropped);
     ADD(control_characters_are_shown);
+    ADD(control_characters_beyond_ascii_are_shown);
     ADD(long_lines_are_cut_and_stay_lines);
     ADD(time_stamps_on_request);
     ADD(lines_of_many_threads_stay_whole);
     ADD(write_errors_are_counted_and_survived);
+    ADD(a_pipe_without_a_reader_ends_nothing);
     ADD(a_log_file_that_cannot_be_is_an_error);
     ADD(topics_that_are_off_cost_nothing);
     ADD(unknown_topics_are_refused_whole);

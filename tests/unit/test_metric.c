@@ -286,13 +286,15 @@ static void sizes_are_not_scaled(void)
     struct metrics *metrics = metrics_new();
     GHashTable *samples;
 
+    hist_record(&hist, 4096);
     hist_record(&hist, 5000);
     metric_add_hist(metrics_family(metrics, METRIC_BYTES, "gracevm_blob_bytes", "Sizes."),
                     METRIC_NO_LABELS, &hist, NULL);
     samples = samples_of(metrics);
-    expect(samples, "gracevm_blob_bytes_bucket{le=\"4096.0\"}", "0");
-    expect(samples, "gracevm_blob_bytes_bucket{le=\"16384.0\"}", "1");
-    expect(samples, "gracevm_blob_bytes_sum", "5000");
+    expect(samples, "gracevm_blob_bytes_bucket{le=\"1024.0\"}", "0");
+    expect(samples, "gracevm_blob_bytes_bucket{le=\"4096.0\"}", "1");
+    expect(samples, "gracevm_blob_bytes_bucket{le=\"16384.0\"}", "2");
+    expect(samples, "gracevm_blob_bytes_sum", "9096");
     g_hash_table_unref(samples);
     metrics_free(metrics);
 }

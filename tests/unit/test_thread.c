@@ -107,6 +107,34 @@ static void signals_are_the_main_threads(void)
         g_assert_cmpint(sigismember(&after, i), ==, sigismember(&before, i));
 }
 
+static int nr_delivered; /* atomic */
+
+static void note_delivery(int number G_GNUC_UNUSED)
+{
+    fetch_add(&nr_delivered, 1);
+}
+
+static void starting_lets_no_signal_of_the_starter_in(void)
+{
+    struct sigaction action = { .sa_handler = note_delivery }, old_action;
+    sigset_t kick, pending, before;
+    sigset_t mask;
+
+    sigemptyset(&kick);
+    sigaddset(&kick, SIGUSR1);
+    pthread_sigmask(SIG_BLOCK, &kick, &before);
+    sigaction(SIGUSR1, &action, &old_action);
+    raise(SIGUSR1); /* to this thread; waits until it is unblocked */
+    thread_join(thread_start_signals("kicked", report_mask, &mask, &kick));
+    g_assert_cmpint(sigismember(&mask, SIGUSR1), ==, 0);
+    g_assert_cmpint(load_relaxed(&nr_delivered), ==, 0);
+    sigpending(&pending);
+    g_assert_cmpint(sigismember(&pending, SIGUSR1), ==, 1);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    g_assert_cmpint(load_relaxed(&nr_delivered), ==, 1);
+    sigaction(SIGUSR1, &old_action, NULL);
+}
+
 static void report_readers(void *arg)
 {
     *(unsigned *)arg = nr_readers();
@@ -194,6 +222,7 @@ int main(int argc, char **argv)
     ADD(long_names_are_cut_for_the_kernel_only);
     ADD(other_threads_have_names_too);
     ADD(signals_are_the_main_threads);
+    ADD(starting_lets_no_signal_of_the_starter_in);
     ADD(threads_are_rcu_readers_while_they_run);
     ADD(joining_itself_aborts);
     ADD(joining_with_the_bql_held_aborts);
