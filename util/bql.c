@@ -21,6 +21,7 @@
 #include "util/atomic.h"
 #include "util/bql.h"
 #include "util/clock.h"
+#include "util/rcu.h"
 #include "util/rcu_control.h"
 #include "util/rcu_reader.h"
 #include "util/thread.h"
@@ -352,6 +353,7 @@ enum wait_result bql_wait(struct condition *condition, int64_t deadline_ns) NO_T
 
     bql_unlock();
     lock_order_may_sleep();
+    rcu_keep_promise();
     result = sequence_wait(&condition->sequence, ticket, deadline_ns);
     bql_lock();
     return result;

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "util/lock.h"
+#include "util/rcu.h"
 #include "util/thread.h"
 
 enum { STACK_FRAMES = 32 };
@@ -130,6 +131,7 @@ enum wait_result condition_wait(struct condition *condition, struct mutex *mutex
 
     mutex_unlock(mutex);
     lock_order_may_sleep();
+    rcu_keep_promise();
     result = sequence_wait(&condition->sequence, ticket, deadline_ns);
     mutex_lock(mutex);
     return result;

@@ -338,8 +338,10 @@ void loop_fini(void)
 
 void loop_run(void)
 {
+    rcu_promise_drive(true);           /* poll_without_bql() keeps it */
     while (!atomic_xchg(&has_quit, 0)) /* pairs with loop_quit() */
         (void)loop_iterate(true);
+    rcu_promise_drive(false);
 }
 
 bool loop_iterate(bool may_block)

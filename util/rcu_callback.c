@@ -9,7 +9,6 @@
  * pointer has an instant at which the last element is not linked yet.)
  */
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -66,7 +65,8 @@ static struct {
 static struct {
     struct sequence work;     /* for the rcu thread: callbacks, or somebody polls */
     struct sequence progress; /* from it: pending callbacks have become fewer, or ready */
-} CACHE_ALIGNED wake = { { 0, 0 }, { 0, 0 } };
+    bool is_put_off;          /* somebody has promised to drive, and has not woken it; atomic */
+} CACHE_ALIGNED wake = { { 0, 0 }, { 0, 0 }, false };
 
 /* Held by the rcu thread while it rearranges its lists, so that a fork waits for it. */
 static pthread_mutex_t list_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -80,6 +80,8 @@ static pthread_mutex_t start_lock = PTHREAD_MUTEX_INITIALIZER;
 static bool is_started; /* atomic; written under start_lock */
 static __thread bool is_rcu_thread;
 static __thread bool is_in_callback;
+static __thread bool will_drive;  /* rcu_promise_drive() … */
+static __thread bool wake_is_due; /* … and this thread has put off a wake */
 
 /* ---- How many are pending ------------------------------------------------------ */
 
@@ -371,9 +373,6 @@ static void *rcu_thread_main(void *unused UNUSED)
     rcu_register_thread();                           /* callbacks may read */
     (void)pthread_setname_np(pthread_self(), "rcu"); /* a name of its length cannot fail */
     (void)prctl(PR_SET_TIMERSLACK, 1ul);             /* else 50 us late; nothing depends on it */
-    /* Waking us must not take the processor from a thread that is about to drive by itself: no
-     * preemption at wake-up (measured: 40 to 12 us for such a driver). Nothing depends on it. */
-    (void)pthread_setschedparam(pthread_self(), SCHED_BATCH, &(struct sched_param){ 0 });
     for (;;) {
         take_pushed(&plain);
         take_pushed(&for_bql);
@@ -411,13 +410,36 @@ static void start_rcu_thread(void)
         rcu_report("rcu: cannot start the rcu thread, will try again: %s", strerror(ret));
 }
 
-void rcu_thread_wake(void)
+static void wake_rcu_thread(void)
 {
+    store_relaxed(&wake.is_put_off, false);
     if (unlikely(!load_acquire(&is_started))) /* pairs with start_rcu_thread() */
         start_rcu_thread();
     smp_mb(); /* the caller's push before sleepers; pairs with sequence_prepare() */
     if (load_relaxed(&wake.work.sleepers) && !MUTANT(work_not_signalled))
         sequence_advance(&wake.work);
+}
+
+void rcu_thread_wake(void)
+{
+    if (will_drive)
+        wake_is_due = true;
+    else
+        wake_rcu_thread();
+}
+
+void rcu_keep_promise(void)
+{
+    if (wake_is_due) {
+        wake_is_due = false;
+        wake_rcu_thread();
+    }
+}
+
+void rcu_promise_drive(bool is_promised)
+{
+    will_drive = is_promised;
+    rcu_keep_promise();
 }
 
 bool rcu_is_rcu_thread(void)
@@ -452,6 +474,7 @@ static COLD void flood(unsigned long need)
 {
     if (MUTANT(no_threshold))
         return;
+    rcu_keep_promise(); /* too many to put it off */
     /* Not started here: those that follow share it, until the rcu thread gets to it. */
     if (MUTANT(flood_forces_each))
         force_rcu();
@@ -493,8 +516,11 @@ static void enqueue(struct callback_queue *queue, struct rcu_head *head,
     head->need = need;
     rcu_note_need(need);
     TRACE2(rcu_call, head, size_bytes);
+    if (unlikely(will_drive))
+        store_relaxed(&wake.is_put_off, true); /* before the push that keeps others from waking */
     /* Now the head belongs to the rcu thread; which a forked child does not have yet. */
-    if (push(queue, head) || unlikely(!load_acquire(&is_started) && !MUTANT(fork_keeps_pushed)))
+    if (push(queue, head) || unlikely(load_relaxed(&wake.is_put_off)) ||
+        unlikely(!load_acquire(&is_started) && !MUTANT(fork_keeps_pushed)))
         rcu_thread_wake();
     if (unlikely(pending > (int64_t)rcu_config.force_callbacks ||
                  pending_bytes() > rcu_config.force_bytes))
@@ -596,6 +622,7 @@ static void drain_without_bql(const struct rcu_host *host)
     if (any_for_bql)
         call_rcu1_bql(&in_bql.head, sentinel_runs, 0);
     call_rcu1(&in_plain.head, sentinel_runs);
+    rcu_keep_promise();
     need = rcu_need_from_now(); /* at least what both sentinels need */
     if (!rcu_config.ignore_force)
         (void)rcu_raise_force(need); /* false: it is forced already; we drive it at once */
@@ -679,6 +706,7 @@ void rcu_callback_fork_child(void)
         is_started = is_rcu_thread; /* a callback forked: we are what is left of it */
     wake.work = SEQUENCE_INIT;      /* the sleepers are in the parent */
     wake.progress = SEQUENCE_INIT;
+    wake.is_put_off = false; /* by a thread of the parent; the next call starts a thread anyway */
     /* The parent's threads stopped anywhere: derive what they were about to bring up to date. */
     nr = inherit_list(&ready_for_bql, &bytes);
     done.ready = nr;

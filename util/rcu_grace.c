@@ -195,16 +195,14 @@ static void gp_update_state(struct driver *driver, int64_t now_ns)
         driver->forced_ns = now_ns;
 }
 
-static bool gp_spin(const struct driver *driver)
+/* For as long as it pays, and while a reader runs elsewhere. */
+static bool gp_spin(const struct driver *driver, struct rcu_scan *scan)
 {
     int64_t until_ns = earliest_ns(monotonic_ns() + spin_bound_ns(driver), driver->deadline_ns);
-    struct rcu_scan scan = { .worth_spinning = true };
 
-    while (monotonic_ns() < until_ns) {
-        if (gp_is_over(driver, &scan, false))
+    while (scan->worth_spinning && monotonic_ns() < until_ns) {
+        if (gp_is_over(driver, scan, false))
             return true;
-        if (!scan.worth_spinning)
-            break;
         for (int i = 0; i < 8; i++)
             cpu_relax();
     }
@@ -290,9 +288,10 @@ static bool gp_wait_for_readers(struct driver *driver)
         gp_update_state(driver, now_ns);
         if (driver->forced_ns)
             rcu_registry_kick(driver->need);
-        if (scan.worth_spinning && gp_spin(driver))
+        if (gp_spin(driver, &scan))
             break;
-        if (driver->deadline_ns - monotonic_ns() < SLEEP_WORTH_NS)
+        /* A sleep lets a reader run that waits for our processor; for others it may be too long. */
+        if (scan.worth_spinning && driver->deadline_ns - monotonic_ns() < SLEEP_WORTH_NS)
             return false;
         if (!driver->forced_ns)
             gp_sleep_normal(driver, now_ns);
@@ -407,13 +406,17 @@ void force_rcu(void)
 bool rcu_drive_forced(int64_t budget_ns)
 {
     unsigned long upto;
+    bool is_over;
 
     rcu_init(); /* as in force_rcu() */
     rcu_assert_may_wait("rcu_drive_forced()");
     if (rcu_is_reading())
         return false;
     upto = load_relaxed(&gp.forced_upto);
-    return rcu_is_completed(upto) || rcu_drive(upto, deadline_after_ns(monotonic_ns(), budget_ns));
+    is_over =
+        rcu_is_completed(upto) || rcu_drive(upto, deadline_after_ns(monotonic_ns(), budget_ns));
+    rcu_keep_promise(); /* for the callbacks, and for what is left */
+    return is_over;
 }
 
 /* ---- Waiting and polling --------------------------------------------------------- */

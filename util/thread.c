@@ -104,6 +104,7 @@ void thread_join(struct thread *thread)
         lock_die(NULL, "joins thread '%s' with the BQL held, which that may wait for",
                  thread->name);
 #endif
+    rcu_keep_promise(); /* the thread may be waiting for callbacks of ours */
     error = pthread_join(thread->pthread, NULL);
     if (error) /* joins itself, or was joined elsewhere: its memory may not be freed */
         lock_die(NULL, "cannot join thread '%s': %s", thread->name, strerror(error));

@@ -80,11 +80,21 @@ void force_rcu(void);
 
 /**
  * End outstanding forced grace periods from this thread; true if none is left.
- * Gives up after @budget_ns, and sleeps only if that is more than 100 us; a
- * membarrier that has begun is not cut short. The rcu thread does the rest.
+ * Gives up after @budget_ns. It sleeps only for a reader that waits for this
+ * processor, or if 100 us are left: a sleep may overrun by the timer's slack,
+ * and a membarrier that has begun is not cut short. The rcu thread does the rest.
  * Main loop, outside a section, BQL dropped.
  */
 bool rcu_drive_forced(int64_t budget_ns);
+
+/**
+ * The main loop promises to call rcu_drive_forced() before it sleeps. Until
+ * then what it queues or polls for wakes nobody: the rcu thread would take a
+ * processor from the readers, or from this thread. Before it sleeps elsewhere
+ * (in a join, on a condition) it calls rcu_keep_promise(), which does the wakes.
+ */
+void rcu_promise_drive(bool is_promised);
+void rcu_keep_promise(void);
 
 /** A point in the stream of grace periods. */
 typedef unsigned long rcu_cookie;

@@ -16,7 +16,7 @@ enum { SAMPLES = 600 };
 
 static const struct node *view; /* published */
 
-/* The time of the grace period's end, as the main loop sees it. */
+/* The time of the grace period's end, as the main loop sees it: it has promised to drive. */
 static int64_t unmap_once(struct stamp *stamp)
 {
     static const struct node views[2];
@@ -97,7 +97,9 @@ void rows_unmap(void)
 
     if (!other)
         return bench_skip("unmap path: grace period ended", "us", ONE_CORE);
+    rcu_promise_drive(true);
     measure(other, "unmap path: grace period ended", "unmap path: callback has run", one_reader);
     measure(other, "unmap path, all cores busy: grace period",
             "unmap path, all cores busy: callback", crowd);
+    rcu_promise_drive(false);
 }

@@ -418,6 +418,39 @@ static void forked_child_starts_afresh(void)
     pthread_join(reader, NULL);
 }
 
+static void *drain(void *unused UNUSED)
+{
+    drain_call_rcu();
+    return NULL;
+}
+
+/* While a thread has promised to drive, what it queues waits for its drive, its drain, or for
+ * somebody else's callback; each would hang here otherwise. */
+static void promise_puts_off_a_wake(void)
+{
+    pthread_t drainer;
+
+    begin();
+    rcu_promise_drive(true);
+    call_rcu(object_new(1), note, rcu);
+    force_rcu();
+    while (load_relaxed(&nr_run) < 1)
+        (void)rcu_drive_forced(NS_PER_MS); /* the callback tells */
+    call_rcu(object_new(2), note, rcu);
+    drain_call_rcu();
+    is(load_relaxed(&nr_run), 2);
+    call_rcu(object_new(3), note, rcu);
+    if (pthread_create(&drainer, NULL, drain, NULL) != 0)
+        bail_out("pthread_create");
+    pthread_join(drainer, NULL);
+    is(load_relaxed(&nr_run), 3);
+    call_rcu(object_new(4), note, rcu);
+    rcu_promise_drive(false);
+    while (load_relaxed(&nr_run) < 4)
+        sched_yield();
+    ok(in_order);
+}
+
 static struct event callback_blocks, callback_goes_on;
 
 static void block(struct object *object)
@@ -434,12 +467,6 @@ static void drain_in_child(void)
     call_rcu(object_new(1), note, rcu);
     drain_call_rcu();
     _exit(load_relaxed(&nr_run) >= before + 2 ? 0 : 13); /* ours, and the one that was queued */
-}
-
-static void *drain(void *unused UNUSED)
-{
-    drain_call_rcu();
-    return NULL;
 }
 
 /* The rcu thread is in a callback, more are queued, and another thread waits in a drain. */
@@ -480,6 +507,7 @@ int main(int argc, char **argv)
         TAP_TEST(flood_shares_its_grace_periods),
         TAP_TEST(several_producers_are_counted_right),
         TAP_TEST(callback_may_read),
+        TAP_TEST(promise_puts_off_a_wake),
         TAP_TEST(bytes_count_too),
         TAP_TEST(without_a_main_loop_the_rcu_thread_takes_the_bql),
         TAP_TEST(bql_callbacks_run_on_the_main_loop),
