@@ -8,7 +8,7 @@
 #include <linux/membarrier.h>
 #include <sys/syscall.h>
 
-#include "util/rcu_callback.h"
+#include "util/rcu_flood.h"
 #include "util/rcu_grace.h"
 #include "util/rcu_internal.h"
 #include "util/rcu_registry.h"
@@ -169,5 +169,5 @@ void rcu_get_stats(struct rcu_stats *ret_stats)
         .readers = rcu_registry_count(),
     };
     rcu_grace_get_stats(ret_stats);
-    rcu_callback_get_stats(ret_stats);
+    rcu_flood_get_stats(ret_stats);
 }

@@ -10,9 +10,9 @@
  * models are in tests/litmus.
  */
 #include "util/rcu_grace.h"
-#include "util/rcu_callback.h"
 #include "util/rcu_internal.h"
 #include "util/rcu_registry.h"
+#include "util/rcu_worker.h"
 #include "util/trace.h"
 
 #if !defined(__x86_64__) && !defined(__i386__) && !defined(__aarch64__)

@@ -2,7 +2,8 @@
 /**
  * What the files of the RCU core share. Floors among them, lowest first:
  * rcu_config.c (choices, host, statistics), rcu_registry.c (threads, kicks),
- * rcu_grace.c (numbers and drivers), rcu_callback.c (queues, rcu thread), with
+ * rcu_grace.c (numbers and drivers), rcu_queue.c (lists of callbacks), rcu_flood.c
+ * (how many), rcu_worker.c (the rcu thread), rcu_callback.c (call_rcu, drain), with
  * rcu_report.c (stalls, misuse) and rcu_fork.c beside them.
  */
 #ifndef UTIL_RCU_INTERNAL_H

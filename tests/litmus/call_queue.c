@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * CBMC: callbacks leave the queue in the order in which they were pushed, each
- * once, with the real push(), take_pushed(), turn_round() and take_due() of
- * util/rcu_callback.c. Another producer gets in between any load and
- * compare-and-swap of push(); the rcu thread takes at any time between pushes.
+ * once, with the real rcu_queue_push(), rcu_queue_take(), turn_round() and
+ * rcu_queue_pop_due() of util/rcu_queue.c. Another producer gets in between any load and
+ * compare-and-swap of rcu_queue_push(); the rcu thread takes at any time between pushes.
  *
  * WRONG_NO_RETRY must fail: a producer stores what it has prepared, whoever
  * came in between. WRONG_NO_TURN likewise: what was taken is not turned round.
@@ -21,7 +21,7 @@ _Bool nondet_choice(void);
     (world_moves(), __atomic_compare_exchange_n((p), (expected), (desired), 0, __ATOMIC_SEQ_CST,   \
                                                 __ATOMIC_RELAXED))
 #endif
-#include "util/rcu_callback.c"
+#include "util/rcu_queue.c"
 
 #define HEADS 3
 
@@ -46,7 +46,7 @@ static void push_one(void)
     int mine = next_head++;
     bool was_empty;
 
-    was_empty = push(&plain, &heads[mine]);
+    was_empty = rcu_queue_push(&rcu_queue_plain, &heads[mine]);
     pushed[nr_pushed++] = mine; /* the other producer, if any, got in before us */
     __CPROVER_assert(!was_empty || heads[mine].next == NULL, "an empty queue is seen as empty");
 }
@@ -66,14 +66,14 @@ static void take(bool runs_one)
     struct rcu_head *head;
 
 #ifdef WRONG_NO_TURN
-    *plain.waiting_end = plain.pushed;
-    plain.waiting_end = end_of(&plain.waiting);
-    plain.pushed = NULL;
+    *rcu_queue_plain.waiting_end = rcu_queue_plain.pushed;
+    rcu_queue_plain.waiting_end = rcu_list_end(&rcu_queue_plain.waiting);
+    rcu_queue_plain.pushed = NULL;
 #else
-    take_pushed(&plain);
+    rcu_queue_take(&rcu_queue_plain);
 #endif
-    __CPROVER_assert(*plain.waiting_end == NULL, "the list ends where it says");
-    if (runs_one && (head = take_due(&plain))) {
+    __CPROVER_assert(*rcu_queue_plain.waiting_end == NULL, "the list ends where it says");
+    if (runs_one && (head = rcu_queue_pop_due(&rcu_queue_plain))) {
         __CPROVER_assert(nr_taken < nr_pushed && head == &heads[pushed[nr_taken]],
                          "callbacks run in the order in which they were queued");
         nr_taken++;

@@ -3,8 +3,8 @@
  * The queue of callbacks: each runs once, those of one thread in order, none
  * before its grace period, and the rcu thread never sleeps beside one.
  *
- * Modelled: push() by compare-and-swap, rcu_thread_wake() where the queue was
- * empty, take_pushed() with turn_round(), wait_for_work() with the sequence
+ * Modelled: rcu_queue_push() by compare-and-swap, rcu_thread_wake() where the queue was
+ * empty, rcu_queue_take() with turn_round(), wait_for_work() with the sequence
  * `work`, and callbacks that queue callbacks. Links are next[], so that a
  * broken list is a broken list. PRODUCERS threads queue EACH callbacks.
  *

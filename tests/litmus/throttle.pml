@@ -5,7 +5,7 @@
  *
  * Modelled: enqueue() with its count, flood() and throttle(), which sleeps on
  * the sequence `progress` until half of what was pending has gone, or 10 ms;
- * the rcu thread's count_done() in batches; a callback that wants a lock which
+ * the rcu thread's rcu_count_run() in batches; a callback that wants a lock which
  * a producer holds while it queues (HOLDS_LOCK); another that queues callbacks.
  *
  * Abstracted: the grace period; the limit is LIMIT callbacks, bytes are alike;
