@@ -136,7 +136,6 @@ static void gp_complete(const struct driver *driver, unsigned long number)
     if (numbers_wrap()) { /* what is never forced or needed must not fall behind for ever */
         raise_number(&gp.forced_upto, number);
         raise_number(&gp.needed, number);
-        raise_number(&gp.fenced, number);
     }
     if (MUTANT(force_is_a_mode))
         store_relaxed(&gp.forced_upto, number);
@@ -311,8 +310,13 @@ static unsigned long gp_barrier(unsigned long need)
 {
     unsigned long target = load_acquire(&gp.fenced); /* pairs with the raise below */
 
-    if (!number_before(target, need))
+    if (!number_before(target, need)) {
+        /* With fence readers that barrier was the other driver's own; C11's text, if not RC11 or
+         * our processors, wants one here as well (tests/litmus/shared_barrier.litmus). */
+        if (rcu_config.readers == RCU_READERS_FENCES)
+            smp_mb();
         return target;
+    }
     target = load_relaxed(&rcu_newest.number);
     if (!MUTANT(no_barrier))
         rcu_barrier_everywhere();

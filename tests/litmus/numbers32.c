@@ -10,7 +10,8 @@
  * number of steps.) The steps: a reader enters, after it slept for any time
  * between loading a number and storing it, and while numbers move on; somebody
  * checks may_start(), and later starts the number he had in mind; a driver
- * ends a grace period, if the open section does not look older to it.
+ * ends a grace period, or what is up to the open section's number, if that looks
+ * older to it.
  *
  * Assumed: nobody else sleeps with a number in hand for 2^29 grace periods
  * (docs/rcu.md: what a cookie is good for). WRONG_NO_MAY_START, WRONG_NO_REREAD
@@ -70,7 +71,7 @@ static void world_moves(void)
     __CPROVER_assume(step % RCU_STEP == 0 && step < (uint64_t)1 << 34 && newest_moves_by == 0);
     newest_moves_by = step; /* once: the loop in rcu_enter_slow() then looks again */
     true_numbers.newest += step;
-    rcu_newest = (unsigned long)true_numbers.newest;
+    rcu_newest.number = (unsigned long)true_numbers.newest;
 }
 
 static bool is_number(uint64_t number)
@@ -93,10 +94,11 @@ static bool invariant(void)
 
 static void set_words(void)
 {
-    rcu_newest = (unsigned long)true_numbers.newest;
+    rcu_newest.number = (unsigned long)true_numbers.newest;
     gp.completed = (unsigned long)true_numbers.completed;
     gp.needed = gp.completed;
     gp.forced_upto = gp.completed;
+    gp.fenced = gp.completed;
     rcu_reader.ctr = (unsigned long)true_numbers.ctr;
 }
 
@@ -130,7 +132,6 @@ static void check_looks(void)
 static void reader_enters(void)
 {
     static struct rcu_thread thread;
-    static const struct rcu_site site;
     uint64_t loaded = nondet_number();
     unsigned long behind;
 
@@ -139,13 +140,13 @@ static void reader_enters(void)
     rcu_reader.thread = &thread;
     rcu_reader.ctr = (unsigned long)loaded;
 #ifndef WRONG_NO_REREAD
-    rcu_enter_slow(&site);
+    rcu_enter_slow();
 #else
     world_moves();
 #endif
     /* What was started before the reader's last look need not wait: it sees those unlinks. */
     true_numbers.seen = true_numbers.newest;
-    behind = rcu_newest - rcu_reader.ctr;
+    behind = rcu_newest.number - rcu_reader.ctr;
     true_numbers.ctr = true_numbers.newest - behind; /* nobody can tell it from this one */
     __CPROVER_assume(true_numbers.newest < (uint64_t)1 << 40 && true_numbers.ctr % 4 == 1);
     true_numbers.completed = nondet_number(); /* anything up to then */
@@ -177,28 +178,30 @@ static void somebody_starts(void)
     gp_start((unsigned long)true_numbers.intended);
     if (true_numbers.intended > true_numbers.newest)
         true_numbers.newest = true_numbers.intended;
-    __CPROVER_assert(rcu_newest == (unsigned long)true_numbers.newest,
+    __CPROVER_assert(rcu_newest.number == (unsigned long)true_numbers.newest,
                      "starting makes the newest number the larger of the two");
 }
 
 static void driver_ends(void)
 {
-    struct driver driver = { .target = 0 };
-    uint64_t target = any_target();
+    struct driver driver = { .need = 0 };
+    uint64_t number = any_target();
 
-    __CPROVER_assume(true_numbers.completed < target + MARGIN);
-    /* It looked before the section was to be seen (then it started before), or now. */
-    if (target > true_numbers.seen && looks_older(target))
-        return;
-    __CPROVER_assert(target <= true_numbers.seen, "no driver passes an open older section");
-    driver.target = (unsigned long)target;
-    gp_complete(&driver);
-    if (target > true_numbers.completed)
-        true_numbers.completed = target;
+    __CPROVER_assume(true_numbers.completed < number + MARGIN);
+    /* It looked before the section was to be seen (then it started before), or now: then it ends
+     * what is up to the section's number, as rcu_registry_scan() says. */
+    if (number > true_numbers.seen && looks_older(number))
+        number = true_numbers.ctr;
+    __CPROVER_assert(number <= true_numbers.seen, "no driver passes an open older section");
+    driver.need = (unsigned long)number;
+    gp_complete(&driver, (unsigned long)number);
+    if (number > true_numbers.completed)
+        true_numbers.completed = number;
     __CPROVER_assert(gp.completed == (unsigned long)true_numbers.completed, "completed is right");
     __CPROVER_assert(!number_before(gp.needed, gp.completed) &&
-                         !number_before(gp.forced_upto, gp.completed),
-                     "what is not needed or forced does not fall behind");
+                         !number_before(gp.forced_upto, gp.completed) &&
+                         !number_before(gp.fenced, gp.completed),
+                     "what is not needed, forced or fenced does not fall behind");
 }
 
 int main(void)
