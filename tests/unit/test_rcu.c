@@ -423,17 +423,17 @@ static void crosses(unsigned long first, enum rcu_readers readers)
         drive_until(cookie);
         reader_stop(&reader);
     }
-    _exit(rcu_reader_mode() == readers ? 0 : 14);
+    _exit(readers == RCU_READERS_AUTO || rcu_reader_mode() == readers ? 0 : 14);
 }
 
 static void crosses_the_end(void)
 {
-    crosses(-8ul * RCU_STEP, RCU_READERS_MEMBARRIER);
+    crosses(-8ul * RCU_STEP, RCU_READERS_AUTO);
 }
 
 static void crosses_the_sign(void)
 {
-    crosses((-1ul >> 1) - 100ul * RCU_STEP, RCU_READERS_MEMBARRIER);
+    crosses((-1ul >> 1) - 100ul * RCU_STEP, RCU_READERS_AUTO);
 }
 
 static void crosses_the_end_with_fences(void)
@@ -443,7 +443,7 @@ static void crosses_the_end_with_fences(void)
 
 static void crosses_32_bits(void)
 {
-    crosses((unsigned)-100 * 1ul, RCU_READERS_MEMBARRIER);
+    crosses((unsigned)-100 * 1ul, RCU_READERS_AUTO);
 }
 
 static void numbers_may_wrap(void)
