@@ -23,6 +23,9 @@
     X(cookie_too_old, "a cookie names the grace period already running")                           \
     X(force_sleeps_on, "a force does not wake a driver asleep in the normal state")                \
     X(force_is_a_mode, "the end of any grace period ends the forced state")                        \
+    X(complete_too_far, "a look ends more than it has shown to be over")                           \
+    X(promise_forgotten, "driving does not do the wakes that the promise put off")                 \
+    X(put_off_unseen, "a put-off wake keeps others from waking the rcu thread")                    \
     X(no_report, "a reader that is waited for leaves without a report")                            \
     X(completion_silent, "the end of a grace period wakes nobody")                                 \
     X(late_not_kicked, "a reader that shows up after the kicks is not kicked")                     \

@@ -100,8 +100,10 @@ static void wait_for_sentinel(struct sentinel *sentinel)
     /* It is time only if the rcu thread could not be started: it must be, or nobody runs it. */
     while (!rcu_thread_is_started() &&
            event_timedwait(&sentinel->has_run, monotonic_ns() + START_RETRY_MS * NS_PER_MS) ==
-               TIMED_OUT)
+               TIMED_OUT) {
         rcu_thread_wake();
+        rcu_keep_promise();
+    }
     event_wait(&sentinel->has_run);
 }
 
@@ -134,7 +136,7 @@ static void drain_without_bql(const struct rcu_host *host)
     need = rcu_need_from_now(); /* at least what both sentinels need */
     if (!rcu_config.ignore_force)
         (void)rcu_raise_force(need); /* false: it is forced already; we drive it at once */
-    (void)rcu_drive(need, DEADLINE_NEVER);
+    (void)rcu_drive(need, monotonic_ns(), DEADLINE_NEVER); /* never out of time */
     wait_for_sentinel(&in_plain);
     if (!waits_for_bql)
         return;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /**
- * Callbacks, as statistics and a fork see them. Private to RCU.
+ * Callbacks, as a fork sees them. Private to RCU.
  */
 #ifndef UTIL_RCU_CALLBACK_H
 #define UTIL_RCU_CALLBACK_H

@@ -124,10 +124,20 @@ enum rcu_readers rcu_reader_mode(void)
     return rcu_config.readers;
 }
 
+/* All of the BQL's functions or none; likewise the main loop's, and those only with the BQL's. */
+static bool is_whole(const struct rcu_host *host)
+{
+    bool has_bql = host->bql_is_mine && host->bql_lock && host->bql_unlock;
+    bool has_loop = host->is_main_loop && host->bql_callbacks_ready;
+
+    return (has_bql || (!host->bql_is_mine && !host->bql_lock && !host->bql_unlock)) &&
+           (has_loop ? has_bql : !host->is_main_loop && !host->bql_callbacks_ready);
+}
+
 void rcu_set_host(const struct rcu_host *host)
 {
-    if (host && (!host->bql_is_mine != !host->bql_lock || !host->bql_lock != !host->bql_unlock)) {
-        rcu_report("rcu: a host with some of bql_is_mine, bql_lock and bql_unlock");
+    if (host && !is_whole(host)) {
+        rcu_report("rcu: a host with some of the BQL's functions, or of the main loop's");
         abort();
     }
     store_release(&rcu_host, host ? host : &no_host); /* pairs with the users' acquire */

@@ -118,7 +118,7 @@ COLD void rcu_flood(unsigned long need)
     /* Not started here: those that follow share it, until the rcu thread gets to it. */
     if (MUTANT(flood_forces_each))
         force_rcu();
-    if (pending_callbacks() - load_relaxed(&done.ready) > rcu_config.force_callbacks ||
+    if (pending_callbacks() > rcu_config.force_callbacks + load_relaxed(&done.ready) ||
         pending_bytes() > rcu_config.force_bytes)
         (void)rcu_raise_force(need); /* false: another producer was first */
     if (is_above(rcu_config.throttle_callbacks, rcu_config.throttle_bytes))

@@ -2,7 +2,8 @@
 /**
  * After fork() the child has one thread. It keeps that thread's registration
  * and the pending callbacks; the rcu thread starts again at the first use.
- * Only leaf locks are taken here, so a fork from anywhere cannot deadlock.
+ * Only RCU's own locks are taken here, under none of which RCU calls anybody, so
+ * a fork from anywhere cannot deadlock.
  */
 #include "util/rcu_callback.h"
 #include "util/rcu_grace.h"

@@ -172,7 +172,7 @@ static bool gp_is_over(const struct driver *driver, struct rcu_scan *ret_scan, b
     if (rcu_is_completed(driver->need))
         return true;
     *ret_scan = rcu_registry_scan(driver->need, driver->target, driver->skip, mark);
-    if (MUTANT(no_wait))
+    if (MUTANT(no_wait) || MUTANT(complete_too_far))
         ret_scan->complete = driver->target;
     gp_complete(driver, ret_scan->complete);
     return ret_scan->older == 0 || MUTANT(no_wait);
@@ -327,7 +327,7 @@ static unsigned long gp_barrier(unsigned long need)
 static bool gp_drive(struct driver *driver)
 {
     gp_start(driver->need);
-    gp_update_state(driver, driver->start_ns);
+    gp_update_state(driver, monotonic_ns());
     /* Kick first: while the barrier interrupts the reader, it is already on its way out. */
     if (driver->forced_ns)
         rcu_registry_kick(driver->need);
@@ -335,28 +335,27 @@ static bool gp_drive(struct driver *driver)
     return gp_wait_for_readers(driver);
 }
 
-static bool drive(unsigned long need, int64_t deadline_ns)
+static bool drive(unsigned long need, int64_t start_ns, int64_t deadline_ns)
 {
-    int64_t now_ns = monotonic_ns();
     struct driver driver = {
         .need = need,
         .skip = rcu_is_reading() ? rcu_registry_self() : NULL,
-        .start_ns = now_ns,
+        .start_ns = start_ns,
         .deadline_ns = deadline_ns,
-        .next_report_ns = deadline_after_ns(now_ns, rcu_config.stall_ns),
+        .next_report_ns = deadline_after_ns(start_ns, rcu_config.stall_ns),
         .poll_ns = rcu_config.poll_ns,
     };
 
     return gp_drive(&driver);
 }
 
-bool rcu_drive(unsigned long need, int64_t deadline_ns)
+bool rcu_drive(unsigned long need, int64_t start_ns, int64_t deadline_ns)
 {
     if (rcu_is_completed(need))
         return true;
-    if (!may_start() && !drive(load_relaxed(&rcu_newest.number), deadline_ns))
+    if (!may_start() && !drive(load_relaxed(&rcu_newest.number), start_ns, deadline_ns))
         return false;
-    return drive(need, deadline_ns);
+    return drive(need, start_ns, deadline_ns);
 }
 
 /* ---- Force --------------------------------------------------------------------- */
@@ -409,17 +408,18 @@ void force_rcu(void)
 
 bool rcu_drive_forced(int64_t budget_ns)
 {
+    int64_t now_ns = monotonic_ns();
     unsigned long upto;
-    bool is_over;
+    bool is_over = false;
 
     rcu_init(); /* as in force_rcu() */
     rcu_assert_may_wait("rcu_drive_forced()");
-    if (rcu_is_reading())
-        return false;
     upto = load_relaxed(&gp.forced_upto);
-    is_over =
-        rcu_is_completed(upto) || rcu_drive(upto, deadline_after_ns(monotonic_ns(), budget_ns));
-    rcu_keep_promise(); /* for the callbacks, and for what is left */
+    if (!rcu_is_reading())
+        is_over =
+            rcu_is_completed(upto) || rcu_drive(upto, now_ns, deadline_after_ns(now_ns, budget_ns));
+    if (!MUTANT(promise_forgotten))
+        rcu_keep_promise(); /* for the callbacks, and for what is left */
     return is_over;
 }
 
@@ -433,8 +433,8 @@ static void wait_for(unsigned long need)
     if (!rcu_config.ignore_force)
         (void)raise_force(need); /* nobody is woken for it: we drive it at once */
     if (holds_bql)
-        host->bql_unlock();                /* a misuse survived: a reader may want it */
-    (void)rcu_drive(need, DEADLINE_NEVER); /* never out of time */
+        host->bql_unlock(); /* a misuse survived: a reader may want it */
+    (void)rcu_drive(need, monotonic_ns(), DEADLINE_NEVER); /* never out of time */
     if (holds_bql)
         host->bql_lock();
 }

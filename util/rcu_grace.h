@@ -35,15 +35,18 @@ bool rcu_raise_force(unsigned long upto);
 /** The newest number that anybody waits for; false if it is completed. */
 bool rcu_next_need(unsigned long *ret_need);
 
-/** End grace period @need; false if @deadline_ns came first. Never inside a section. */
-bool rcu_drive(unsigned long need, int64_t deadline_ns);
+/**
+ * End grace period @need; false if @deadline_ns came first. Never inside a
+ * section. Its age counts from @start_ns on, when the caller began with it.
+ */
+bool rcu_drive(unsigned long need, int64_t start_ns, int64_t deadline_ns);
 
 /** The number to start from, and whether readers run fences; before the first reader. */
 void rcu_grace_set_first(unsigned long first, bool use_fences);
 void rcu_grace_get_stats(struct rcu_stats *ret_stats);
 void rcu_grace_fork_child(void);
 
-/** What @thread's kick to exit took: teaches drivers how long to spin. */
+/** How long a kicked reader took to leave: teaches drivers how long to spin. */
 void rcu_learn_exit(int64_t took_ns);
 
 #endif

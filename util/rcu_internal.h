@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /**
- * What the files of the RCU core share. Floors among them, lowest first:
+ * What the files of the RCU core share. In the order in which to read them:
  * rcu_config.c (choices, host, statistics), rcu_registry.c (threads, kicks),
  * rcu_grace.c (numbers and drivers), rcu_queue.c (lists of callbacks), rcu_flood.c
  * (how many), rcu_worker.c (the rcu thread), rcu_callback.c (call_rcu, drain), with

@@ -45,7 +45,7 @@ static const struct figure figures[] = {
       read_kicks },
     { METRIC_COUNTER, "gracevm_rcu_rekicks_total", "Kicks repeated for one section.",
       read_rekicks },
-    { METRIC_COUNTER, "gracevm_rcu_barriers_total", "Membarriers issued for grace periods.",
+    { METRIC_COUNTER, "gracevm_rcu_barriers_total", "Barriers that drivers ran for grace periods.",
       read_barriers },
     { METRIC_COUNTER, "gracevm_rcu_sleeps_total", "Times that a grace period's driver slept.",
       read_sleeps },

@@ -187,7 +187,7 @@ void rcu_set_blocked_on(const char *what)
     if (what) {
         int nr = backtrace(thread->blocked_stack, RCU_STACK_FRAMES);
 
-        store_release(&thread->blocked_frames, nr); /* pairs with print_blocked_reader() */
+        store_release(&thread->blocked_frames, nr); /* pairs with copy_blocker() */
     }
 #endif
     store_relaxed(&rcu_reader.blocked_on, what);

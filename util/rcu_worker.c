@@ -213,17 +213,25 @@ static bool next_target(unsigned long *ret_target)
 /* While callbacks are due it only looks: they are not to wait for a reader. */
 static void drive_next(void)
 {
+    static unsigned long driven; /* what was looked at last … */
+    static int64_t since_ns;     /* … and since when: its age counts over all the looks */
     unsigned long target;
 
-    if (next_target(&target))
-        (void)rcu_drive(target, rcu_queue_is_due(&rcu_queue_plain) ? INT64_MIN : DEADLINE_NEVER);
+    if (!next_target(&target))
+        return;
+    if (target != driven) {
+        driven = target;
+        since_ns = monotonic_ns();
+    }
+    (void)rcu_drive(target, since_ns,
+                    rcu_queue_is_due(&rcu_queue_plain) ? INT64_MIN : DEADLINE_NEVER);
 }
 
 static void wait_for_work(void)
 {
     unsigned long target;
     uint32_t ticket =
-        sequence_prepare(&wake.work); /* pairs with the barrier in rcu_thread_wake() */
+        sequence_prepare(&wake.work); /* pairs with the barrier in wake_rcu_thread() */
 
     if (load_relaxed(&rcu_queue_plain.pushed) || load_relaxed(&rcu_queue_bql.pushed) ||
         rcu_queue_plain.waiting || rcu_queue_bql.waiting || next_target(&target))
@@ -267,7 +275,7 @@ static void start_rcu_thread(void)
         pthread_sigmask(SIG_SETMASK, &old, NULL);
         if (ret == 0) {
             pthread_detach(thread);
-            store_release(&is_started, true); /* pairs with rcu_thread_wake() */
+            store_release(&is_started, true); /* pairs with wake_rcu_thread() */
         }
     }
     pthread_mutex_unlock(&start_lock);
@@ -279,7 +287,6 @@ static void start_rcu_thread(void)
 
 static void wake_rcu_thread(void)
 {
-    store_relaxed(&wake.is_put_off, false);
     if (unlikely(!load_acquire(&is_started))) /* pairs with start_rcu_thread() */
         start_rcu_thread();
     smp_mb(); /* the caller's push before sleepers; pairs with sequence_prepare() */
@@ -304,7 +311,7 @@ void rcu_thread_before_push(void)
 void rcu_thread_after_push(bool was_empty)
 {
     /* A forked child does not have the thread yet, whatever it has inherited. */
-    if (was_empty || unlikely(load_relaxed(&wake.is_put_off)) ||
+    if (was_empty || unlikely(load_relaxed(&wake.is_put_off) && !MUTANT(put_off_unseen)) ||
         unlikely(!load_acquire(&is_started) && !MUTANT(fork_keeps_pushed)))
         rcu_thread_wake();
 }
@@ -313,6 +320,7 @@ void rcu_keep_promise(void)
 {
     if (wake_is_due) {
         wake_is_due = false;
+        store_relaxed(&wake.is_put_off, false); /* then the wake, for whoever relied on it */
         wake_rcu_thread();
     }
 }
@@ -365,7 +373,9 @@ void rcu_worker_fork_child(void)
         is_started = is_rcu_thread; /* a callback forked: we are what is left of it */
     wake.work = SEQUENCE_INIT;      /* the sleepers are in the parent */
     wake.ready = SEQUENCE_INIT;
-    wake.is_put_off = false; /* by a thread of the parent; the next call starts a thread anyway */
+    wake.is_put_off = false;
+    will_drive = false; /* the parent's main loop promised, and it is not here */
+    wake_is_due = false;
     uncounted.nr = 0;
     uncounted.bytes = 0;
     ready_end = rcu_list_end(&ready_for_bql);

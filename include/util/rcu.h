@@ -90,8 +90,9 @@ bool rcu_drive_forced(int64_t budget_ns);
 /**
  * The main loop promises to call rcu_drive_forced() before it sleeps. Until
  * then what it queues or polls for wakes nobody: the rcu thread would take a
- * processor from the readers, or from this thread. Before it sleeps elsewhere
- * (in a join, on a condition) it calls rcu_keep_promise(), which does the wakes.
+ * processor from the readers, or from this thread. Before it waits elsewhere for
+ * what a callback does (in a join, on a condition, on an event) it calls
+ * rcu_keep_promise(), which does the wakes. Other threads never depend on it.
  */
 void rcu_promise_drive(bool is_promised);
 void rcu_keep_promise(void);

@@ -23,7 +23,7 @@ struct rcu_config {
     enum rcu_readers readers;
     bool ignore_force;        /* -rcu force=off: only pile-up and age force */
     int64_t force_age_ns;     /* a normal grace period turns forced at this age */
-    int64_t stall_ns;         /* the first stall report; later ones after twice the time */
+    int64_t stall_ns;         /* the first stall report; later ones when its age has tripled */
     int64_t rekick_ns;        /* a kick without effect is repeated after this, then twice it … */
     int64_t poll_ns;          /* first sleep of a normal grace period; doubles, to 10 times */
     unsigned force_callbacks; /* pending callbacks that force grace periods … */
@@ -49,9 +49,9 @@ int rcu_configure(const struct rcu_config *config) MUST_CHECK;
 enum rcu_readers rcu_reader_mode(void);
 
 /**
- * What RCU needs from the floor above. Members may be NULL, the first three
- * only together. The struct must outlive all use of RCU; set it before threads
- * start, and once.
+ * What RCU needs from the floor above. Members may be NULL: the first three only
+ * together, and the next two only together and with those. The struct must
+ * outlive all use of RCU; set it before threads start, and once.
  */
 struct rcu_host {
     bool (*bql_is_mine)(void);
@@ -77,7 +77,7 @@ struct rcu_stats {
     uint64_t forces;   /* force_rcu() calls that found something to force */
     uint64_t kicks;    /* notifiers called */
     uint64_t rekicks;  /* of those, repeats for one section */
-    uint64_t barriers; /* membarriers issued by drivers */
+    uint64_t barriers; /* run by drivers: membarriers, or fences with fence readers */
     uint64_t sleeps;   /* times that a driver slept */
     uint64_t reports;  /* times that a reader reported its exit to a sleeping driver */
     uint64_t stalls;   /* stall reports */

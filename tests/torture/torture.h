@@ -148,6 +148,7 @@ void churn_run(void);
 void drain_run(void);
 void flood_run(void);
 void order_run(void);
+void promise_run(void);
 void cookies_run(void);
 void stall_run(void);
 void fork_run(void);

@@ -95,6 +95,7 @@ static const struct scenario {
     { "drain", drain_run, NULL, 6, NULL },
     { "flood", flood_run, low_limits, 9, NULL },
     { "order", order_run, NULL, 4, NULL },
+    { "promise", promise_run, NULL, 3, NULL },
     { "cookies", cookies_run, near_the_end, 5, NULL },
     { "stall", stall_run, early_stalls, 1, NULL },
     { "fork", fork_run, NULL, 6, THREAD_SANITIZER ? "no threads after fork under tsan" : NULL },

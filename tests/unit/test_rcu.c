@@ -368,6 +368,48 @@ static void age_forces(void)
     is(run_child(old_grace_period_turns_forced).exit_code, 0);
 }
 
+static struct event first_runs;
+static unsigned nr_slow; /* callbacks that have run; atomic */
+
+static void slow(struct rcu_head *head UNUSED)
+{
+    struct event never = EVENT_INIT;
+
+    event_set(&first_runs);
+    (void)event_timedwait(&never, monotonic_ns() + 2 * NS_PER_MS); /* it takes its time */
+    fetch_add(&nr_slow, 1);
+}
+
+/* The rcu thread is busy with callbacks that are due; a poller's grace period ages all the same. */
+static void grace_period_ages_beside_callbacks(void)
+{
+    static struct rcu_head heads[300];
+    struct rcu_config config = rcu_config_default();
+    struct reader reader;
+    rcu_cookie cookie;
+    unsigned nr_before;
+
+    config.force_age_ns = 5 * NS_PER_MS;
+    configured(config);
+    for (size_t i = 0; i < ARRAY_SIZE(heads); i++)
+        call_rcu1(&heads[i], slow);
+    event_wait(&first_runs);
+    reader_start(&reader, true);
+    reader_enter(&reader);
+    cookie = start_poll_synchronize_rcu();
+    event_wait(&reader.leave); /* it was kicked */
+    nr_before = load_relaxed(&nr_slow);
+    while (!poll_state_synchronize_rcu(cookie))
+        sched_yield();
+    reader_stop(&reader);
+    _exit(nr_before < ARRAY_SIZE(heads) ? 0 : 11);
+}
+
+static void age_counts_while_callbacks_run(void)
+{
+    is(run_child(grace_period_ages_beside_callbacks).exit_code, 0);
+}
+
 static void ignores_force(void)
 {
     struct rcu_config config = rcu_config_default();
@@ -540,6 +582,7 @@ int main(int argc, char **argv)
 {
     static const struct tap_test tests[] = {
         TAP_TEST(age_forces),
+        TAP_TEST(age_counts_while_callbacks_run),
         TAP_TEST(force_can_be_switched_off),
         TAP_TEST(numbers_may_wrap),
         TAP_TEST(fence_readers_work),

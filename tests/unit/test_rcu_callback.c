@@ -398,6 +398,29 @@ static void in_child(void)
     _exit(load_relaxed(&nr_run) == before + 11 ? 0 : 13); /* ours, and the one inherited */
 }
 
+static void in_child_of_main_loop(void)
+{
+    unsigned before = load_relaxed(&nr_run);
+
+    call_rcu(object_new(1), note, rcu);
+    while (load_relaxed(&nr_run) == before)
+        sched_yield(); /* nobody drives here but the child's own rcu thread */
+    _exit(0);
+}
+
+static void forked_child_has_promised_nothing(void)
+{
+    if (THREAD_SANITIZER)
+        skip("the thread sanitizer does not support threads in a forked child");
+    begin();
+    rcu_promise_drive(true);
+    call_rcu(object_new(1), note, rcu);
+    is(run_child(in_child_of_main_loop).exit_code, 0);
+    rcu_promise_drive(false);
+    drain_call_rcu();
+    is(load_relaxed(&nr_run), 1);
+}
+
 static void forked_child_starts_afresh(void)
 {
     if (THREAD_SANITIZER)
@@ -513,6 +536,7 @@ int main(int argc, char **argv)
         TAP_TEST(bql_callbacks_run_on_the_main_loop),
         TAP_TEST(drain_on_the_main_loop_runs_them),
         TAP_TEST(drain_drops_the_bql),
+        TAP_TEST(forked_child_has_promised_nothing),
         TAP_TEST(forked_child_starts_afresh),
         TAP_TEST(forked_child_runs_what_was_queued),
     };

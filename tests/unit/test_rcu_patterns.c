@@ -26,6 +26,26 @@ static void *checked(void *memory)
 
 /* ---- Publish and unpublish ---------------------------------------------------------- */
 
+/* Before each pattern: what it replaces. */
+/* [publish-before] */
+struct locked_config {
+    int width, height;
+};
+
+static struct locked_config locked_config = { 3, 4 };
+static pthread_rwlock_t locked_config_lock = PTHREAD_RWLOCK_INITIALIZER;
+
+static int locked_config_area(void)
+{
+    int area;
+
+    pthread_rwlock_rdlock(&locked_config_lock); /* every reader writes to the lock's line */
+    area = locked_config.width * locked_config.height;
+    pthread_rwlock_unlock(&locked_config_lock);
+    return area;
+}
+/* [end] */
+
 /* [publish] */
 struct config {
     struct rcu_head rcu;
@@ -43,13 +63,10 @@ static int config_area(void)
     return now ? now->width * now->height : 0;
 }
 
-static void config_set(int width, int height)
+static void config_replace(struct config *next)
 {
-    struct config *next = checked(malloc(sizeof(*next)));
     struct config *old;
 
-    next->width = width;
-    next->height = height;
     pthread_mutex_lock(&config_lock);
     old = config;
     atomic_rcu_set(&config, next); /* whole before it is seen */
@@ -57,9 +74,53 @@ static void config_set(int width, int height)
     if (old)
         g_free_rcu(old, rcu); /* gone when nobody can see it any more */
 }
+
+static void config_publish(int width, int height)
+{
+    struct config *next = checked(malloc(sizeof(*next)));
+
+    next->width = width;
+    next->height = height;
+    config_replace(next);
+}
+
+static void config_unpublish(void)
+{
+    config_replace(NULL);
+}
 /* [end] */
 
 /* ---- A list ---------------------------------------------------------------------------- */
+
+/* [list-before] */
+struct locked_device {
+    struct list_node link;
+    unsigned id;
+};
+
+static struct list locked_devices;
+static pthread_mutex_t locked_devices_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static bool locked_device_exists(unsigned id)
+{
+    struct locked_device *device;
+    bool exists = false;
+
+    pthread_mutex_lock(&locked_devices_lock); /* one reader at a time */
+    list_for_each (device, &locked_devices, link)
+        exists = exists || device->id == id;
+    pthread_mutex_unlock(&locked_devices_lock);
+    return exists;
+}
+
+static void locked_device_remove(struct locked_device *device)
+{
+    pthread_mutex_lock(&locked_devices_lock);
+    list_remove(&device->link);
+    pthread_mutex_unlock(&locked_devices_lock);
+    free(device); /* at once: whoever looked has let go of the lock */
+}
+/* [end] */
 
 /* [list] */
 struct device {
@@ -106,6 +167,33 @@ static void device_remove(struct device *device)
 /* ---- An array of another size ------------------------------------------------------------------
  */
 
+/* [array-before] */
+static unsigned *locked_slots;
+static size_t nr_locked_slots;
+static pthread_rwlock_t locked_slots_lock = PTHREAD_RWLOCK_INITIALIZER;
+
+static unsigned locked_array_get(size_t index)
+{
+    unsigned value = 0;
+
+    pthread_rwlock_rdlock(&locked_slots_lock);
+    if (index < nr_locked_slots)
+        value = locked_slots[index];
+    pthread_rwlock_unlock(&locked_slots_lock);
+    return value;
+}
+
+static void locked_array_resize(size_t size)
+{
+    pthread_rwlock_wrlock(&locked_slots_lock); /* every reader waits for the copy */
+    locked_slots = checked(realloc(locked_slots, size * sizeof(*locked_slots)));
+    for (size_t i = nr_locked_slots; i < size; i++)
+        locked_slots[i] = (unsigned)i + 1;
+    nr_locked_slots = size;
+    pthread_rwlock_unlock(&locked_slots_lock);
+}
+/* [end] */
+
 /* [array] */
 struct array {
     struct rcu_head rcu;
@@ -138,6 +226,41 @@ static void array_resize(size_t size)
 /* [end] */
 
 /* ---- A count that keeps an object alive beyond the section ----------------------------------- */
+
+/* [refcount-before] */
+struct locked_surface {
+    unsigned refs;
+    unsigned colour;
+};
+
+static struct locked_surface *locked_surface;
+static pthread_mutex_t locked_surface_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static struct locked_surface *locked_surface_get(void)
+{
+    struct locked_surface *now;
+
+    pthread_mutex_lock(&locked_surface_lock); /* so that nobody frees it before it is counted */
+    now = locked_surface;
+    if (now)
+        now->refs++;
+    pthread_mutex_unlock(&locked_surface_lock);
+    return now;
+}
+
+static void locked_surface_unref(struct locked_surface *held)
+{
+    bool is_last;
+
+    pthread_mutex_lock(&locked_surface_lock);
+    is_last = --held->refs == 0;
+    if (is_last && locked_surface == held)
+        locked_surface = NULL;
+    pthread_mutex_unlock(&locked_surface_lock);
+    if (is_last)
+        free(held);
+}
+/* [end] */
 
 /* [refcount] */
 struct surface {
@@ -274,14 +397,21 @@ static bool area_is_square(void)
 
 static void update_config(unsigned nr)
 {
-    config_set((int)nr % 1000, (int)nr % 1000);
+    if (nr % 10 == 0)
+        config_unpublish();
+    else
+        config_publish((int)nr % 1000, (int)nr % 1000);
 }
 
 static void publish_and_unpublish(void)
 {
+    is(locked_config_area(), 12);
     against(area_is_square, update_config, NR_UPDATES);
-    free(config);
-    config = NULL;
+    config_publish(3, 4);
+    is(config_area(), 12);
+    config_unpublish();
+    is(config_area(), 0);
+    drain_call_rcu();
 }
 
 static bool zero_exists(void)
@@ -300,8 +430,14 @@ static void update_devices(unsigned nr)
 
 static void list_of_devices(void)
 {
+    struct locked_device *locked = checked(calloc(1, sizeof(*locked)));
     struct device *device;
 
+    list_init(&locked_devices);
+    list_insert_head(&locked_devices, &locked->link);
+    ok(locked_device_exists(0));
+    locked_device_remove(locked);
+    ok(!locked_device_exists(0));
     list_init(&devices);
     device_add(0); /* stays, behind all others */
     against(zero_exists, update_devices, NR_UPDATES);
@@ -327,6 +463,10 @@ static void update_array(unsigned nr)
 
 static void array_of_another_size(void)
 {
+    locked_array_resize(5);
+    is(locked_array_get(4), 5);
+    is(locked_array_get(5), 0);
+    free(locked_slots);
     against(slots_are_whole, update_array, NR_UPDATES);
     free(array);
     array = NULL;
@@ -346,6 +486,12 @@ static bool held_surface_keeps_its_colour(void)
 
 static void refcount_with_deferred_release(void)
 {
+    locked_surface = checked(malloc(sizeof(*locked_surface)));
+    *locked_surface = (struct locked_surface){ .refs = 1, .colour = 7 };
+    is(locked_surface_get()->colour, 7);
+    locked_surface_unref(locked_surface);
+    locked_surface_unref(locked_surface);
+    ok(locked_surface_get() == NULL);
     against(held_surface_keeps_its_colour, surface_set, NR_UPDATES);
     surface_unref(surface);
     surface = NULL;
