@@ -194,6 +194,7 @@ static void driver_ends(void)
         number = true_numbers.ctr;
     __CPROVER_assert(number <= true_numbers.seen, "no driver passes an open older section");
     driver.need = (unsigned long)number;
+    raise_number(&gp.fenced, (unsigned long)number); /* gp_barrier(): a target is fenced first */
     gp_complete(&driver, (unsigned long)number);
     if (number > true_numbers.completed)
         true_numbers.completed = number;
