@@ -12,8 +12,7 @@
 #include "util/event.h"
 
 #ifndef _WIN32
-#include <signal.h>
-#include <sys/time.h>
+#include "tests/unit/alarms.h"
 #endif
 
 enum wait_result __real_futex_timedwait(const uint32_t *word, uint32_t expected, int64_t deadline);
@@ -531,33 +530,14 @@ static void on_alarm(int number UNUSED)
         sequence_advance(alarm_sequence);
 }
 
-/* 50 µs: often enough to interrupt every wait, seldom enough to let the program run. */
-static void start_alarms(void)
-{
-    const struct itimerval every = { { 0, 50 }, { 0, 50 } };
-    const struct sigaction action = { .sa_handler = on_alarm }; /* without SA_RESTART */
-
-    store_relaxed(&nr_alarms, 0);
-    ok(sigaction(SIGALRM, &action, NULL) == 0);
-    ok(setitimer(ITIMER_REAL, &every, NULL) == 0);
-}
-
-static void stop_alarms(void)
-{
-    const struct itimerval never = { { 0, 0 }, { 0, 0 } };
-
-    ok(setitimer(ITIMER_REAL, &never, NULL) == 0);
-    alarm_event = NULL;
-    alarm_sequence = NULL;
-}
-
 static void signals_do_not_end_a_wait(void)
 {
     struct event event = EVENT_INIT;
     struct sequence sequence = SEQUENCE_INIT;
     int64_t deadline_ns = monotonic_ns() + 20 * NS_PER_MS;
 
-    start_alarms();
+    store_relaxed(&nr_alarms, 0);
+    start_alarms(on_alarm);
     is(event_timedwait(&event, deadline_ns), TIMED_OUT);
     ok(monotonic_ns() >= deadline_ns);
     deadline_ns = monotonic_ns() + 20 * NS_PER_MS;
@@ -578,15 +558,19 @@ static void set_and_advance_from_a_handler_end_a_wait(void)
     uint32_t ticket;
 
     alarm_event = &event;
-    start_alarms();
+    store_relaxed(&nr_alarms, 0);
+    start_alarms(on_alarm);
     is(event_timedwait(&event, DEADLINE_NEVER), WOKEN);
     stop_alarms();
+    alarm_event = NULL;
 
     ticket = sequence_prepare(&sequence);
     alarm_sequence = &sequence;
-    start_alarms();
+    store_relaxed(&nr_alarms, 0);
+    start_alarms(on_alarm);
     is(sequence_wait(&sequence, ticket, DEADLINE_NEVER), WOKEN);
     stop_alarms();
+    alarm_sequence = NULL;
     is(sequence.sleepers, 0);
 #endif
 }

@@ -13,8 +13,9 @@
 #ifndef _WIN32
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/time.h>
 #include <sys/wait.h>
+
+#include "tests/unit/alarms.h"
 #endif
 #ifdef __linux__
 #include <sys/prctl.h>
@@ -234,27 +235,10 @@ static void count_alarm(int number UNUSED)
     fetch_add_relaxed(&nr_alarms, 1);
 }
 
-/* 50 µs: often enough to interrupt every wait, seldom enough to let the program run. */
-static void start_alarms(void)
-{
-    const struct itimerval every = { { 0, 50 }, { 0, 50 } };
-    const struct sigaction action = { .sa_handler = count_alarm }; /* without SA_RESTART */
-
-    store_relaxed(&nr_alarms, 0);
-    ok(sigaction(SIGALRM, &action, NULL) == 0);
-    ok(setitimer(ITIMER_REAL, &every, NULL) == 0);
-}
-
-static void stop_alarms(void)
-{
-    const struct itimerval never = { { 0, 0 }, { 0, 0 } };
-
-    ok(setitimer(ITIMER_REAL, &never, NULL) == 0);
-}
-
 static void signals_neither_end_nor_shorten_a_wait(void)
 {
-    start_alarms();
+    store_relaxed(&nr_alarms, 0);
+    start_alarms(count_alarm);
     is(wait_until(monotonic_ns() + 20 * NS_PER_MS), 0);
     stop_alarms();
     ok(load_relaxed(&nr_alarms) > 0);

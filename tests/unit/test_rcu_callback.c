@@ -121,38 +121,50 @@ static void callbacks_run_in_order_on_the_rcu_thread(void)
     ok(!pthread_equal(ran_on, pthread_self()));
 }
 
+/* A reader that stays inside its section until it is let go. */
+struct holder {
+    pthread_t thread;
+    struct event is_inside, may_leave;
+};
+
 static void *hold_section(void *opaque)
 {
-    struct event *events = opaque;
+    struct holder *holder = opaque;
 
     rcu_register_thread();
     WITH_RCU_READ () {
-        event_set(&events[0]);
-        event_wait(&events[1]);
+        event_set(&holder->is_inside);
+        event_wait(&holder->may_leave);
     }
     rcu_unregister_thread();
     return NULL;
 }
 
+static void holder_start(struct holder *holder)
+{
+    event_init(&holder->is_inside, false);
+    event_init(&holder->may_leave, false);
+    if (pthread_create(&holder->thread, NULL, hold_section, holder) != 0)
+        bail_out("pthread_create");
+    event_wait(&holder->is_inside);
+}
+
 static void callback_waits_for_the_section(void)
 {
-    struct event events[2] = { EVENT_INIT, EVENT_INIT };
+    struct holder holder;
     uint64_t sleeps;
-    pthread_t reader;
 
     begin();
-    if (pthread_create(&reader, NULL, hold_section, events) != 0)
-        bail_out("pthread_create");
-    event_wait(&events[0]);
+    holder_start(&holder);
     sleeps = stats().sleeps;
     call_rcu(object_new(1), note, rcu);
     while (stats().sleeps < sleeps + 3)
         sched_yield(); /* the rcu thread has looked at the reader some times */
     is(load_relaxed(&nr_run), 0);
-    event_set(&events[1]);
+    event_set(&holder.may_leave);
     drain_call_rcu();
     is(load_relaxed(&nr_run), 1);
-    pthread_join(reader, NULL);
+    pthread_join(holder.thread, NULL);
 }
 
 static void queue_another(struct object *object)
@@ -217,23 +229,20 @@ static void many_are_pending_at_most(void)
 
 static void flood_shares_its_grace_periods(void)
 {
-    struct event events[2] = { EVENT_INIT, EVENT_INIT };
+    struct holder holder;
     struct rcu_stats before;
-    pthread_t reader;
 
     begin();
-    if (pthread_create(&reader, NULL, hold_section, events) != 0)
-        bail_out("pthread_create");
-    event_wait(&events[0]);
+    holder_start(&holder);
     before = stats();
     for (unsigned i = 1; i <= 2 * rcu_config_default().force_callbacks; i++)
         call_rcu(object_new(i), note, rcu);
     ok(stats().forced_upto > before.forced_upto);
     ok(stats().newest - before.newest <= 10 * RCU_STEP);
-    event_set(&events[1]);
+    event_set(&holder.may_leave);
     drain_call_rcu();
     ok(stats().barriers - before.barriers < 100);
-    pthread_join(reader, NULL);
+    pthread_join(holder.thread, NULL);
 }
 
 static void *produce(void *unused UNUSED)
@@ -282,21 +291,18 @@ static void callback_may_read(void)
 static void bytes_count_too(void)
 {
     struct rcu_stats before = stats();
-    struct event events[2] = { EVENT_INIT, EVENT_INIT };
-    pthread_t reader;
+    struct holder holder;
 
     begin();
-    if (pthread_create(&reader, NULL, hold_section, events) != 0)
-        bail_out("pthread_create");
-    event_wait(&events[0]);
+    holder_start(&holder);
     /* One object that keeps more alive than the limit forces at once, though the reader stays. */
     call_rcu1_sized(&object_new(1)->rcu, (void (*)(struct rcu_head *))(void (*)(void))note,
                     rcu_config_default().force_bytes + 1);
     ok(stats().forced_upto > before.forced_upto);
-    event_set(&events[1]);
+    event_set(&holder.may_leave);
     drain_call_rcu();
     is(load_relaxed(&nr_run), 1);
-    pthread_join(reader, NULL);
+    pthread_join(holder.thread, NULL);
 }
 
 static void without_a_main_loop_the_rcu_thread_takes_the_bql(void)
@@ -425,20 +431,17 @@ static void forked_child_starts_afresh(void)
 {
     if (THREAD_SANITIZER)
         skip("the thread sanitizer does not support threads in a forked child");
-    struct event events[2] = { EVENT_INIT, EVENT_INIT };
-    pthread_t reader;
+    struct holder holder;
 
     begin();
-    if (pthread_create(&reader, NULL, hold_section, events) != 0)
-        bail_out("pthread_create");
-    event_wait(&events[0]);
+    holder_start(&holder);
     call_rcu(object_new(1), note, rcu); /* pending in both: the reader holds it */
     is(run_child(in_child).exit_code, 0);
     is(load_relaxed(&nr_run), 0);
-    event_set(&events[1]);
+    event_set(&holder.may_leave);
     drain_call_rcu();
     is(load_relaxed(&nr_run), 1);
-    pthread_join(reader, NULL);
+    pthread_join(holder.thread, NULL);
 }
 
 static void *drain(void *unused UNUSED)

@@ -96,6 +96,8 @@ static void bystander_runs(struct rcu_head *head UNUSED)
 static void drives_in_section(void)
 {
     static struct rcu_head head;
+    struct rcu_stats stats;
+    uint64_t sleeps;
 
     rcu_register_thread();
     WITH_RCU_READ () {
@@ -103,7 +105,12 @@ static void drives_in_section(void)
         force_rcu();
         (void)rcu_drive_forced(NS_PER_MS); /* release: does nothing */
         synchronize_rcu();                 /* release: waits for all other sections … */
-        usleep(20000);                     /* long enough for a callback that must not come */
+        rcu_get_stats(&stats);
+        sleeps = stats.sleeps;
+        do { /* until the rcu thread has looked again, and gone back to sleep, some times */
+            sched_yield();
+            rcu_get_stats(&stats);
+        } while (stats.sleeps < sleeps + 3 && load_relaxed(&bystanders) == 0);
         if (load_relaxed(&bystanders) != 0)
             _exit(14); /* … but this one still holds everybody else's objects */
     }

@@ -176,7 +176,7 @@ static void joining_itself_aborts(void)
     thread = thread_start("narcissus", join_self, NULL);
     store_release(&self, thread);
     for (;;)
-        sleep(1); /* it ends the process */
+        pause(); /* it ends the process */
 }
 
 static void joining_with_the_bql_held_aborts(void)
