@@ -101,7 +101,16 @@ static void note_left(const struct srcu_struct *srcu, int index)
 unsigned long srcu_own_sections(const struct srcu_struct *srcu, int index)
 {
     const struct srcu_counts *counts = &srcu_own_slot(srcu->offset)->counts;
-    unsigned long open = load_relaxed(&counts->lock[index]) - load_relaxed(&counts->unlock[index]);
+    unsigned long locks, open;
+
+    /* A signal handler that enters and leaves between the two loads makes them disagree: its
+     * entry shows in the first. */
+    do {
+        locks = load_relaxed(&counts->lock[index]);
+        compiler_barrier();
+        open = locks - load_relaxed(&counts->unlock[index]);
+        compiler_barrier();
+    } while (load_relaxed(&counts->lock[index]) != locks);
 
     for (int i = 0; i < HELD_DOMAINS; i++) {
         if (load_relaxed(&held[i].srcu) == srcu)
