@@ -99,10 +99,8 @@ static bool is_wanted_out(const struct cpu *cpu)
 }
 
 /* Count as out while somebody wants that, and the thread is not to end. */
-static void stay_out_locked(struct cpu *cpu) REQUIRES(cpu->cpus->lock)
+static void stay_out_locked(struct cpus *cpus, const struct cpu *cpu) REQUIRES(cpus->lock)
 {
-    struct cpus *cpus = cpu->cpus;
-
     if (!is_wanted_out(cpu))
         return;
     cpus->nr_out++;
@@ -117,7 +115,7 @@ static void stay_out(struct cpu *cpu)
     struct cpus *cpus = cpu->cpus;
 
     mutex_lock(&cpus->lock);
-    stay_out_locked(cpu);
+    stay_out_locked(cpus, cpu);
     mutex_unlock(&cpus->lock);
 }
 
@@ -152,7 +150,7 @@ void cpu_stop_others(struct cpu *cpu)
 
     mutex_lock(&cpus->lock);
     while (is_wanted_out(cpu))
-        stay_out_locked(cpu);
+        stay_out_locked(cpus, cpu);
     cpus->alone = cpu;
     cpus_post(cpus, CPU_EVENT_PAUSE, cpu);
     while (cpus->nr_out + 1 < cpus->nr_threads)
