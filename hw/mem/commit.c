@@ -198,7 +198,7 @@ static void replace_group(struct space_change *change, struct span whole, const 
     compare_addresses(old, fresh, change->extents);
     if (change->extents->len > nr_extents) {
         compare_ranges(old, fresh, change);
-        change->nr_ranges += fresh->len - old->len;
+        change->nr_ranges = change->nr_ranges + fresh->len - old->len;
         node_unref(middle); /* the published view has these nodes, so they stay for now */
         middle = tree_build((const struct range *)fresh->data, fresh->len);
     }

@@ -14,7 +14,7 @@ struct mem *mem_new(void) NO_THREAD_SAFETY /* nobody else has it yet */
     list_init(&mem->dma_holders);
     mutex_init(&mem->dma_lock, "dma holders", RANK_LEAF);
     code_gate_init(&mem->gate);
-    region_forget_undo(mem);
+    mem->undo = region_undo_new();
     return mem;
 }
 

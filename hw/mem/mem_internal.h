@@ -107,7 +107,8 @@ struct span {
     uint64_t lo, hi;
 };
 
-/* region.c: undo what the transaction has done, or forget how. */
+/* region.c: the log of a transaction; undo what it says, or forget. */
+GArray *region_undo_new(void);
 void region_undo_all(struct mem *mem) REQUIRES(bql);
 void region_forget_undo(struct mem *mem) REQUIRES(bql);
 

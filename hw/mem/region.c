@@ -285,17 +285,20 @@ void region_undo_all(struct mem *mem)
     region_forget_undo(mem);
 }
 
+GArray *region_undo_new(void)
+{
+    return g_array_new(FALSE, FALSE, sizeof(struct change));
+}
+
 void region_forget_undo(struct mem *mem)
 {
-    g_autoptr(GArray) changes = mem->undo;
+    for (guint i = 0; i < mem->undo->len; i++) {
+        const struct change *change = &g_array_index(mem->undo, struct change, i);
 
-    mem->undo = g_array_new(FALSE, FALSE, sizeof(struct change));
-    for (guint i = 0; i < changes->len; i++) {
-        const struct change *change = &g_array_index(changes, struct change, i);
-
-        region_unref(change->region);
+        region_unref(change->region); /* under the BQL: no on_released() runs here */
         region_unref(change->container);
     }
+    g_array_set_size(mem->undo, 0);
 }
 
 bool region_add(struct region *container, uint64_t offset, struct region *child, int priority,
