@@ -89,8 +89,8 @@ static void check_said(struct setup *setup, const char *expected)
 }
 
 static void ram_is_read_and_written_without_the_bql(void)
+    NO_THREAD_SAFETY /* gives the BQL back for a while */
 {
-    bql_assert_held();
     struct setup setup;
     uint8_t out[100], in[100];
 
@@ -109,8 +109,8 @@ static void ram_is_read_and_written_without_the_bql(void)
 }
 
 static void access_crosses_ram_mmio_and_holes(void)
+    NO_THREAD_SAFETY /* gives the BQL back for a while */
 {
-    bql_assert_held();
     struct setup setup;
     uint8_t in[0x1200];
 
@@ -130,9 +130,8 @@ static void access_crosses_ram_mmio_and_holes(void)
     tear_down(&setup);
 }
 
-static void nobody_answers_with_ones(void)
+static void nobody_answers_with_ones(void) NO_THREAD_SAFETY /* gives the BQL back for a while */
 {
-    bql_assert_held();
     struct setup setup;
     struct mem_stats stats;
     uint64_t value = 0;
@@ -156,8 +155,8 @@ static void nobody_answers_with_ones(void)
 }
 
 static void mmio_is_split_by_size_and_alignment(void)
+    NO_THREAD_SAFETY /* gives the BQL back for a while */
 {
-    bql_assert_held();
     struct setup setup;
     uint64_t value = 0;
 
@@ -177,8 +176,8 @@ static void mmio_is_split_by_size_and_alignment(void)
 }
 
 static void narrow_access_to_wide_registers(void)
+    NO_THREAD_SAFETY /* gives the BQL back for a while */
 {
-    bql_assert_held();
     struct setup setup;
     uint64_t value = 0;
 
@@ -199,8 +198,8 @@ static void narrow_access_to_wide_registers(void)
 }
 
 static void mmio_that_has_become_ram_is_retried(void)
+    NO_THREAD_SAFETY /* gives the BQL back for a while */
 {
-    bql_assert_held();
     struct setup setup;
     uint64_t value = 7;
 
@@ -222,8 +221,8 @@ static void mmio_that_has_become_ram_is_retried(void)
 }
 
 static void handler_may_take_its_own_region_out(void)
+    NO_THREAD_SAFETY /* gives the BQL back for a while */
 {
-    bql_assert_held();
     struct setup setup;
     uint64_t value;
     int nr_released = 0;
@@ -240,9 +239,8 @@ static void handler_may_take_its_own_region_out(void)
     tear_down(&setup);
 }
 
-static void write_drops_cached_code(void)
+static void write_drops_cached_code(void) NO_THREAD_SAFETY /* gives the BQL back for a while */
 {
-    bql_assert_held();
     struct setup setup;
     uint64_t ticket;
 

@@ -231,9 +231,8 @@ static void changes_are_listed_by_generation(void)
 
 /* ---- Lifetime -------------------------------------------------------------------------------- */
 
-static void released_after_the_last_view_and_owner(void)
+static void released_after_the_last_view_and_owner(void) NO_THREAD_SAFETY /* gives the BQL back */
 {
-    bql_assert_held();
     struct scene scene = scene_new(0x10000);
     struct region *dev = ram_region(&scene, "dev", 0x1000);
     int nr_released = 0;
