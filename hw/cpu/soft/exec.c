@@ -4,6 +4,7 @@
 #include "hw/cpu/soft/exec.h"
 #include "hw/cpu/soft/fpu.h"
 #include "hw/cpu/soft/tlb.h"
+#include "hw/mem/view.h"
 
 /* ---- Between blocks ----------------------------------------------------------------------- */
 
