@@ -7,19 +7,14 @@
  * a line under `-d guest_errors`.
  */
 #include "hw/cpu/soft/access.h"
+#include "hw/cpu/soft/control.h"
 #include "hw/cpu/soft/segment.h"
 #include "hw/cpu/soft/system.h"
 #include "util/log.h"
 
 /* ---- CR0 ---------------------------------------------------------------------------------------- */
 
-#define CR0_KNOWN                                                                                  \
-    (CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD |     \
-     CR0_PG)
-
 enum {
-    CR4_KNOWN = CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE | CR4_PGE | CR4_PCE | CR4_OSFXSR |
-                CR4_OSXMMEXCPT | CR4_UMIP | CR4_FSGSBASE | CR4_SMEP | CR4_SMAP,
     CR4_OF_TLB = CR4_PSE | CR4_PAE | CR4_PGE | CR4_SMEP | CR4_SMAP,
 };
 
