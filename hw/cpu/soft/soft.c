@@ -8,6 +8,7 @@
 #include "hw/cpu/soft/fpu.h"
 #include "hw/cpu/soft/state.h"
 #include "hw/cpu/soft/tlb.h"
+#include "hw/mem/view.h"
 #include "util/atomic.h"
 
 /* ---- The section --------------------------------------------------------------------------- */
@@ -139,10 +140,24 @@ static struct cpus *soft_open(GError **error UNUSED)
     return &cpus->cpus;
 }
 
+/* Code has been written: the blocks made of it go when their owners come out. */
+static void code_touched(void *opaque)
+{
+    cpus_post(opaque, CPU_EVENT_CODE, NULL);
+}
+
+static bool soft_attach(struct cpus *cpus, GError **error UNUSED)
+{
+    code_gate_set_touched(mem_code_gate(space_mem(cpus->memory)), code_touched, cpus);
+    return true;
+}
+
 static void soft_close(struct cpus *cpus)
 {
     struct soft_cpus *soft = container_of(cpus, struct soft_cpus, cpus);
 
+    if (cpus->memory)
+        code_gate_set_touched(mem_code_gate(space_mem(cpus->memory)), NULL, NULL);
     code_drops_fini(&soft->drops);
     g_free(soft);
 }
@@ -172,6 +187,7 @@ const struct cpu_backend cpu_soft = {
     .name = "soft",
     .open = soft_open,
     .close = soft_close,
+    .attach = soft_attach,
     .create = soft_create,
     .destroy = soft_destroy,
     .run = soft_run,

@@ -56,7 +56,7 @@ struct fetch_entry {
 /* Where a virtual address has a block: tag is the address, salted with mode and privilege. */
 struct jump_entry {
     uint64_t tag;
-    const struct op *first;
+    const struct op *head;
 };
 
 enum { JUMP_BITS = 12, JUMP_ENTRIES = 1 << JUMP_BITS };
