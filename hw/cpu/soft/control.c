@@ -6,13 +6,14 @@
  * Real mode, and paging in protected mode, do not exist: what would lead there is #GP, and
  * a line under `-d guest_errors`.
  */
-#include "hw/cpu/soft/access.h"
 #include "hw/cpu/soft/control.h"
+#include "hw/cpu/soft/access.h"
 #include "hw/cpu/soft/segment.h"
 #include "hw/cpu/soft/system.h"
 #include "util/log.h"
 
-/* ---- CR0 ---------------------------------------------------------------------------------------- */
+/* ---- CR0 ----------------------------------------------------------------------------------------
+ */
 
 enum {
     CR4_OF_TLB = CR4_PSE | CR4_PAE | CR4_PGE | CR4_SMEP | CR4_SMAP,
@@ -61,7 +62,8 @@ static void set_cr0(struct soft *cpu, const struct op *op, uint64_t value)
         soft_tlb_flush(cpu, true);
 }
 
-/* ---- CR3, CR4, CR8 -------------------------------------------------------------------------------- */
+/* ---- CR3, CR4, CR8
+ * -------------------------------------------------------------------------------- */
 
 static void set_cr3(struct soft *cpu, const struct op *op, uint64_t value)
 {
@@ -180,7 +182,8 @@ static bool lower_status_word(struct builder *builder, const struct insn *insn)
     return true;
 }
 
-/* ---- Debug registers --------------------------------------------------------------------------------- */
+/* ---- Debug registers
+ * --------------------------------------------------------------------------------- */
 
 #define DR6_FIXED UINT64_C(0xffff0ff0)
 #define DR6_KNOWN UINT64_C(0xe00f)
@@ -233,7 +236,8 @@ static bool lower_mov_dr(struct builder *builder, const struct insn *insn)
     return true;
 }
 
-/* ---- Flags of the system ------------------------------------------------------------------------------ */
+/* ---- Flags of the system
+ * ------------------------------------------------------------------------------ */
 
 static void check_iopl(struct soft *cpu, const struct op *op)
 {
@@ -265,7 +269,8 @@ static HANDLER(set_ac)
     NEXT;
 }
 
-/* ---- The rest ------------------------------------------------------------------------------------------ */
+/* ---- The rest
+ * ------------------------------------------------------------------------------------------ */
 
 static HANDLER(invlpg)
 {

@@ -40,7 +40,8 @@ static bool lower_to_pointer(struct builder *builder, const struct insn *insn)
     return true;
 }
 
-/* ---- Back --------------------------------------------------------------------------------------- */
+/* ---- Back ---------------------------------------------------------------------------------------
+ */
 
 /* What a return takes from the stack beyond CS and RIP, if it takes a stack. */
 struct outer_stack {
@@ -49,8 +50,7 @@ struct outer_stack {
 };
 
 static struct outer_stack check_outer_stack(struct soft *cpu, const struct op *op,
-                                            const struct cpu_segment *cs, uint64_t rsp,
-                                            uint64_t ss)
+                                            const struct cpu_segment *cs, uint64_t rsp, uint64_t ss)
 {
     const bool to_64 = is_long(cpu) && (cs->attributes & SEG_L);
 

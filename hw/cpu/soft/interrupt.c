@@ -149,7 +149,8 @@ static void enter_handler(struct soft *cpu, const struct op *op, const struct ev
     cpu->is_shadowed = false;
 }
 
-/* ---- From outside blocks ---------------------------------------------------------------------- */
+/* ---- From outside blocks ----------------------------------------------------------------------
+ */
 
 enum severity { BENIGN, CONTRIBUTORY, PAGE_FAULT, DOUBLE_FAULT };
 
@@ -241,7 +242,8 @@ void soft_deliver(struct soft *cpu, const struct soft_fault *fault)
     soft_sync_code(cpu);
 }
 
-/* ---- INT ----------------------------------------------------------------------------------------- */
+/* ---- INT
+ * ----------------------------------------------------------------------------------------- */
 
 static void interrupt(struct soft *cpu, const struct op *op, unsigned vector, bool checks_dpl)
 {

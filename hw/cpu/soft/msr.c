@@ -47,7 +47,8 @@ enum msr_number {
 #define MSR_INT_PENDING 0xc0010055u
 #define MSR_DE_CFG 0xc0011029u
 
-/* ---- Registers that only remember ------------------------------------------------------------- */
+/* ---- Registers that only remember -------------------------------------------------------------
+ */
 
 enum msr_rule { MSR_ANY, MSR_32_BITS, MSR_CANONICAL, MSR_OF_PAT };
 
@@ -115,7 +116,8 @@ static bool is_valid(enum msr_rule rule, uint64_t value)
     return false;
 }
 
-/* ---- Registers that do something --------------------------------------------------------------- */
+/* ---- Registers that do something ---------------------------------------------------------------
+ */
 
 uint64_t soft_read_tsc(const struct soft *cpu)
 {
@@ -238,7 +240,8 @@ bool soft_write_msr(struct soft *cpu, uint32_t msr, uint64_t value)
     }
 }
 
-/* ---- Instructions --------------------------------------------------------------------------------- */
+/* ---- Instructions
+ * --------------------------------------------------------------------------------- */
 
 static void set_edx_eax(struct soft *cpu, uint64_t value)
 {
@@ -290,8 +293,7 @@ static HANDLER(rdpmc)
 
 static HANDLER(cpuid)
 {
-    const struct cpuid_place place = { .index = cpu->cpu.index,
-                                       .nr_cpus = cpu->cpu.cpus->nr_cpus };
+    const struct cpuid_place place = { .index = cpu->cpu.index, .nr_cpus = cpu->cpu.cpus->nr_cpus };
     struct cpuid_regs regs;
 
     cpuid_lookup((uint32_t)cpu->gpr[RAX], (uint32_t)cpu->gpr[RCX], &place, &regs);

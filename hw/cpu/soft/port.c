@@ -10,7 +10,8 @@
 
 enum { TSS_IO_BASE = 102 };
 
-/* ---- Ports --------------------------------------------------------------------------------------- */
+/* ---- Ports
+ * --------------------------------------------------------------------------------------- */
 
 /* What IOPL does not allow, the TSS's bit map may (AMD64 APM vol. 2, 12.2.5). */
 static void check_allowed(struct soft *cpu, const struct op *op, unsigned port, unsigned size)
@@ -43,8 +44,8 @@ static uint64_t read_port(struct soft *cpu, unsigned port, unsigned size) NO_THR
     return value;
 }
 
-static void write_port(struct soft *cpu, unsigned port, unsigned size,
-                       uint64_t value) NO_THREAD_SAFETY
+static void write_port(struct soft *cpu, unsigned port, unsigned size, uint64_t value)
+    NO_THREAD_SAFETY
 {
     struct space *ports = cpu->cpu.cpus->ports;
 
@@ -54,7 +55,8 @@ static void write_port(struct soft *cpu, unsigned port, unsigned size,
     soft_section_enter(cpu);
 }
 
-/* ---- IN, OUT: imm is the port, or src has it ------------------------------------------------------- */
+/* ---- IN, OUT: imm is the port, or src has it
+ * ------------------------------------------------------- */
 
 static unsigned port_of(const struct soft *cpu, const struct op *op)
 {
@@ -98,7 +100,8 @@ static bool lower_in_out(struct builder *builder, const struct insn *insn)
     return true;
 }
 
-/* ---- INS, OUTS -------------------------------------------------------------------------------------- */
+/* ---- INS, OUTS
+ * -------------------------------------------------------------------------------------- */
 
 struct string_form {
     uint8_t size;         /* of an item */

@@ -163,9 +163,8 @@ static struct cpu_segment check_data(struct soft *cpu, const struct op *op, uint
 void segment_load(struct soft *cpu, const struct op *op, enum segment segment, uint16_t selector)
 {
     const struct cpu_segment value =
-        segment == SEG_SS
-            ? segment_check_stack(cpu, op, selector, cpu->cpl, cpu->mode == MODE_64)
-            : check_data(cpu, op, selector);
+        segment == SEG_SS ? segment_check_stack(cpu, op, selector, cpu->cpl, cpu->mode == MODE_64)
+                          : check_data(cpu, op, selector);
 
     segment_set(cpu, segment, &value);
 }

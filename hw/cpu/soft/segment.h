@@ -40,8 +40,8 @@ struct descriptor {
 
 static inline unsigned descriptor_attributes(const struct descriptor *descriptor)
 {
-    return descriptor->low >> 40 & (SEG_TYPE | SEG_S | SEG_DPL | SEG_P | SEG_AVL | SEG_L | SEG_DB |
-                                    SEG_G);
+    return descriptor->low >> 40 &
+           (SEG_TYPE | SEG_S | SEG_DPL | SEG_P | SEG_AVL | SEG_L | SEG_DB | SEG_G);
 }
 
 static inline unsigned attributes_dpl(unsigned attributes)

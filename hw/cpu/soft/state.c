@@ -12,9 +12,10 @@
 
 /* Members that both structs have under one name and in one type. */
 #define SHARED_MEMBERS(X)                                                                          \
-    X(gdt) X(idt) X(cr0) X(cr2) X(cr3) X(cr4) X(cr8) X(efer) X(star) X(lstar) X(cstar) X(fmask)    \
-    X(kernel_gs_base) X(sysenter_cs) X(sysenter_esp) X(sysenter_eip) X(pat) X(tsc_aux)             \
-    X(is_halted) X(is_shadowed) X(is_nmi_blocked)
+    X(gdt)                                                                                         \
+    X(idt) X(cr0) X(cr2) X(cr3) X(cr4) X(cr8) X(efer) X(star) X(lstar) X(cstar) X(fmask)           \
+        X(kernel_gs_base) X(sysenter_cs) X(sysenter_esp) X(sysenter_eip) X(pat) X(tsc_aux)         \
+            X(is_halted) X(is_shadowed) X(is_nmi_blocked)
 
 void soft_get_state(struct cpu *common, struct cpu_state *ret_state)
 {
@@ -33,15 +34,23 @@ void soft_get_state(struct cpu *common, struct cpu_state *ret_state)
     soft_fp_get(cpu, state->fxsave);
 }
 
-/* ---- Whether a state is one ----------------------------------------------------------------------- */
+/* ---- Whether a state is one
+ * ----------------------------------------------------------------------- */
 
 static bool has_canonical_addresses(const struct cpu_state *state)
 {
     const uint64_t addresses[] = {
-        state->seg[SEG_FS].base,  state->seg[SEG_GS].base, state->seg[SEG_LDT].base,
-        state->seg[SEG_TR].base,  state->gdt.base,         state->idt.base,
-        state->lstar,             state->cstar,            state->kernel_gs_base,
-        state->sysenter_esp,      state->sysenter_eip,
+        state->seg[SEG_FS].base,
+        state->seg[SEG_GS].base,
+        state->seg[SEG_LDT].base,
+        state->seg[SEG_TR].base,
+        state->gdt.base,
+        state->idt.base,
+        state->lstar,
+        state->cstar,
+        state->kernel_gs_base,
+        state->sysenter_esp,
+        state->sysenter_eip,
     };
 
     for (unsigned i = 0; i < ARRAY_SIZE(addresses); i++) {

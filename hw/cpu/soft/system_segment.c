@@ -119,7 +119,8 @@ static bool lower_far_load(struct builder *builder, const struct insn *insn)
     return true;
 }
 
-/* ---- Bases ------------------------------------------------------------------------------------ */
+/* ---- Bases ------------------------------------------------------------------------------------
+ */
 
 static void set_base(struct soft *cpu, enum segment segment, uint64_t base)
 {

@@ -4,7 +4,8 @@
 #include "hw/cpu/soft/segment.h"
 #include "hw/cpu/soft/system.h"
 
-/* ---- GDTR, IDTR ------------------------------------------------------------------------------- */
+/* ---- GDTR, IDTR -------------------------------------------------------------------------------
+ */
 
 static void check_umip(struct soft *cpu, const struct op *op)
 {
@@ -76,7 +77,8 @@ static bool lower_table_pointer(struct builder *builder, const struct insn *insn
     return true;
 }
 
-/* ---- LDTR, TR ---------------------------------------------------------------------------------- */
+/* ---- LDTR, TR ----------------------------------------------------------------------------------
+ */
 
 /* The system segment of @selector, in the GDT, of type @type; all of its checks. */
 static struct descriptor check_system(struct soft *cpu, const struct op *op, uint16_t selector,
@@ -149,7 +151,8 @@ static bool lower_system_segment(struct builder *builder, const struct insn *ins
     return true;
 }
 
-/* ---- LAR, LSL, VERR, VERW ------------------------------------------------------------------------ */
+/* ---- LAR, LSL, VERR, VERW
+ * ------------------------------------------------------------------------ */
 
 static void set_zf(struct soft *cpu, bool zf)
 {
