@@ -34,8 +34,16 @@ struct tlb_entry {
     uint64_t meta;   /* private to tlb.c */
 };
 
-enum { TLB_BITS = 10, TLB_ENTRIES = 1 << TLB_BITS };
+enum { TLB_BITS = 10, TLB_ENTRIES = 1 << TLB_BITS, TLB_FILLED_MAX = 128, FETCH_ENTRIES = 256 };
 #define TLB_NONE UINT64_MAX /* no page begins there */
+
+/* Where a virtual address has a block: tag is the address, salted with mode and privilege. */
+struct jump_entry {
+    uint64_t tag;
+    const struct op *first;
+};
+
+enum { JUMP_BITS = 12, JUMP_ENTRIES = 1 << JUMP_BITS };
 
 /* Which accesses a TLB's entries allow. Privilege changes select another, and flush nothing. */
 enum tlb_class {
@@ -137,7 +145,11 @@ struct soft {
     /* Counters; metrics read them (atomic, relaxed). */
     uint64_t nr_invalid; /* #UD raised for what the decoder does not know */
     struct tlb_entry tlbs[NR_TLB_CLASSES][TLB_ENTRIES];
-    struct tlb_entry fetch_tlb[2][TLB_ENTRIES / 8]; /* by "is CPL 3"; addend: see tlb.c */
+    struct tlb_entry fetch_tlb[2][FETCH_ENTRIES]; /* by "is CPL 3" */
+    uint16_t tlb_filled[NR_TLB_CLASSES][TLB_FILLED_MAX]; /* indices, for flushing few */
+    uint32_t nr_tlb_filled[NR_TLB_CLASSES]; /* beyond TLB_FILLED_MAX: any */
+    uint64_t large_regions; /* bit n: some entry is of a large page with 2 MiB number n mod 64 */
+    struct jump_entry jumps[JUMP_ENTRIES];
 };
 
 /* Why the blocks were left, when no exception was raised. */
