@@ -2,7 +2,7 @@
 /**
  * A processor's private cache of decoded code.
  *
- * Blocks are found by guest-physical address and mode. The pages they lie in are
+ * Blocks are found by the place of their bytes in RAM, and mode. The pages they lie in are
  * marked in the code gate (hw/mem/code_gate.h), so every store to them comes to
  * light; at the next synchronisation the blocks of such a page are dropped together.
  *
@@ -28,7 +28,7 @@ struct block {
     struct block *hash_next;
     struct block *page_next;
     struct code_page *page; /* NULL: of the compared cache */
-    uint64_t gpa;
+    const uint8_t *host; /* of its first byte; NULL as well */
     uint8_t mode;
     uint16_t nr_insns;
     uint16_t nr_bytes;
@@ -38,7 +38,7 @@ struct block {
 
 struct blocks; /* opaque */
 
-struct blocks *blocks_new(struct soft *cpu);
+struct blocks *blocks_new(void);
 void blocks_free(struct blocks *blocks);
 
 /**
@@ -51,11 +51,14 @@ const struct block *blocks_find(struct soft *cpu, bool is_single) REQUIRES_SHARE
 void blocks_drop_extent(struct soft *cpu, gpa_t start, uint64_t size);
 void blocks_drop_all(struct soft *cpu);
 
-/** Free what has been dropped. No block is running. */
-void blocks_reap(struct soft *cpu);
+/** Free what has been dropped. No block is running. Whether there was any. */
+bool blocks_reap(struct soft *cpu);
 
-/** Whether @gpa's page is the one that the block at block_rip lies in. */
-bool blocks_runs_in(struct soft *cpu, gpa_t gpa);
+/** Drop the pages that @gate has logged since cpu->code_sequence. */
+void blocks_sync(struct soft *cpu, struct code_gate *gate);
+
+/** Whether the running block lies in page @ram_page of @ram, or nobody knows. */
+bool blocks_runs_in(struct soft *cpu, const struct ram *ram, uint64_t ram_page);
 
 /* ---- Dropping write mappings of pages that become code -------------------------------- */
 
@@ -69,11 +72,17 @@ enum { CODE_DROPS_LOG = 64 };
 struct code_drops {
     struct mutex lock;
     uint64_t sequence; /* of the newest; written under the lock; atomic */
-    const uint8_t *page[CODE_DROPS_LOG]; /* host address, by sequence; guarded by lock */
+    const uint8_t *page[CODE_DROPS_LOG]; /* host address, by sequence mod size; guarded by lock */
 };
 
 void code_drops_init(struct code_drops *drops);
 void code_drops_fini(struct code_drops *drops);
+
+/** Ask all to drop write mappings of the page at @host; @cpu has when this returns. The number. */
+uint64_t code_drops_ask(struct soft *cpu, const uint8_t *host);
+
+/** Whether all have dropped up to number @sequence. */
+bool code_drops_all_done(struct soft *cpu, uint64_t sequence);
 
 /** Forget the write mappings asked for since; at a safe point of the owner. */
 void code_drops_take(struct soft *cpu);
