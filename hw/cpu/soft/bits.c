@@ -115,7 +115,7 @@ struct bit_run { /* by "number is a constant", then size */
         ROWS_(name, r), ROWS_(name, m), ROWS_(name, lock)                                          \
     }
 static const struct bit_run runs[] = {
-    [INSN_BT - INSN_BT] = { ROWS_(bt, r), ROWS_(bt, m), { { NULL } } },
+    [INSN_BT - INSN_BT] = { ROWS_(bt, r), ROWS_(bt, m), { { NULL }, { NULL } } },
     [INSN_BTS - INSN_BT] = RUNS(bts),
     [INSN_BTR - INSN_BT] = RUNS(btr),
     [INSN_BTC - INSN_BT] = RUNS(btc),

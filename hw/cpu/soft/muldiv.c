@@ -128,7 +128,7 @@ IMUL_HANDLERS(64)
     }
 #define MEMORY_PAIRS_(name)                                                                        \
     {                                                                                              \
-        { { NULL } }, MEMORY_PAIR_(name, 16), MEMORY_PAIR_(name, 32), MEMORY_PAIR_(name, 64)       \
+        { { NULL, NULL } }, MEMORY_PAIR_(name, 16), MEMORY_PAIR_(name, 32), MEMORY_PAIR_(name, 64) \
     }
 
 static bool lower_imul(struct builder *builder, const struct insn *insn)
