@@ -21,6 +21,7 @@
 struct op;
 struct block;
 struct blocks;
+struct ram;
 struct view;
 
 enum { PAGE_SHIFT = 12, PAGE_SIZE = 1 << PAGE_SHIFT };
@@ -34,8 +35,31 @@ struct tlb_entry {
     uint64_t meta;   /* private to tlb.c */
 };
 
-enum { TLB_BITS = 10, TLB_ENTRIES = 1 << TLB_BITS };
+enum { TLB_BITS = 10, TLB_ENTRIES = 1 << TLB_BITS, TLB_FILLED_MAX = 128, FETCH_ENTRIES = 256 };
 #define TLB_NONE UINT64_MAX /* no page begins there */
+
+/* A page that code is fetched from. */
+struct fetch_page {
+    uint64_t gpa;
+    const uint8_t *host;
+    struct ram *ram; /* NULL: its stores go unseen, so code in it is not cached */
+    uint64_t ram_page;
+};
+
+struct fetch_entry {
+    uint64_t tag; /* page address, or TLB_NONE */
+    bool is_global;
+    bool is_large;
+    struct fetch_page page;
+};
+
+/* Where a virtual address has a block: tag is the address, salted with mode and privilege. */
+struct jump_entry {
+    uint64_t tag;
+    const struct op *first;
+};
+
+enum { JUMP_BITS = 12, JUMP_ENTRIES = 1 << JUMP_BITS };
 
 /* Which accesses a TLB's entries allow. Privilege changes select another, and flush nothing. */
 enum tlb_class {
@@ -137,7 +161,12 @@ struct soft {
     /* Counters; metrics read them (atomic, relaxed). */
     uint64_t nr_invalid; /* #UD raised for what the decoder does not know */
     struct tlb_entry tlbs[NR_TLB_CLASSES][TLB_ENTRIES];
-    struct tlb_entry fetch_tlb[2][TLB_ENTRIES / 8]; /* by "is CPL 3"; addend: see tlb.c */
+    struct fetch_entry fetch_tlb[2][FETCH_ENTRIES]; /* by "is CPL 3" */
+    uint16_t tlb_filled[NR_TLB_CLASSES][TLB_FILLED_MAX]; /* indices, for flushing few */
+    uint32_t nr_tlb_filled[NR_TLB_CLASSES]; /* beyond TLB_FILLED_MAX: any */
+    uint64_t large_regions; /* bit n: some entry is of a large page with 2 MiB number n mod 64 */
+    uint64_t jump_pages; /* bit n: some jump entry is of a page with number n mod 64 */
+    struct jump_entry jumps[JUMP_ENTRIES];
 };
 
 /* Why the blocks were left, when no exception was raised. */
@@ -146,6 +175,7 @@ enum soft_stop {
     STOP_LIMIT, /* count has reached limit: kicked */
     STOP_HALT,
     STOP_SHUTDOWN, /* triple fault */
+    STOP_EXCLUSIVE, /* the next instruction must run while all others stand still */
 };
 
 static inline struct soft *soft_of(struct cpu *cpu)
