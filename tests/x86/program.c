@@ -181,12 +181,11 @@ static bool is_possible(const struct insn *insn, const struct encode_style *styl
     if (!catalogue_may_run(insn))
         return false;
     /* What holds an address must go on doing so. */
-    for (unsigned i = 0; style->pointers && i < INSN_OPERANDS_MAX; i++) {
+    for (unsigned i = 0; style->kept && i < INSN_OPERANDS_MAX; i++) {
         const struct insn_operand *const operand = &insn->operands[i];
-        const unsigned kept = style->pointers | 1u << style->small;
 
         if ((operand->kind == OPERAND_GPR || operand->kind == OPERAND_GPR_HIGH) &&
-            (kept >> operand->reg & 1) && insn->row->kind != INSN_CMP &&
+            (style->kept >> operand->reg & 1) && insn->row->kind != INSN_CMP &&
             insn->row->kind != INSN_PUSH)
             return false;
     }
@@ -239,6 +238,13 @@ void program_append_bytes(struct program *program, const uint8_t *bytes, size_t 
 
     assert(result == DECODE_OK && insn.length == size);
     append_insn(program, padded, &insn);
+}
+
+void program_drop_last(struct program *program)
+{
+    assert(program->nr);
+    program->nr--;
+    memset(program->bytes + program->start[program->nr], 0, INSN_BYTES_MAX);
 }
 
 /* ---- Flags that nobody knows ----------------------------------------------------------- */

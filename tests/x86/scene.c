@@ -520,6 +520,26 @@ void scene_init(struct scene *scene)
     value_plain_float_state(scene->before.fxsave);
 }
 
+/* What instructions that come later find in the registers that they share. */
+static void set_pointers(struct scene *scene, struct random *random, const struct program *program)
+{
+    for (unsigned reg = 0; program->pointers && reg < NR_GPRS; reg++) {
+        uint64_t va = DATA_B - 0x100 + random_below(random, 0x200);
+
+        if (!(program->pointers >> reg & 1))
+            continue;
+        if (reg == RSP || random_chance(random, 160))
+            va &= ~UINT64_C(15);
+        if (random_chance(random, 6))
+            va = pick_wild(random, 16);
+        set_reg(scene, reg, va);
+    }
+    if (program->pointers)
+        set_reg(scene, program->small, random_below(random, 16));
+    if (program->count)
+        set_reg(scene, RCX, program->count);
+}
+
 static void set_insn(const struct setting *setting)
 {
     const enum insn_kind kind = setting->insn->row->kind;
@@ -553,6 +573,9 @@ void scene_set(struct scene *scene, struct random *random, const struct program 
     before->rip = program->address + program->start[program->entry];
     if (scene->is_float)
         value_float_state(random, before->fxsave);
+    if (program->nr == 0)
+        before->rip = program->address;
+    set_pointers(scene, random, program);
     for (unsigned i = program->entry; i < program->nr; i++) {
         const struct setting setting = {
             .scene = scene,
