@@ -28,7 +28,7 @@ struct block {
     struct block *hash_next;
     struct block *page_next;
     struct code_page *page; /* NULL: of the compared cache */
-    uint64_t gpa;
+    const uint8_t *host; /* of its first byte; NULL as well */
     uint8_t mode;
     uint16_t nr_insns;
     uint16_t nr_bytes;

@@ -24,7 +24,7 @@ uint64_t code_drops_ask(struct soft *cpu, const uint8_t *host)
     drops->page[sequence % CODE_DROPS_LOG] = host;
     store_release(&drops->sequence, sequence); /* pairs with the acquire in code_drops_take() */
     mutex_unlock(&drops->lock);
-    /* Before is_running is looked at; pairs with the barrier in exclusive_enter(). */
+    /* Before is_running is looked at; pairs with the barrier in soft_section_enter(). */
     smp_mb();
     cpus_post(cpu->cpu.cpus, CPU_EVENT_CODE, &cpu->cpu);
     code_drops_take(cpu);
@@ -38,7 +38,7 @@ bool code_drops_all_done(struct soft *cpu, uint64_t sequence)
     for (unsigned i = 0; i < cpus->nr_cpus; i++) {
         const struct soft *other = soft_of(cpus->cpu[i]);
 
-        /* acquire: pairs with the release in code_drops_take(), and in exclusive_leave():
+        /* acquire: pairs with the release in code_drops_take(), and in soft_section_leave():
          * stores through the mapping come before what is read of the page now. */
         if (other != cpu && load_acquire(&other->is_running) &&
             load_acquire(&other->drops_done) < sequence)

@@ -4,6 +4,7 @@
 #include "hw/cpu/soft/exec.h"
 #include "hw/cpu/soft/fpu.h"
 #include "hw/cpu/soft/tlb.h"
+#include "hw/mem/view.h"
 
 /* ---- Between blocks ----------------------------------------------------------------------- */
 
@@ -12,16 +13,23 @@ static ALWAYS_INLINE struct jump_entry *jump_entry(struct soft *cpu, uint64_t ri
     return &cpu->jumps[(rip ^ (rip >> JUMP_BITS)) & (JUMP_ENTRIES - 1)];
 }
 
-HANDLER(block_head)
+/* Begin the block of @head, which is at @rip: unless that would pass the limit. */
+static ALWAYS_INLINE op_result enter_block(struct soft *cpu, const struct op *head, uint64_t rip)
 {
-    uint64_t count = cpu->count + op->aux;
+    uint64_t count = cpu->count + head->aux;
 
+    cpu->block_rip = rip;
     if (unlikely(count > load_relaxed(&cpu->kick.limit))) {
-        cpu->rip = cpu->block_rip;
+        cpu->rip = rip;
         LEAVE_RUN;
     }
     cpu->count = count;
-    NEXT;
+    GOTO_OP(head + 1);
+}
+
+HANDLER(block_head)
+{
+    return enter_block(cpu, op, cpu->rip);
 }
 
 HANDLER(exit_lookup)
@@ -32,8 +40,7 @@ HANDLER(exit_lookup)
     (void)op;
     if (unlikely(entry->tag != (rip ^ cpu->jump_salt)))
         LEAVE_RUN;
-    cpu->block_rip = rip;
-    GOTO_OP(entry->first);
+    return enter_block(cpu, entry->head, rip);
 }
 
 /* Where @op leads. Addresses of 32-bit code wrap. */
@@ -46,8 +53,7 @@ static ALWAYS_INLINE uint64_t link_target(const struct soft *cpu, const struct o
 
 static HANDLER(exit_linked)
 {
-    cpu->block_rip += (uint64_t)(int64_t)op->disp;
-    GOTO_OP(op->link);
+    return enter_block(cpu, op->link, cpu->block_rip + (uint64_t)(int64_t)op->disp);
 }
 
 /* To another page, which may be translated otherwise from one time to the next. */
@@ -77,7 +83,7 @@ static void remember_block(struct soft *cpu, const struct block *block, struct o
     if (!block->page)
         return;
     entry->tag = cpu->rip ^ cpu->jump_salt;
-    entry->first = block->ops;
+    entry->head = block->ops;
     cpu->jump_pages |= jump_page_bit(cpu->rip);
     if (from) {
         from->link = block->ops;
@@ -132,7 +138,6 @@ static void run_block(struct soft *cpu, const struct block *block)
 {
     const struct op *op = block->ops;
 
-    cpu->block_rip = cpu->rip;
 #ifdef SOFT_LOOP
     while (op)
         op = op->run(cpu, op);

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The software back end: from the interface in include/hw/cpu/cpu.h to runs of blocks. */
-#include <errno.h>
 #include <string.h>
 
+#include "hw/cpu/backend.h"
 #include "hw/cpu/soft/cpus.h"
 #include "hw/cpu/soft/exec.h"
 #include "hw/cpu/soft/fpu.h"
 #include "hw/cpu/soft/state.h"
 #include "hw/cpu/soft/tlb.h"
+#include "hw/mem/view.h"
 #include "util/atomic.h"
 
 /* ---- The section --------------------------------------------------------------------------- */
@@ -16,7 +17,8 @@ void soft_section_enter(struct soft *cpu) NO_THREAD_SAFETY
 {
     uint64_t generation = cpu->view_generation;
 
-    exclusive_enter(cpu);
+    store_relaxed(&cpu->is_running, 1);
+    smp_mb(); /* pairs with the barrier in code_drops_ask(): it sees that we run, or we what it asks */
     rcu_read_lock();
     soft_tlb_pin(cpu);
     code_drops_take(cpu);
@@ -30,28 +32,21 @@ void soft_section_leave(struct soft *cpu) NO_THREAD_SAFETY
     soft_fp_leave(cpu);
     cpu->view = NULL;
     rcu_read_unlock();
-    exclusive_leave(cpu);
+    store_release(&cpu->is_running, 0); /* pairs with the acquire in code_drops_all_done() */
 }
 
 /* ---- What comes between runs ---------------------------------------------------------------- */
-
-/* Events that need nothing but the section to be left, and entered again. */
-enum { EVENTS_SEEN = CPU_EVENT_RCU | CPU_EVENT_MAP | CPU_EVENT_CODE };
-/* Events that the thread's loop looks at. */
-enum { EVENTS_OUTSIDE = CPU_EVENT_PAUSE | CPU_EVENT_WORK | CPU_EVENT_STOP | CPU_EVENT_INIT };
 
 /*
  * Lower the kick, then look at what has been posted. The barrier pairs with the one
  * between the two halves of cpu_post(): either we see the events, or their limit of
  * 0 comes after ours, and the next block sees that.
  */
-static uint32_t take_events(struct soft *cpu)
+static bool must_leave(struct soft *cpu)
 {
     store_relaxed(&cpu->kick.limit, UINT64_MAX);
     smp_mb();
-    if (load_relaxed(&cpu->cpu.events) & EVENTS_SEEN)
-        fetch_and(&cpu->cpu.events, ~(uint32_t)EVENTS_SEEN);
-    return load_acquire(&cpu->cpu.events);
+    return cpu_must_leave(&cpu->cpu);
 }
 
 /* An NMI or interrupt that is to be delivered now, into @ret_fault. */
@@ -62,14 +57,12 @@ static bool take_interrupt(struct soft *cpu, struct soft_fault *ret_fault)
 
     if (cpu->is_shadowed)
         return false;
-    if ((load_relaxed(&cpu->cpu.events) & CPU_EVENT_NMI) && !cpu->is_nmi_blocked) {
-        fetch_and(&cpu->cpu.events, ~(uint32_t)CPU_EVENT_NMI);
+    if (!cpu->is_nmi_blocked && cpu_take(&cpu->cpu, CPU_EVENT_NMI)) {
         *ret_fault = (struct soft_fault){ .vector = VECTOR_NMI };
         cpu->is_nmi_blocked = true;
         return true;
     }
-    if (load_relaxed(&cpu->cpu.events) & CPU_EVENT_INTERRUPT)
-        fetch_and(&cpu->cpu.events, ~(uint32_t)CPU_EVENT_INTERRUPT);
+    (void)cpu_take(&cpu->cpu, CPU_EVENT_INTERRUPT); /* the board says more */
     if (!(cpu->rflags & FLAG_IF) || !board->acknowledge)
         return false;
     if (!board->has_interrupt(board->opaque, cpu->cpu.index))
@@ -103,11 +96,10 @@ static enum cpu_exit soft_run(struct cpu *common)
     struct soft *cpu = soft_of(common);
 
     for (;;) {
-        uint32_t events = take_events(cpu);
         struct soft_fault fault;
         bool has_fault;
 
-        if (events & EVENTS_OUTSIDE)
+        if (must_leave(cpu))
             return CPU_EXIT_KICKED;
         has_fault = take_interrupt(cpu, &fault);
         if (has_fault)
@@ -120,9 +112,11 @@ static enum cpu_exit soft_run(struct cpu *common)
         case STOP_HALT:
             break;
         case STOP_EXCLUSIVE:
-            exclusive_begin(cpu);
-            run_section(cpu, NULL);
-            exclusive_end(cpu);
+            cpu_stop_others(common);
+            cpu->is_exclusive = true;
+            (void)run_section(cpu, NULL); /* whatever stopped it is found again */
+            cpu->is_exclusive = false;
+            cpu_release_others(common);
             break;
         case STOP_SHUTDOWN:
             return CPU_EXIT_TRIPLE_FAULT;
@@ -146,10 +140,24 @@ static struct cpus *soft_open(GError **error UNUSED)
     return &cpus->cpus;
 }
 
+/* Code has been written: the blocks made of it go when their owners come out. */
+static void code_touched(void *opaque)
+{
+    cpus_post(opaque, CPU_EVENT_CODE, NULL);
+}
+
+static bool soft_attach(struct cpus *cpus, GError **error UNUSED)
+{
+    code_gate_set_touched(mem_code_gate(space_mem(cpus->memory)), code_touched, cpus);
+    return true;
+}
+
 static void soft_close(struct cpus *cpus)
 {
     struct soft_cpus *soft = container_of(cpus, struct soft_cpus, cpus);
 
+    if (cpus->memory)
+        code_gate_set_touched(mem_code_gate(space_mem(cpus->memory)), NULL, NULL);
     code_drops_fini(&soft->drops);
     g_free(soft);
 }
@@ -179,6 +187,7 @@ const struct cpu_backend cpu_soft = {
     .name = "soft",
     .open = soft_open,
     .close = soft_close,
+    .attach = soft_attach,
     .create = soft_create,
     .destroy = soft_destroy,
     .run = soft_run,

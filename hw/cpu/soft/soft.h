@@ -56,7 +56,7 @@ struct fetch_entry {
 /* Where a virtual address has a block: tag is the address, salted with mode and privilege. */
 struct jump_entry {
     uint64_t tag;
-    const struct op *first;
+    const struct op *head;
 };
 
 enum { JUMP_BITS = 12, JUMP_ENTRIES = 1 << JUMP_BITS };
@@ -64,8 +64,7 @@ enum { JUMP_BITS = 12, JUMP_ENTRIES = 1 << JUMP_BITS };
 /* Which accesses a TLB's entries allow. Privilege changes select another, and flush nothing. */
 enum tlb_class {
     TLB_USER,       /* CPL 3 */
-    TLB_SUPERVISOR, /* CPL 0-2, SMAP in force; also implicit accesses (descriptors, stacks) at CPL 3
-                     */
+    TLB_SUPERVISOR, /* CPL 0-2, SMAP in force; and the processor's own (descriptors, stacks) */
     TLB_EXPLICIT,   /* CPL 0-2, SMAP off, or suspended by RFLAGS.AC */
     NR_TLB_CLASSES,
 };
@@ -156,7 +155,14 @@ struct soft {
     const struct view *view;  /* pinned while inside the section; NULL outside */
     uint64_t view_generation; /* of what the TLBs were filled from */
     uint64_t code_sequence;   /* of the code gate's log, up to which blocks are right */
+    uint64_t drops_done;      /* of code_drops, up to which write mappings are dropped; atomic */
+    uint32_t is_running;      /* inside the section, or about to be; atomic */
     struct blocks *blocks;
+    struct op *link_from; /* the link to make when the block at rip has been found */
+    uint64_t jump_salt;   /* of the present mode and privilege: soft_update_mode() */
+    uint8_t restart;      /* enum soft_restart, from soft_restart() to soft_exec() */
+    bool is_single;       /* the running block is one instruction, and compared */
+    bool is_exclusive;    /* all other processors stand still */
 
     /* Counters; metrics read them (atomic, relaxed). */
     uint64_t nr_invalid; /* #UD raised for what the decoder does not know */
