@@ -13,7 +13,7 @@ static void begin(struct program *program, struct random *random)
     uint32_t offset = SLOT * random_below(random, CODE_BYTES / SLOT - 1) + random_below(random, 48);
 
     if (random_chance(random, 16))
-        offset = PAGE * (1 + random_below(random, CODE_PAGES - 2)) - random_below(random, 20);
+        offset = SANDBOX_PAGE * (1 + random_below(random, CODE_PAGES - 2)) - random_below(random, 20);
     memset(program, 0, sizeof(*program));
     program->address = CODE + offset;
 }

@@ -211,10 +211,10 @@ static void map_sandbox(void)
     static const uint8_t jump[6] = { 0xff, 0x25, 0, 0, 0, 0 };
     const uint64_t target = (uintptr_t)host_exit;
 
-    map_at(STUB, PAGE, PROT_READ | PROT_WRITE, -1);
+    map_at(STUB, SANDBOX_PAGE, PROT_READ | PROT_WRITE, -1);
     memcpy((void *)(uintptr_t)STUB, jump, sizeof(jump));
     memcpy((void *)(uintptr_t)(STUB + sizeof(jump)), &target, sizeof(target));
-    if (mprotect((void *)(uintptr_t)STUB, PAGE, PROT_READ | PROT_EXEC) < 0) {
+    if (mprotect((void *)(uintptr_t)STUB, SANDBOX_PAGE, PROT_READ | PROT_EXEC) < 0) {
         perror("protection of the stub");
         exit(EXIT_FAILURE);
     }
@@ -272,7 +272,7 @@ void host_run(const struct registers *before, struct outcome *ret_outcome)
 
 bool host_is_private(uint64_t va)
 {
-    if (va >= STUB && va < STUB + PAGE)
+    if (va >= STUB && va < STUB + SANDBOX_PAGE)
         return true;
     if (va >= UINT64_C(0xffffffffff600000) && va < UINT64_C(0xffffffffff601000))
         return true; /* Linux's vsyscall page */

@@ -21,16 +21,16 @@
 
 /* All below 0x7fff8000, where the address sanitizer's shadow begins. */
 enum {
-    PAGE = 4096,
+    SANDBOX_PAGE = 4096,
     DATA_A = 0x10001000,
-    DATA_B = DATA_A + PAGE,
-    DATA_C = DATA_B + PAGE,
-    DATA_END = DATA_C + PAGE,
+    DATA_B = DATA_A + SANDBOX_PAGE,
+    DATA_C = DATA_B + SANDBOX_PAGE,
+    DATA_END = DATA_C + SANDBOX_PAGE,
     DATA_BYTES = DATA_END - DATA_A,
     DATA_WRITABLE = DATA_C - DATA_A,
     CODE = 0x20000000,
     CODE_PAGES = 16,
-    CODE_BYTES = CODE_PAGES * PAGE,
+    CODE_BYTES = CODE_PAGES * SANDBOX_PAGE,
     STUB = 0x30000000, /* host only: where code goes when it is done */
 };
 

@@ -74,7 +74,7 @@ static uint64_t pick_wild(struct random *random, unsigned size)
     case 0:
     case 1:
     case 2: /* read only */
-        return DATA_C + random_below(random, PAGE - size);
+        return DATA_C + random_below(random, SANDBOX_PAGE - size);
     case 3:
     case 4: /* into what is read only */
         return DATA_C - before;
