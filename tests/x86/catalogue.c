@@ -124,8 +124,8 @@ static bool try_encoding(const struct encoding *encoding)
 
     if (encoding->prefix)
         bytes[n++] = encoding->prefix;
-    if (encoding->is_wide)
-        bytes[n++] = 0x48;
+    if (encoding->rex)
+        bytes[n++] = encoding->rex;
     if (encoding->map)
         bytes[n++] = 0x0f;
     bytes[n++] = encoding->opcode;
@@ -153,14 +153,17 @@ static void find_encodings(void)
 {
     static const uint8_t prefixes[] = { 0, 0x66, 0xf2, 0xf3 };
 
-    for (unsigned n = 0; n < 4 * 2 * 2 * 256; n++) {
+    for (unsigned n = 0; n < 4 * 3 * 2 * 256; n++) {
+        static const uint8_t rexes[] = { 0, REX_W, REX_B };
         struct encoding encoding = {
             .prefix = prefixes[n & 3],
-            .is_wide = n >> 2 & 1,
-            .map = n >> 3 & 1,
-            .opcode = (uint8_t)(n >> 4),
+            .opcode = (uint8_t)(n >> 2),
+            .map = n >> 10 & 1,
+            .rex = rexes[n >> 11],
         };
 
+        if (encoding.rex == REX_B && (encoding.map || encoding.opcode != 0x90))
+            continue; /* encode() adds it at random; but NOP is XCHG then */
         for (unsigned modrm = 0; modrm < 256; modrm++) {
             /* All register forms; one of each memory form (3: neither SIB nor displacement). */
             if (modrm < 0xc0 && ((modrm >> 6) || (modrm & 7) != 3))

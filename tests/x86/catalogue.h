@@ -11,6 +11,8 @@
 
 #include "hw/cpu/soft/insn.h"
 
+enum { REX_B = 0x41, REX_X = 0x42, REX_R = 0x44, REX_W = 0x48 };
+
 /* Where an encoding of a row begins: the rest is filled in at random. */
 struct encoding {
     uint8_t prefix; /* 0, 0x66, 0xf2, 0xf3 */
@@ -18,7 +20,7 @@ struct encoding {
     uint8_t opcode;
     uint8_t modrm; /* mod is 3 or not; reg and rm count if they choose the row */
     bool has_modrm;
-    bool is_wide; /* REX.W */
+    uint8_t rex; /* 0, REX_W, or REX_B where that makes another row */
 };
 
 enum run_as {

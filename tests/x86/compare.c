@@ -33,8 +33,7 @@ void compare_open(struct comparison *comparison, const char *program_name, bool 
     if (!comparison->rows.row)
         abort();
     for (unsigned i = 0; i < catalogue->nr_rows; i++) {
-        if (is_of_family(catalogue->rows[i].row, is_float) &&
-            compose_may_mix(&catalogue->rows[i]))
+        if (is_of_family(catalogue->rows[i].row, is_float) && compose_may_mix(&catalogue->rows[i]))
             comparison->rows.row[comparison->rows.nr++] = &catalogue->rows[i];
     }
     host_open();
@@ -279,8 +278,6 @@ static const char *run_scene(struct comparison *comparison, unsigned number)
         return NULL;
     }
     host_run(&scene->before, &comparison->host);
-    if (program->wants_segments)
-        host_reset_segments();
     what = compare_outcomes(comparison);
     comparison->nr_cases++;
     comparison->nr_faults += comparison->host.has_fault;

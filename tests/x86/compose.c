@@ -13,7 +13,8 @@ static void begin(struct program *program, struct random *random)
     uint32_t offset = SLOT * random_below(random, CODE_BYTES / SLOT - 1) + random_below(random, 48);
 
     if (random_chance(random, 16))
-        offset = SANDBOX_PAGE * (1 + random_below(random, CODE_PAGES - 2)) - random_below(random, 20);
+        offset =
+            SANDBOX_PAGE * (1 + random_below(random, CODE_PAGES - 2)) - random_below(random, 20);
     memset(program, 0, sizeof(*program));
     program->address = CODE + offset;
 }
@@ -58,7 +59,6 @@ bool compose_single(struct program *program, struct random *random,
     } else if (program->entry) {
         return false;
     }
-    program->wants_segments = insn->row->kind == INSN_MOV_SEG || insn->row->kind == INSN_POP_SEG;
     return program_link(program);
 }
 
@@ -73,10 +73,6 @@ bool compose_may_mix(const struct catalogue_row *entry)
     case INSN_ENTER:
     case INSN_LEAVE:
     case INSN_POPF:
-    case INSN_MOV_SEG:
-    case INSN_POP_SEG:
-    case INSN_INT1:
-    case INSN_INT3:
     case INSN_LDMXCSR:
     case INSN_FXSAVE:
     case INSN_FXRSTOR:

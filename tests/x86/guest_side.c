@@ -16,7 +16,6 @@
 #include "hw/mem/ram.h"
 #include "hw/mem/region.h"
 #include "hw/mem/view.h"
-#include "tests/x86/scene.h"
 #include "util/rcu.h"
 
 enum { /* guest-physical */
@@ -136,7 +135,7 @@ static void set_state(void)
         state.seg[i] = (struct cpu_segment){ 0 };
     set_segment(&state.seg[SEG_CS], 0x33, 0, user | SEG_TYPE_CODE | SEG_L);
     set_segment(&state.seg[SEG_SS], 0x2b, 0, user | SEG_DB);
-    state.seg[SEG_GS].base = SCENE_GS_BASE;
+    state.seg[SEG_GS].base = SANDBOX_GS_BASE;
     set_segment(&state.seg[SEG_TR], 0x40, VA_GDT, SEG_P | 0xb);
     state.rip = CODE;
     state.rflags = FLAG_FIXED | FLAG_IF;
@@ -152,7 +151,7 @@ void guest_open(void)
 
     if (guest.cpus)
         return;
-    WITH_BQL() {
+    WITH_BQL () {
         guest.mem = mem_new();
         guest.ram = ram_new(guest.mem, "ram", RAM_BYTES, &error);
         if (!guest.ram)
@@ -182,7 +181,7 @@ void guest_close(void)
     if (!guest.cpus)
         return;
     cpus_free(guest.cpus);
-    WITH_BQL() {
+    WITH_BQL () {
         space_free(guest.memory);
         space_free(guest.ports);
         if (!region_del(guest.low, &error))

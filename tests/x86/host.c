@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "tests/x86/host.h"
 
+#include <asm/prctl.h>
 #include <assert.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <ucontext.h>
 #include <unistd.h>
 
@@ -220,6 +222,15 @@ static void map_sandbox(void)
     }
 }
 
+/* What DS: and the like do not have, but GS: has. Not the thread's storage, which is FS. */
+static void set_gs_base(void)
+{
+    if (syscall(SYS_arch_prctl, ARCH_SET_GS, (unsigned long)SANDBOX_GS_BASE) != 0) {
+        perror("arch_prctl");
+        exit(EXIT_FAILURE);
+    }
+}
+
 void host_open(void)
 {
     static const int signals[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP };
@@ -231,6 +242,7 @@ void host_open(void)
         return;
     host.is_open = true;
     map_sandbox();
+    set_gs_base();
     if (sigaltstack(&alternate, NULL) < 0) {
         perror("sigaltstack");
         exit(EXIT_FAILURE);

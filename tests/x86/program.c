@@ -132,7 +132,7 @@ static void encode(struct encoder *encoder, struct random *random, const struct 
 
     *encoder = (struct encoder){ .modrm = encoding->modrm };
     put_prefixes(encoder, random, encoding, may_lock && is_memory);
-    encoder->rex = encoding->is_wide ? 8 : 0;
+    encoder->rex = encoding->rex & 0xf;
     if (random_chance(random, 96))
         encoder->rex |= 4; /* R: if ModRM.reg is no register, ignored */
     if (is_memory)

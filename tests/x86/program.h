@@ -26,7 +26,6 @@ struct program {
     uint8_t count;                        /* not 0: what RCX is to hold */
     bool writes_code;                     /* on purpose: it is to be written anew for each run */
     bool runs_off;                        /* the end is not reached: there is no code */
-    bool wants_segments;                  /* it changes segment registers */
     const struct catalogue_row *measured; /* whose coverage it counts for, or NULL */
 };
 

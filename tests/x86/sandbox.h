@@ -31,7 +31,8 @@ enum {
     CODE = 0x20000000,
     CODE_PAGES = 16,
     CODE_BYTES = CODE_PAGES * SANDBOX_PAGE,
-    STUB = 0x30000000, /* host only: where code goes when it is done */
+    SANDBOX_GS_BASE = 0x1230, /* so that a forgotten segment base shows */
+    STUB = 0x30000000,        /* host only: where code goes when it is done */
 };
 
 /* What of A and B changes: both ends of A, all around the border, and the end of B. */

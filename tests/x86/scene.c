@@ -109,7 +109,7 @@ static uint64_t pick_target(struct random *random, unsigned size, unsigned align
 
 static uint64_t segment_base(const struct insn *insn)
 {
-    return insn->memory.segment == SEG_GS ? SCENE_GS_BASE : 0;
+    return insn->memory.segment == SEG_GS ? SANDBOX_GS_BASE : 0;
 }
 
 uint64_t scene_address(const struct registers *registers, const struct insn *insn, uint32_t address)
@@ -207,8 +207,6 @@ static bool uses_stack(enum insn_kind kind)
     switch (kind) {
     case INSN_PUSH:
     case INSN_POP:
-    case INSN_PUSH_SEG:
-    case INSN_POP_SEG:
     case INSN_PUSHF:
     case INSN_POPF:
     case INSN_CALL:
@@ -245,7 +243,7 @@ static void set_string(const struct setting *setting)
         if (random_chance(random, 24))
             va = pick_wild(random, 64);
         if (string_regs[i] == RSI && setting->insn->memory.segment == SEG_GS)
-            va -= SCENE_GS_BASE;
+            va -= SANDBOX_GS_BASE;
         set_reg(scene, string_regs[i], as_address(setting, va));
     }
     if (kind == INSN_STOS || kind == INSN_SCAS) {
@@ -349,12 +347,12 @@ static void set_popped(const struct setting *setting)
     else if (random_chance(random, 16))
         value = pick_wild(random, 8);
 
-    if (kind == INSN_POPF || kind == INSN_RET || kind == INSN_POP_SEG)
+    if (kind == INSN_POPF || kind == INSN_RET)
         poke(scene, scene->before.gpr[RSP], &value, sizeof(value));
     else if (has_memory(insn))
         poke(scene, scene_address(&scene->before, insn, setting->address), &value, sizeof(value));
     else
-        set_reg(scene, insn->operands[kind == INSN_MOV_SEG].reg, value);
+        set_reg(scene, insn->operands[0].reg, value);
 }
 
 /* Images that are loaded: FXSAVE's, FNSAVE's, FNSTENV's, MXCSR. */
@@ -483,13 +481,8 @@ static void set_contents(const struct setting *setting)
         if (insn->operands[0].kind != OPERAND_IMM)
             set_popped(setting);
         break;
-    case INSN_MOV_SEG:
-        if (insn->operands[0].kind == OPERAND_SEGMENT)
-            set_popped(setting);
-        break;
     case INSN_RET:
     case INSN_POPF:
-    case INSN_POP_SEG:
         set_popped(setting);
         break;
     case INSN_LDMXCSR:

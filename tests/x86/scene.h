@@ -30,9 +30,6 @@ void scene_init(struct scene *scene);
 /** Everything for one run of @program. */
 void scene_set(struct scene *scene, struct random *random, const struct program *program);
 
-/** The base of GS, on both sides: so that a forgotten segment base shows. */
-enum { SCENE_GS_BASE = 0x1230 };
-
 /** The address that @insn, which is at @address, has with these registers. */
 uint64_t scene_address(const struct registers *registers, const struct insn *insn,
                        uint32_t address);
