@@ -84,7 +84,7 @@ static void set_cr4(struct soft *cpu, const struct op *op, uint64_t value)
         soft_tlb_flush(cpu, true);
 }
 
-static void set_cr8(struct soft *cpu, const struct op *op, uint64_t value)
+static void set_cr8(struct soft *cpu, const struct op *op, uint64_t value) NO_THREAD_SAFETY
 {
     const struct cpu_board *board = cpu->cpu.cpus->board;
 
@@ -281,7 +281,7 @@ static HANDLER(invlpg)
 /* Caches are the host's, and coherent. */
 static HANDLER(flush_caches)
 {
-    END_SERIALIZED;
+    NEXT;
 }
 
 static HANDLER(hlt)
