@@ -12,14 +12,21 @@
 #include "hw/cpu/soft/insn.h"
 #include "hw/cpu/soft/op.h"
 
-enum { BLOCK_INSNS_MAX = 48, BLOCK_OPS_MAX = 4 * BLOCK_INSNS_MAX };
+enum {
+    BLOCK_INSNS_MAX = 48,
+    BLOCK_BYTES_MAX = 512,
+    BLOCK_OPS_INSN_MAX = 8, /* of one instruction */
+    BLOCK_OPS_MAX = BLOCK_OPS_INSN_MAX * BLOCK_INSNS_MAX + 2,
+};
 
 struct builder {
     enum insn_mode mode;
     unsigned nr_insns;
     unsigned at; /* the instruction that is being lowered */
     unsigned nr_ops;
-    uint16_t check_op[3]; /* private to sse_check.c; of no meaning before it has written it */
+    unsigned nr_bytes; /* of all the instructions */
+    enum decode_result last; /* what became of the last: DECODE_OK, or it raises when reached */
+    uint16_t check_op[3]; /* private to lower_sse.c; of no meaning before it has written it */
     uint16_t ip[BLOCK_INSNS_MAX];         /* offset of each instruction in the block */
     uint16_t live_after[BLOCK_INSNS_MAX]; /* flags that are read before they are written */
     struct insn insns[BLOCK_INSNS_MAX];
@@ -61,6 +68,16 @@ static inline const struct insn *build_next(const struct builder *builder)
  * appended: it counts for both, and its faults are the first one's.
  */
 void build_fuse_next(struct builder *builder, struct op *op);
+
+/**
+ * Decode at most @nr_max instructions from @bytes, up to one that ends a block or cannot be
+ * decoded, and say which flags live behind each. False: not even the first is complete.
+ */
+bool build_decode(struct builder *builder, const uint8_t *bytes, size_t size, enum insn_mode mode,
+                  unsigned nr_max);
+
+/** Lower what has been decoded, from the head to the link behind the last instruction. */
+void build_lower(struct builder *builder);
 
 /* The families. Each returns the function for @kind, or NULL if another family has it. */
 lower_fn *lower_integer(enum insn_kind kind); /* lower_integer.c: moves, arithmetic, bits, stack */

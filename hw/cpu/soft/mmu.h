@@ -37,4 +37,7 @@ bool mmu_walk(struct soft *cpu, uint64_t va, enum mmu_access access, enum tlb_cl
  */
 void *soft_phys(struct soft *cpu, uint64_t gpa, unsigned size);
 
+/** @size bytes at @gpa have been stored through soft_phys() by a locked operation. tlb.c */
+void soft_phys_written(struct soft *cpu, uint64_t gpa, unsigned size);
+
 #endif

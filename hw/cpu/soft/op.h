@@ -74,7 +74,7 @@ _Static_assert(sizeof(struct op) == 32, "two operations a cache line");
 #define HANDLER(name) op_result name(struct soft *cpu, const struct op *op)
 
 /* A guest register, or a part, at a byte offset from cpu->gpr. */
-#define REG_AT_(type, offset) (*(type *)(void *)((char *)cpu->gpr + (offset)))
+#define REG_AT_(type, offset) (*(type *)((uintptr_t)cpu->gpr + (offset)))
 typedef uint8_t __attribute__((may_alias)) reg8;
 typedef uint16_t __attribute__((may_alias)) reg16;
 typedef uint32_t __attribute__((may_alias)) reg32;

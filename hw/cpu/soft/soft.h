@@ -21,6 +21,7 @@
 struct op;
 struct block;
 struct blocks;
+struct ram;
 struct view;
 
 enum { PAGE_SHIFT = 12, PAGE_SIZE = 1 << PAGE_SHIFT };
@@ -34,14 +35,36 @@ struct tlb_entry {
     uint64_t meta;   /* private to tlb.c */
 };
 
-enum { TLB_BITS = 10, TLB_ENTRIES = 1 << TLB_BITS };
+enum { TLB_BITS = 10, TLB_ENTRIES = 1 << TLB_BITS, TLB_FILLED_MAX = 128, FETCH_ENTRIES = 256 };
 #define TLB_NONE UINT64_MAX /* no page begins there */
+
+/* A page that code is fetched from. */
+struct fetch_page {
+    uint64_t gpa;
+    const uint8_t *host;
+    struct ram *ram; /* NULL: its stores go unseen, so code in it is not cached */
+    uint64_t ram_page;
+};
+
+struct fetch_entry {
+    uint64_t tag; /* page address, or TLB_NONE */
+    bool is_global;
+    bool is_large;
+    struct fetch_page page;
+};
+
+/* Where a virtual address has a block: tag is the address, salted with mode and privilege. */
+struct jump_entry {
+    uint64_t tag;
+    const struct op *head;
+};
+
+enum { JUMP_BITS = 12, JUMP_ENTRIES = 1 << JUMP_BITS };
 
 /* Which accesses a TLB's entries allow. Privilege changes select another, and flush nothing. */
 enum tlb_class {
     TLB_USER,       /* CPL 3 */
-    TLB_SUPERVISOR, /* CPL 0-2, SMAP in force; also implicit accesses (descriptors, stacks) at CPL 3
-                     */
+    TLB_SUPERVISOR, /* CPL 0-2, SMAP in force; and the processor's own (descriptors, stacks) */
     TLB_EXPLICIT,   /* CPL 0-2, SMAP off, or suspended by RFLAGS.AC */
     NR_TLB_CLASSES,
 };
@@ -143,12 +166,24 @@ struct soft {
     const struct view *view;  /* pinned while inside the section; NULL outside */
     uint64_t view_generation; /* of what the TLBs were filled from */
     uint64_t code_sequence;   /* of the code gate's log, up to which blocks are right */
+    uint64_t drops_done;      /* of code_drops, up to which write mappings are dropped; atomic */
+    uint32_t is_running;      /* inside the section, or about to be; atomic */
     struct blocks *blocks;
+    struct op *link_from; /* the link to make when the block at rip has been found */
+    uint64_t jump_salt;   /* of the present mode and privilege: soft_update_mode() */
+    uint8_t restart;      /* enum soft_restart, from soft_restart() to soft_exec() */
+    bool is_single;       /* the running block is one instruction, and compared */
+    bool is_exclusive;    /* all other processors stand still */
 
     /* Counters; metrics read them (atomic, relaxed). */
     uint64_t nr_invalid; /* #UD raised for what the decoder does not know */
     struct tlb_entry tlbs[NR_TLB_CLASSES][TLB_ENTRIES];
-    struct tlb_entry fetch_tlb[2][TLB_ENTRIES / 8]; /* by "is CPL 3"; addend: see tlb.c */
+    struct fetch_entry fetch_tlb[2][FETCH_ENTRIES]; /* by "is CPL 3" */
+    uint16_t tlb_filled[NR_TLB_CLASSES][TLB_FILLED_MAX]; /* indices, for flushing few */
+    uint32_t nr_tlb_filled[NR_TLB_CLASSES]; /* beyond TLB_FILLED_MAX: any */
+    uint64_t large_regions; /* bit n: some entry is of a large page with 2 MiB number n mod 64 */
+    uint64_t jump_pages; /* bit n: some jump entry is of a page with number n mod 64 */
+    struct jump_entry jumps[JUMP_ENTRIES];
 };
 
 /* Why the blocks were left, when no exception was raised. */
@@ -157,6 +192,7 @@ enum soft_stop {
     STOP_LIMIT, /* count has reached limit: kicked */
     STOP_HALT,
     STOP_SHUTDOWN, /* triple fault */
+    STOP_EXCLUSIVE, /* the next instruction must run while all others stand still */
 };
 
 static inline struct soft *soft_of(struct cpu *cpu)

@@ -22,8 +22,11 @@
 #include "hw/cpu/state.h"
 #include "util/bql.h"
 #include "util/event.h"
+#include "util/lock.h"
 #include "util/rcu.h"
 
+struct cpu_backend;
+struct metrics;
 struct space; /* hw/mem/region.h */
 struct thread;
 struct cpu;
@@ -35,13 +38,17 @@ enum { CPUS_MAX = 64 };
 enum cpu_event {
     CPU_EVENT_INTERRUPT = 1 << 0, /* look at the board's interrupt line */
     CPU_EVENT_NMI = 1 << 1,
-    CPU_EVENT_INIT = 1 << 2,  /* reset to the state of INIT and wait for cpu_set_state */
+    CPU_EVENT_INIT = 1 << 2,  /* reset to the state of INIT and wait for cpu_set_state() */
     CPU_EVENT_PAUSE = 1 << 3, /* somebody waits in cpus_pause() */
-    CPU_EVENT_WORK = 1 << 4,  /* cpu_run_on() has queued something */
+    CPU_EVENT_WORK = 1 << 4,  /* cpu_post_work() has queued something */
     CPU_EVENT_RCU = 1 << 5,   /* leave the read section; nothing more */
     CPU_EVENT_MAP = 1 << 6,   /* the map has moved under this processor: enter with the new view */
     CPU_EVENT_CODE = 1 << 7,  /* code pages were written, or writers must drop mappings */
     CPU_EVENT_STOP = 1 << 8,  /* the thread is to end */
+
+    /* Those that a back end takes itself, with cpu_take(), when it looks at what they are for. All
+     * others are taken between two runs. */
+    CPU_EVENTS_OF_BACKEND = CPU_EVENT_INTERRUPT | CPU_EVENT_NMI,
 };
 
 /* What ended a back end's run(). */
@@ -74,32 +81,39 @@ struct cpu_board {
     void *opaque;
 };
 
-/* A back end. The only two are cpu_soft and cpu_kvm. */
-struct cpu_backend {
-    const char *name;                     /* "soft", "KVM": as in the thread's name */
-    struct cpus *(*open)(GError **error); /* what all processors share, or NULL */
-    void (*close)(struct cpus *cpus);
-    struct cpu *(*create)(struct cpus *cpus, unsigned index, GError **error);
-    void (*destroy)(struct cpu *cpu);
-    /** Run the guest until something happens. The processor's thread, outside any section. */
-    enum cpu_exit (*run)(struct cpu *cpu);
-    /** Make run() return soon. Any thread; no locks; must not block. Events were set before. */
-    void (*kick)(struct cpu *cpu);
-    /** The processor's thread, or any while it is paused. */
-    void (*get_state)(struct cpu *cpu, struct cpu_state *ret_state);
-    int (*set_state)(struct cpu *cpu, const struct cpu_state *state);
-};
-
+/* A back end (hw/cpu/backend.h). The only two: */
 extern const struct cpu_backend cpu_soft;
 extern const struct cpu_backend cpu_kvm;
+
+/* What a processor's thread does when it does not run the guest. */
+enum cpu_rest {
+    CPU_RUNS,
+    CPU_HALTED, /* sleeps until an interrupt, or what is asked of the thread */
+    CPU_PARKED, /* has stopped, or waits after INIT: until it is given a state */
+};
+
+/* Work for a processor's thread; in the memory of whoever asks, until it has been done. */
+struct cpu_work {
+    void (*fn)(struct cpu *cpu, struct cpu_work *work);
+    struct cpu_work *next; /* private */
+};
+
+/* Counters; metrics read them (atomic, relaxed). */
+struct cpu_stats {
+    uint64_t exits[CPU_EXIT_FAILED + 1];
+    uint64_t halted_ns;
+};
 
 /* The common part of a processor; a back end's struct begins with it. */
 struct cpu {
     struct cpus *cpus;
     unsigned index;
-    struct thread *thread;
-    struct rcu_notifier notifier;  /* posts CPU_EVENT_RCU */
-    struct sequence wake;          /* advanced with each event: a halted processor sleeps on it */
+    struct thread *thread;        /* NULL: not started */
+    enum cpu_rest rest;           /* the thread's own */
+    struct cpu_work *work;        /* newest first; atomic */
+    struct rcu_notifier notifier; /* posts CPU_EVENT_RCU */
+    struct sequence wake;         /* advanced with each event that ends a rest */
+    struct cpu_stats stats;
     uint32_t events CACHE_ALIGNED; /* enum cpu_event; atomic */
 };
 
@@ -111,6 +125,14 @@ struct cpus {
     const struct cpu_board *board;
     unsigned nr_cpus;
     struct cpu *cpu[CPUS_MAX];
+    /* The rest is private to cpu.c. */
+    struct mutex lock;
+    struct condition is_out;    /* nr_out has grown, or nr_threads shrunk */
+    struct condition may_go_on; /* nobody wants the processors out, or they are to end */
+    unsigned nr_threads;        /* that have started and not ended; guarded by lock */
+    unsigned nr_out;            /* of those, that stay out; guarded by lock */
+    unsigned nr_pauses;         /* that want them out; guarded by lock */
+    struct cpu *alone;          /* has stopped the others; guarded by lock */
 };
 
 /**
@@ -124,23 +146,48 @@ void cpu_post(struct cpu *cpu, uint32_t events);
 void cpus_post(struct cpus *cpus, uint32_t events, const struct cpu *except);
 
 /**
- * Make @nr_cpus processors, all halted, none started. NULL and an error if @backend cannot.
- * @memory, @ports and @board must outlive the result.
+ * Make @nr_cpus processors, all in the state of cpu_state_reset() and parked, none started. NULL
+ * and an error if @backend cannot. @memory, @ports and @board must outlive the result.
  */
-void cpus_free(struct cpus *cpus) EXCLUDES(bql);
+void cpus_free(struct cpus *cpus) EXCLUDES(bql); /* stopped; NULL is fine */
 struct cpus *cpus_new(const struct cpu_backend *backend, unsigned nr_cpus, struct space *memory,
                       struct space *ports, const struct cpu_board *board, GError **error)
-    OWNED_BY(cpus_free);
+    OWNED_BY(cpus_free) EXCLUDES(bql);
 
 /** Start the threads; each runs its processor until cpus_stop(), which joins them. */
-bool cpus_start(struct cpus *cpus, GError **error);
+bool cpus_start(struct cpus *cpus, GError **error) EXCLUDES(bql);
 void cpus_stop(struct cpus *cpus) EXCLUDES(bql);
 
-/** Bring all out and keep them out, until cpus_resume(). Waits. Not from a processor's thread. */
+/**
+ * Bring all out and keep them out, until as many cpus_resume(). Waits. Not from a processor's
+ * thread. Work waits too.
+ */
 void cpus_pause(struct cpus *cpus) EXCLUDES(bql);
 void cpus_resume(struct cpus *cpus);
 
-/** The state after power-on, reset or INIT of a processor (Intel SDM vol. 3, table 9-1). */
+/**
+ * Have @work done on @cpu's thread between two runs, outside any section, without the BQL, in
+ * the order in which it was asked for. Any thread, any locks. A thread that ends does what it has.
+ */
+void cpu_post_work(struct cpu *cpu, struct cpu_work *work);
+
+/**
+ * The same, and wait until @fn(@arg) has returned. On @cpu's thread, and without one, here and
+ * now. Not during cpus_start() and cpus_stop().
+ */
+void cpu_run_on(struct cpu *cpu, void (*fn)(struct cpu *cpu, void *arg), void *arg) EXCLUDES(bql);
+
+/**
+ * The whole state. Setting it ends a rest, also INIT's. On the processor's thread, or any while
+ * it is paused or has not been started. -EINVAL: not a state that the back end can take.
+ */
+void cpu_get_state(struct cpu *cpu, struct cpu_state *ret_state);
+int cpu_set_state(struct cpu *cpu, const struct cpu_state *state) MUST_CHECK;
+
+/** The state after power-on or reset of a processor (Intel SDM vol. 3, table 9-1). */
 void cpu_state_reset(struct cpu_state *ret_state);
+
+/** Exits and sleep as metrics gracevm_cpu_*. metrics_remove(metrics, cpus) before cpus_free(). */
+void cpus_metrics_register(struct cpus *cpus, struct metrics *metrics);
 
 #endif

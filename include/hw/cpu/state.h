@@ -94,6 +94,12 @@ enum { /* vectors of exceptions */
        VECTOR_XM = 19,
 };
 
+enum { /* DR6 */
+    DR6_BD = 1 << 13,
+    DR6_BS = 1 << 14,
+};
+#define DR6_FIXED UINT64_C(0xffff0ff0) /* always 1 */
+
 enum { /* a page fault's error code */
        PF_PRESENT = 1 << 0,
        PF_WRITE = 1 << 1,

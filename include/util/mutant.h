@@ -51,7 +51,11 @@
     X(srcu_one_scan, "an SRCU grace period scans the old index only")                              \
     X(srcu_locks_first, "an SRCU driver sums locks before unlocks")                                \
     X(srcu_no_barrier, "an SRCU driver skips its membarriers")                                     \
-    X(srcu_no_wake, "an SRCU reader that leaves does not wake the driver")
+    X(srcu_no_wake, "an SRCU reader that leaves does not wake the driver")                         \
+    X(view_without_grace, "an old view is freed without a grace period")                           \
+    X(generation_stays, "a new view has the generation of the old one")                            \
+    X(dma_without_reference, "a DMA mapping does not keep its region")                             \
+    X(code_gate_no_barrier, "a store looks for cached code before it is seen")
 
 #ifdef MUTANTS
 enum mutant {

@@ -1,0 +1,402 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <glib.h>
+#include <string.h>
+
+#include "hw/cpu/soft/block.h"
+#include "hw/cpu/soft/exec.h"
+#include "hw/cpu/soft/tlb.h"
+#include "hw/mem/view.h"
+
+enum {
+    HASH_BITS = 16,
+    COMPARED_ENTRIES = 256,
+    BLOCKS_BYTES_MAX = 128 << 20, /* of one processor; then it begins anew */
+};
+
+/* A page of RAM with blocks in it. */
+struct code_page {
+    struct ram *ram; /* a name: the view keeps it, and a change of the view drops the page */
+    uint64_t ram_page;
+    const uint8_t *host;
+    gpa_t gpa;       /* where it is, or was first: */
+    bool is_aliased; /* … it has been seen elsewhere too, so any change of the view drops it */
+    struct block *first;
+    bool is_waiting;        /* for the others to drop their write mappings: */
+    uint64_t drop_sequence; /* … up to this number of code_drops */
+    uint64_t ticket;        /* of code_gate_mark() */
+};
+
+/* An instruction that is compared with memory at each use. */
+struct compared {
+    uint64_t rip;
+    uint8_t bytes[INSN_BYTES_MAX];
+    uint8_t mode;
+    struct block *block; /* or NULL */
+};
+
+struct blocks {
+    struct block *hash[1 << HASH_BITS];
+    struct compared compared[COMPARED_ENTRIES];
+    GHashTable *pages; /* a set of struct code_page, by ram and ram_page */
+    size_t nr_bytes;
+    struct block *dead; /* dropped, by page_next; perhaps running */
+    struct builder builder;
+};
+
+static unsigned hash_of(const uint8_t *host, uint8_t mode)
+{
+    uintptr_t bits = (uintptr_t)host ^ (uintptr_t)host >> HASH_BITS ^ (uintptr_t)mode << 7;
+
+    return (unsigned)(bits & ((1 << HASH_BITS) - 1));
+}
+
+static guint page_hash(gconstpointer key)
+{
+    const struct code_page *page = key;
+
+    return (guint)((uintptr_t)page->ram >> 4) * 31 + (guint)page->ram_page;
+}
+
+static gboolean page_equal(gconstpointer a, gconstpointer b)
+{
+    const struct code_page *one = a, *other = b;
+
+    return one->ram == other->ram && one->ram_page == other->ram_page;
+}
+
+struct blocks *blocks_new(void)
+{
+    struct blocks *blocks = g_new0(struct blocks, 1);
+
+    blocks->pages = g_hash_table_new_full(page_hash, page_equal, g_free, NULL);
+    return blocks;
+}
+
+static size_t block_bytes(const struct block *block)
+{
+    return sizeof(*block) + block->nr_ops * sizeof(struct op);
+}
+
+static void blocks_bury(struct blocks *blocks, struct block *block)
+{
+    block->page_next = blocks->dead;
+    blocks->dead = block;
+}
+
+static void unhash(struct blocks *blocks, struct block *block)
+{
+    struct block **link = &blocks->hash[hash_of(block->host, block->mode)];
+
+    while (*link != block)
+        link = &(*link)->hash_next;
+    *link = block->hash_next;
+}
+
+static gboolean drop_page(gpointer key, gpointer value UNUSED, gpointer data)
+{
+    const struct code_page *page = key;
+    struct blocks *blocks = data;
+    struct block *next;
+
+    for (struct block *block = page->first; block; block = next) {
+        next = block->page_next;
+        unhash(blocks, block);
+        blocks_bury(blocks, block);
+    }
+    return TRUE;
+}
+
+void blocks_drop_all(struct soft *cpu)
+{
+    struct blocks *blocks = cpu->blocks;
+
+    g_hash_table_foreach_remove(blocks->pages, drop_page, blocks);
+    soft_jumps_flush(cpu);
+}
+
+struct extent_drop {
+    struct blocks *blocks;
+    gpa_t start;
+    uint64_t size;
+    bool has_dropped;
+};
+
+static gboolean drop_in_extent(gpointer key, gpointer value, gpointer data)
+{
+    const struct code_page *page = key;
+    struct extent_drop *drop = data;
+    bool is_inside = page->gpa - drop->start < drop->size ||
+                     drop->start - page->gpa < PAGE_SIZE;
+
+    if (!is_inside && !page->is_aliased)
+        return FALSE;
+    drop->has_dropped = true;
+    return drop_page(key, value, drop->blocks);
+}
+
+void blocks_drop_extent(struct soft *cpu, gpa_t start, uint64_t size)
+{
+    struct blocks *blocks = cpu->blocks;
+    struct extent_drop drop = { blocks, start, size, false };
+
+    g_hash_table_foreach_remove(blocks->pages, drop_in_extent, &drop);
+    if (drop.has_dropped)
+        soft_jumps_flush(cpu);
+}
+
+static void drop_changed(struct blocks *blocks, const struct code_change *change)
+{
+    struct code_page key = { .ram = (struct ram *)(uintptr_t)change->ram,
+                             .ram_page = change->page };
+    struct code_page *page = g_hash_table_lookup(blocks->pages, &key);
+
+    if (!page)
+        return;
+    drop_page(page, NULL, blocks);
+    g_hash_table_remove(blocks->pages, page);
+}
+
+static void free_dead(struct blocks *blocks)
+{
+    while (blocks->dead) {
+        struct block *block = blocks->dead;
+
+        blocks->dead = block->page_next;
+        blocks->nr_bytes -= block_bytes(block);
+        g_free(block);
+    }
+}
+
+bool blocks_reap(struct soft *cpu)
+{
+    struct blocks *blocks = cpu->blocks;
+
+    if (unlikely(blocks->nr_bytes > BLOCKS_BYTES_MAX))
+        blocks_drop_all(cpu);
+    if (likely(!blocks->dead))
+        return false;
+    free_dead(blocks);
+    return true;
+}
+
+void blocks_sync(struct soft *cpu, struct code_gate *gate)
+{
+    struct blocks *blocks = cpu->blocks;
+    struct code_change changes[CODE_GATE_LOG];
+    unsigned nr;
+    bool is_known =
+        code_gate_changes(gate, cpu->code_sequence, changes, &nr, &cpu->code_sequence);
+
+    if (!is_known) {
+        blocks_drop_all(cpu);
+        return;
+    }
+    for (unsigned i = 0; i < nr; i++)
+        drop_changed(blocks, &changes[i]);
+    soft_jumps_flush(cpu);
+}
+
+void blocks_free(struct blocks *blocks)
+{
+    if (!blocks)
+        return;
+    g_hash_table_foreach_remove(blocks->pages, drop_page, blocks);
+    for (unsigned i = 0; i < COMPARED_ENTRIES; i++)
+        if (blocks->compared[i].block)
+            blocks_bury(blocks, blocks->compared[i].block);
+    free_dead(blocks);
+    g_hash_table_unref(blocks->pages);
+    g_free(blocks);
+}
+
+/* ---- Building -------------------------------------------------------------------------- */
+
+/* What the builder has lowered, as a block of its own. */
+static struct block *block_new(struct blocks *blocks, const uint8_t *host)
+{
+    const struct builder *builder = &blocks->builder;
+    struct block *block =
+        g_malloc(sizeof(*block) + builder->nr_ops * sizeof(struct op));
+
+    *block = (struct block){
+        .host = host,
+        .mode = (uint8_t)builder->mode,
+        .nr_insns = (uint16_t)builder->nr_insns,
+        .nr_bytes = (uint16_t)builder->nr_bytes,
+        .nr_ops = (uint16_t)builder->nr_ops,
+    };
+    memcpy(block->ops, builder->ops, builder->nr_ops * sizeof(struct op));
+    blocks->nr_bytes += block_bytes(block);
+    return block;
+}
+
+/* A page that two addresses lead to is dropped when either of them changes. */
+static void note_alias(struct code_page *page, const struct fetch_page *fetch)
+{
+    page->is_aliased |= page->gpa != fetch->gpa;
+}
+
+static struct code_page *page_get(struct blocks *blocks, const struct fetch_page *fetch)
+{
+    struct code_page key = { .ram = fetch->ram, .ram_page = fetch->ram_page };
+    struct code_page *page = g_hash_table_lookup(blocks->pages, &key);
+
+    if (page) {
+        note_alias(page, fetch);
+        return page;
+    }
+    page = g_new(struct code_page, 1);
+    *page = (struct code_page){
+        .ram = fetch->ram,
+        .ram_page = fetch->ram_page,
+        .host = fetch->host,
+        .gpa = fetch->gpa,
+    };
+    g_hash_table_add(blocks->pages, page);
+    return page;
+}
+
+static uint64_t granules_of(unsigned offset, unsigned nr_bytes)
+{
+    unsigned first = offset / CODE_GRANULE, last = (offset + nr_bytes - 1) / CODE_GRANULE;
+
+    return (UINT64_MAX << first) & (UINT64_MAX >> (63 - last));
+}
+
+/* Whether all have dropped the write mappings that kept @page from being cached. */
+static bool page_is_armed(struct soft *cpu, struct code_page *page)
+{
+    if (!page->is_waiting)
+        return true;
+    if (!code_drops_all_done(cpu, page->drop_sequence))
+        return false;
+    code_gate_dropped(page->ram, page->ram_page, page->ticket);
+    page->is_waiting = false;
+    return true;
+}
+
+/*
+ * See to it that stores to @granules come to light. False: not yet, somebody may still
+ * have the page in a TLB for writing, and has been asked to drop it.
+ */
+static bool page_mark(struct soft *cpu, struct code_page *page, uint64_t granules)
+{
+    uint64_t ticket;
+
+    if (!page_is_armed(cpu, page))
+        return false;
+    if (!code_gate_mark(page->ram, page->ram_page, granules, &ticket))
+        return true;
+    page->is_waiting = true;
+    page->ticket = ticket;
+    page->drop_sequence = code_drops_ask(cpu, page->host);
+    return page_is_armed(cpu, page);
+}
+
+/* A block of @fetch's page from @offset on, in the cache; NULL: must be compared instead. */
+static const struct block *build_cached(struct soft *cpu, const struct fetch_page *fetch,
+                                        unsigned offset)
+{
+    struct blocks *blocks = cpu->blocks;
+    struct builder *builder = &blocks->builder;
+    uint8_t bytes[BLOCK_BYTES_MAX];
+    size_t size = MIN(sizeof(bytes), PAGE_SIZE - offset);
+    struct code_page *page;
+    struct block *block, **bucket;
+
+    code_copy(bytes, fetch->host + offset, size);
+    if (!build_decode(builder, bytes, size, (enum insn_mode)cpu->mode, BLOCK_INSNS_MAX))
+        return NULL; /* crosses into the next page */
+    page = page_get(blocks, fetch);
+    if (!page_mark(cpu, page, granules_of(offset, builder->nr_bytes)))
+        return NULL;
+    if (!code_equals(bytes, fetch->host + offset, builder->nr_bytes))
+        return NULL; /* written between the copy and the mark; next time */
+    build_lower(builder);
+    block = block_new(blocks, fetch->host + offset);
+    block->page = page;
+    block->page_next = page->first;
+    page->first = block;
+    bucket = &blocks->hash[hash_of(block->host, block->mode)];
+    block->hash_next = *bucket;
+    *bucket = block;
+    return block;
+}
+
+static const struct block *find_cached(struct soft *cpu, const struct fetch_page *fetch,
+                                       unsigned offset)
+{
+    const uint8_t *host = fetch->host + offset;
+
+    for (const struct block *block = cpu->blocks->hash[hash_of(host, cpu->mode)]; block;
+         block = block->hash_next)
+        if (block->host == host && block->mode == cpu->mode) {
+            note_alias(block->page, fetch);
+            return block;
+        }
+    return build_cached(cpu, fetch, offset);
+}
+
+/*
+ * The bytes of the instruction at rip: from its page, and from the next if it goes on
+ * there. Fetching that one may raise, as it does on a processor.
+ */
+static size_t fetch_bytes(struct soft *cpu, const struct fetch_page *fetch, unsigned offset,
+                          uint8_t bytes[INSN_BYTES_MAX])
+{
+    size_t size = MIN(INSN_BYTES_MAX, PAGE_SIZE - offset);
+    const struct fetch_page *next;
+    struct insn insn;
+
+    code_copy(bytes, fetch->host + offset, size);
+    if (size == INSN_BYTES_MAX ||
+        insn_decode(bytes, size, (enum insn_mode)cpu->mode, &insn) != DECODE_TRUNCATED)
+        return size;
+    next = soft_fetch(cpu, (cpu->rip & PAGE_MASK) + PAGE_SIZE);
+    code_copy(bytes + size, next->host, INSN_BYTES_MAX - size);
+    return INSN_BYTES_MAX;
+}
+
+/* One instruction, which is looked at again each time. */
+static const struct block *find_compared(struct soft *cpu, const struct fetch_page *fetch,
+                                         unsigned offset)
+{
+    struct blocks *blocks = cpu->blocks;
+    struct compared *entry = &blocks->compared[(cpu->rip ^ (cpu->rip >> 8)) % COMPARED_ENTRIES];
+    uint8_t bytes[INSN_BYTES_MAX] = { 0 };
+    size_t size = fetch_bytes(cpu, fetch, offset, bytes);
+
+    if (entry->block && entry->rip == cpu->rip && entry->mode == cpu->mode &&
+        entry->block->nr_bytes <= size && !memcmp(bytes, entry->bytes, entry->block->nr_bytes))
+        return entry->block;
+    build_decode(&blocks->builder, bytes, size, (enum insn_mode)cpu->mode, 1);
+    build_lower(&blocks->builder);
+    if (entry->block)
+        blocks_bury(blocks, entry->block);
+    entry->block = block_new(blocks, NULL);
+    entry->rip = cpu->rip;
+    entry->mode = cpu->mode;
+    memcpy(entry->bytes, bytes, sizeof(bytes));
+    return entry->block;
+}
+
+const struct block *blocks_find(struct soft *cpu, bool is_single)
+{
+    const struct fetch_page *fetch = soft_fetch(cpu, cpu->rip);
+    unsigned offset = cpu->rip & (PAGE_SIZE - 1);
+
+    if (!is_single && fetch->ram) {
+        const struct block *block = find_cached(cpu, fetch, offset);
+
+        if (block)
+            return block;
+    }
+    return find_compared(cpu, fetch, offset);
+}
+
+bool blocks_runs_in(struct soft *cpu, const struct ram *ram, uint64_t ram_page)
+{
+    const struct fetch_page *fetch = soft_fetch_peek(cpu, cpu->block_rip);
+
+    return !fetch || (fetch->ram == ram && fetch->ram_page == ram_page);
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/**
+ * How blocks are entered, left, chained and forgotten.
+ *
+ * Inside a run, `block_rip` is where the running block begins; `rip` is set only by
+ * what goes elsewhere than along a link. A block begins with block_head, which
+ * counts its instructions and compares with the kick's limit, so a kick is seen at
+ * the next block.
+ *
+ * Links lead from a block to another of the same page, and are made when first
+ * followed. They need no check: code of one page is dropped together, and a page
+ * that runs is translated as it is. All else goes through the jump cache, by
+ * virtual address, which every TLB flush empties.
+ */
+#ifndef HW_CPU_SOFT_EXEC_H
+#define HW_CPU_SOFT_EXEC_H
+
+#include "hw/cpu/soft/op.h"
+
+/**
+ * A link to block_rip + op->disp: what a direct jump, and a block that just stops, end
+ * with. Becomes exit_linked or exit_far when first followed.
+ */
+op_fn exit_link;
+
+/** First operation of each block. aux: instructions. */
+op_fn block_head;
+
+/* Why an instruction must be run again, alone in a block: soft_restart(). */
+enum soft_restart {
+    RESTART_NONE,
+    RESTART_SINGLE,    /* it writes the code that it is in */
+    RESTART_EXCLUSIVE, /* its locked access is not one of the host's: the others stand still */
+};
+
+/** Leave @op's instruction, which has changed nothing yet, and run it again as @how says. */
+void soft_restart(struct soft *cpu, const struct op *op, enum soft_restart how) COLD
+    __attribute__((noreturn));
+
+/**
+ * Drop the blocks whose code has been written by whomever since the last call. Where
+ * the architecture serialises (CPUID, IRET, MOV to CR …), at the end of a block.
+ */
+void soft_sync_code(struct soft *cpu);
+
+/**
+ * Leave the read section and enter it again: around what may take the BQL. Afterwards
+ * the view may be another; TLB entries that it contradicts are gone. The guest's
+ * MXCSR is out of the way meanwhile.
+ */
+void soft_section_leave(struct soft *cpu) RELEASE_SHARED(rcu);
+void soft_section_enter(struct soft *cpu) ACQUIRE_SHARED(rcu);
+
+#endif
