@@ -22,28 +22,36 @@ static bool is_of_family(const struct insn_row *row, bool is_float)
     return (family == FAMILY_SSE || family == FAMILY_X87) == is_float;
 }
 
-void compare_open(struct comparison *comparison, const char *program_name, bool is_float)
+void compare_open(struct comparison *comparison)
 {
     struct catalogue *const catalogue = catalogue_get();
 
-    memset(comparison, 0, sizeof(*comparison));
-    comparison->program_name = program_name;
-    comparison->is_float = is_float;
+    if (running)
+        return;
+    running = comparison;
     comparison->rows.row = calloc(catalogue->nr_rows, sizeof(struct catalogue_row *));
     if (!comparison->rows.row)
         abort();
     for (unsigned i = 0; i < catalogue->nr_rows; i++) {
-        if (is_of_family(catalogue->rows[i].row, is_float) && compose_may_mix(&catalogue->rows[i]))
+        if (is_of_family(catalogue->rows[i].row, comparison->is_float) &&
+            compose_may_mix(&catalogue->rows[i]))
             comparison->rows.row[comparison->rows.nr++] = &catalogue->rows[i];
     }
     host_open();
     host_on_crash(describe_running);
     guest_open();
     scene_init(&comparison->scene);
-    comparison->scene.is_float = is_float;
+    comparison->scene.is_float = comparison->is_float;
     memcpy(host_data(), comparison->scene.image, DATA_BYTES);
     memcpy(guest_data(), comparison->scene.image, DATA_BYTES);
-    running = comparison;
+}
+
+void compare_close(void)
+{
+    guest_close();
+    if (running)
+        free(running->rows.row);
+    running = NULL;
 }
 
 bool compare_compose(struct comparison *comparison, const struct case_id *id)
@@ -53,6 +61,7 @@ bool compare_compose(struct comparison *comparison, const struct case_id *id)
     const struct rows *const rows = &comparison->rows;
 
     comparison->id = *id;
+    comparison->has_code = false;
     switch (id->shape) {
     case SHAPE_SINGLE:
         return compose_single(program, &random, &catalogue_get()->rows[id->row]);
@@ -266,8 +275,9 @@ static const char *run_scene(struct comparison *comparison, unsigned number)
     comparison->id.scene = number;
     scene_set(scene, &random, program);
     put_windows(scene);
-    if (number == 0 || program->writes_code)
+    if (!comparison->has_code || program->writes_code)
         put_code(program);
+    comparison->has_code = true;
     guest_run(&scene->before, program_end(program), choose_pace(&random), &comparison->guest);
     if (!is_harmless(&comparison->guest)) {
         comparison->nr_skipped++;
@@ -306,4 +316,12 @@ bool compare_program(struct comparison *comparison)
         report_difference(comparison, far);
     comparison->nr_different += what || far;
     return !what && !far;
+}
+
+bool compare_again(struct comparison *comparison)
+{
+    const char *const what = run_scene(comparison, comparison->id.scene);
+
+    report_difference(comparison, what ? what : "nothing is");
+    return !what;
 }

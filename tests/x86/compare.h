@@ -37,16 +37,18 @@ struct case_id {
 struct comparison {
     const char *program_name; /* argv[0] */
     struct rows rows;         /* of this program's families, that can be mixed */
-    bool is_float;
+    bool is_float;            /* SSE and x87, else all other families */
     uint64_t nr_cases, nr_faults, nr_skipped, nr_different;
     struct case_id id;
     struct program program;
+    bool has_code; /* it is in memory */
     struct scene scene;
     struct outcome host, guest;
 };
 
-/** Both sides ready; @is_float: SSE and x87, else all other families. */
-void compare_open(struct comparison *comparison, const char *program_name, bool is_float);
+/** Both sides ready, if they are not; program_name and is_float have been set. */
+void compare_open(struct comparison *comparison);
+void compare_close(void);
 
 /** Make the program of @id. False: the seed gives none. */
 bool compare_compose(struct comparison *comparison, const struct case_id *id);
@@ -54,8 +56,8 @@ bool compare_compose(struct comparison *comparison, const struct case_id *id);
 /** Run it with all scenes. False, and reported: a difference. */
 bool compare_program(struct comparison *comparison);
 
-/** One scene of a case, and say everything. For one who looks for a mistake. */
-bool compare_again(struct comparison *comparison, const struct case_id *id);
+/** The scene that the id names alone, and everything said. For who looks for a mistake. */
+bool compare_again(struct comparison *comparison);
 
 /* What differs between the two outcomes, for people: report.c. */
 void report_difference(const struct comparison *comparison, const char *what);

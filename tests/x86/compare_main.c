@@ -10,6 +10,7 @@
 #include "tests/tap.h"
 #include "tests/x86/compare.h"
 #include "util/clock.h"
+#include "util/rcu.h"
 
 enum {
     DEFAULT_CASES = 10000000, /* of this program */
@@ -18,7 +19,7 @@ enum {
 
 /* Of 256 cases, how many are of each shape. */
 static const unsigned shares[NR_SHAPES] = {
-    [SHAPE_SINGLE] = 140,       [SHAPE_SEQUENCE] = 80, [SHAPE_LOOP] = 16,
+    [SHAPE_SINGLE] = 140,        [SHAPE_SEQUENCE] = 80, [SHAPE_LOOP] = 16,
     [SHAPE_SELF_MODIFYING] = 10, [SHAPE_CUT_OFF] = 5,   [SHAPE_BAD_LOCK] = 5,
 };
 
@@ -31,7 +32,7 @@ static unsigned seconds; /* 0: by cases */
 static bool wants_more(enum shape shape, uint64_t done, int64_t start_ns)
 {
     if (seconds)
-        return clock_now_ns() - start_ns < (int64_t)seconds * NS_PER_S * shares[shape] / 256;
+        return monotonic_ns() - start_ns < (int64_t)seconds * NS_PER_S * shares[shape] / 256;
     return done < nr_cases * shares[shape] / 256;
 }
 
@@ -67,9 +68,10 @@ static void run_shape(enum shape shape)
 {
     const uint64_t before = comparison.nr_cases, faults = comparison.nr_faults;
     const uint64_t skipped = comparison.nr_skipped, different = comparison.nr_different;
-    const int64_t start_ns = clock_now_ns();
+    const int64_t start_ns = monotonic_ns();
     uint64_t number = 0, cases;
 
+    compare_open(&comparison);
     do {
         if (shape == SHAPE_SINGLE)
             number = run_all_rows(number);
@@ -78,7 +80,7 @@ static void run_shape(enum shape shape)
         cases = comparison.nr_cases - before;
     } while (wants_more(shape, cases, start_ns) && number < (uint64_t)1 << 40);
 
-    const double elapsed_s = (double)(clock_now_ns() - start_ns) / NS_PER_S;
+    const double elapsed_s = (double)(monotonic_ns() - start_ns) / NS_PER_S;
 
     printf("# %s: %" PRIu64 " cases, %.0f a second, %" PRIu64 " faults, %" PRIu64 " not run, "
            "%" PRIu64 " programs different\n",
@@ -163,11 +165,12 @@ static int run_again(const char *text)
 {
     struct case_id id;
 
+    compare_open(&comparison);
     if (!parse_case(text, &id) || !compare_compose(&comparison, &id)) {
         fprintf(stderr, "no such case: %s\n", text);
         return EXIT_FAILURE;
     }
-    return compare_again(&comparison, id.scene) ? EXIT_SUCCESS : EXIT_FAILURE;
+    return compare_again(&comparison) ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 int compare_main(int argc, char **argv, bool is_float)
@@ -196,15 +199,16 @@ int compare_main(int argc, char **argv, bool is_float)
         else
             return EXIT_FAILURE;
     }
+    comparison.program_name = argv[0];
+    comparison.is_float = is_float;
     rcu_register_thread();
-    compare_open(&comparison, argv[0], is_float);
     if (again) {
         status = run_again(again);
     } else {
         printf("# seed %" PRIu64 "\n", seed);
         status = TAP_RUN(tests, argc - optind + 1, argv + optind - 1);
     }
-    compare_close(&comparison);
+    compare_close();
     rcu_unregister_thread();
     return status;
 }

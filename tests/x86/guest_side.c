@@ -186,13 +186,13 @@ void guest_close(void)
         space_free(guest.ports);
         if (!region_del(guest.low, &error))
             give_up(error);
+        region_unref(guest.low);
+        region_unref(guest.root);
+        region_unref(guest.port_root);
+        ram_unref(guest.ram);
+        drain_call_rcu(); /* views hold references until their grace period */
+        mem_free(guest.mem);
     }
-    region_unref(guest.low);
-    region_unref(guest.root);
-    region_unref(guest.port_root);
-    ram_unref(guest.ram);
-    rcu_barrier(); /* views hold references until their grace period */
-    mem_free(guest.mem);
     memset(&guest, 0, sizeof(guest));
 }
 

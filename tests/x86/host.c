@@ -134,22 +134,34 @@ void host_on_crash(void (*describe)(void))
     host.describe = describe;
 }
 
+static const int signals[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP };
+static struct sigaction previous[ARRAY_SIZE(signals)]; /* who had them before us */
+
+static const struct sigaction *previous_of(int number)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(signals); i++) {
+        if (signals[i] == number)
+            return &previous[i];
+    }
+    return NULL;
+}
+
 /* Numbers as Linux lists them in REG_*: not as instructions do. */
 static const int greg_of_gpr[NR_GPRS] = {
     REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI,
     REG_R8,  REG_R9,  REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15,
 };
 
-static void COLD __attribute__((noreturn)) crash(int number, const greg_t *greg)
+static void COLD crash(int number, const greg_t *greg)
 {
     printf("# signal %d at rip %#llx, address %#llx: not the code under test, or it broke us\n",
            number, (unsigned long long)greg[REG_RIP], (unsigned long long)greg[REG_CR2]);
     if (host.describe)
         host.describe();
     fflush(stdout);
-    signal(number, SIG_DFL);
-    raise(number);
-    _exit(EXIT_FAILURE);
+    /* It faults again, for the handler before us, which may know more to say. */
+    if (sigaction(number, previous_of(number), NULL) < 0)
+        _exit(EXIT_FAILURE);
 }
 
 static void on_fault(int number, siginfo_t *info UNUSED, void *context)
@@ -158,8 +170,10 @@ static void on_fault(int number, siginfo_t *info UNUSED, void *context)
     greg_t *const greg = uc->uc_mcontext.gregs;
     struct outcome *const outcome = host.outcome;
 
-    if (!host.is_running)
+    if (!host.is_running) {
         crash(number, greg);
+        return;
+    }
     host.is_running = false;
     for (unsigned i = 0; i < NR_GPRS; i++)
         outcome->after.gpr[i] = (uint64_t)greg[greg_of_gpr[i]];
@@ -233,7 +247,6 @@ static void set_gs_base(void)
 
 void host_open(void)
 {
-    static const int signals[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP };
     static uint8_t stack[65536];
     const stack_t alternate = { .ss_sp = stack, .ss_size = sizeof(stack) };
     struct sigaction action = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK };
@@ -248,7 +261,7 @@ void host_open(void)
         exit(EXIT_FAILURE);
     }
     for (size_t i = 0; i < ARRAY_SIZE(signals); i++) {
-        if (sigaction(signals[i], &action, NULL) < 0) {
+        if (sigaction(signals[i], &action, &previous[i]) < 0) {
             perror("sigaction");
             exit(EXIT_FAILURE);
         }
