@@ -377,7 +377,7 @@ static void map_and_tell(struct worker *worker)
 {
     while (torture_go_on(worker)) {
         uint64_t released = load_relaxed(&nr_released);
-        struct region *region;
+        struct region *region = NULL;
         uint64_t word = 0;
 
         WITH_BQL () {
