@@ -24,7 +24,7 @@ enum { /* offsets in a TSS of long mode */
 };
 
 /* What is to be delivered, from whatever source. */
-struct event {
+struct delivery {
     unsigned vector;
     bool has_error;
     bool checks_dpl; /* INT n, INT3, INTO */
@@ -50,22 +50,22 @@ static COLD __attribute__((noreturn)) void raise_gate(struct soft *cpu, const st
     soft_raise_error(cpu, op, vector, gate << 3 | ERROR_IDT | external);
 }
 
-static struct gate read_gate(struct soft *cpu, const struct op *op, const struct event *event)
+static struct gate read_gate(struct soft *cpu, const struct op *op, const struct delivery *delivery)
 {
-    const unsigned offset = event->vector * GATE_BYTES;
+    const unsigned offset = delivery->vector * GATE_BYTES;
     uint64_t low, high;
     unsigned type;
 
     if (offset + GATE_BYTES - 1 > cpu->idt.limit)
-        raise_gate(cpu, op, VECTOR_GP, event->vector);
+        raise_gate(cpu, op, VECTOR_GP, delivery->vector);
     low = soft_load_system(cpu, op, cpu->idt.base + offset, 8);
     high = soft_load_system(cpu, op, cpu->idt.base + offset + 8, 8);
     type = low >> 40 & (SEG_S | SEG_TYPE);
     if ((type != SYSTEM_INTERRUPT_GATE && type != SYSTEM_TRAP_GATE) ||
-        (event->checks_dpl && attributes_dpl(low >> 40 & SEG_DPL) < cpu->cpl))
-        raise_gate(cpu, op, VECTOR_GP, event->vector);
+        (delivery->checks_dpl && attributes_dpl(low >> 40 & SEG_DPL) < cpu->cpl))
+        raise_gate(cpu, op, VECTOR_GP, delivery->vector);
     if (!(low >> 40 & SEG_P))
-        raise_gate(cpu, op, VECTOR_NP, event->vector);
+        raise_gate(cpu, op, VECTOR_NP, delivery->vector);
     return (struct gate){
         .selector = (uint16_t)(low >> 16),
         .ist = low >> 32 & 7,
@@ -111,12 +111,12 @@ static void push(struct soft *cpu, const struct op *op, unsigned cpl, uint64_t v
 
 /* ---- Delivery ------------------------------------------------------------------------------- */
 
-static void push_frame(struct soft *cpu, const struct op *op, const struct event *event,
+static void push_frame(struct soft *cpu, const struct op *op, const struct delivery *delivery,
                        unsigned cpl, uint64_t *rsp)
 {
-    const uint64_t frame[] = { cpu->seg[SEG_SS].selector, cpu->gpr[RSP], event->flags,
-                               cpu->seg[SEG_CS].selector, event->rip,    event->error };
-    const unsigned nr = event->has_error ? 6 : 5;
+    const uint64_t frame[] = { cpu->seg[SEG_SS].selector, cpu->gpr[RSP], delivery->flags,
+                               cpu->seg[SEG_CS].selector, delivery->rip, delivery->error };
+    const unsigned nr = delivery->has_error ? 6 : 5;
 
     for (unsigned i = 0; i < nr; i++) {
         *rsp -= 8;
@@ -125,9 +125,9 @@ static void push_frame(struct soft *cpu, const struct op *op, const struct event
 }
 
 /* Up to the marked line only the accessed bit and the stack's memory change. */
-static void enter_handler(struct soft *cpu, const struct op *op, const struct event *event)
+static void enter_handler(struct soft *cpu, const struct op *op, const struct delivery *delivery)
 {
-    const struct gate gate = read_gate(cpu, op, event);
+    const struct gate gate = read_gate(cpu, op, delivery);
     const struct cpu_segment cs = segment_check_code(cpu, op, gate.selector, FAR_GATE);
     const unsigned cpl = cs.selector & SELECTOR_RPL;
     const bool is_inwards = cpl < cpu->cpl;
@@ -135,7 +135,7 @@ static void enter_handler(struct soft *cpu, const struct op *op, const struct ev
     uint64_t flags = soft_get_rflags(cpu);
 
     segment_check_rip(cpu, op, &cs, gate.rip);
-    push_frame(cpu, op, event, cpl, &rsp);
+    push_frame(cpu, op, delivery, cpl, &rsp);
 
     /* From here on nothing can fail. */
     segment_enter_code(cpu, &cs, gate.rip);
@@ -205,7 +205,7 @@ static void shut_down(struct soft *cpu, const struct soft_fault *fault)
 
 static void deliver_once(struct soft *cpu, const struct soft_fault *fault)
 {
-    const struct event event = {
+    const struct delivery delivery = {
         .vector = fault->vector,
         .has_error = fault->has_error,
         .error = fault->error,
@@ -213,7 +213,7 @@ static void deliver_once(struct soft *cpu, const struct soft_fault *fault)
         .flags = soft_get_rflags(cpu) | (sets_rf(fault) ? FLAG_RF : 0),
     };
 
-    enter_handler(cpu, NULL, &event);
+    enter_handler(cpu, NULL, &delivery);
     cpu->is_halted = false;
     if (fault->vector == VECTOR_NMI)
         cpu->is_nmi_blocked = true;
@@ -247,7 +247,7 @@ void soft_deliver(struct soft *cpu, const struct soft_fault *fault)
 
 static void interrupt(struct soft *cpu, const struct op *op, unsigned vector, bool checks_dpl)
 {
-    const struct event event = {
+    const struct delivery delivery = {
         .vector = vector,
         .checks_dpl = checks_dpl,
         .rip = next_rip(cpu, op),
@@ -256,7 +256,7 @@ static void interrupt(struct soft *cpu, const struct op *op, unsigned vector, bo
 
     if (!is_long(cpu)) /* there are no gates: an exception, which shuts down */
         raise_gate(cpu, op, VECTOR_GP, vector);
-    enter_handler(cpu, op, &event);
+    enter_handler(cpu, op, &delivery);
 }
 
 static HANDLER(int_n)

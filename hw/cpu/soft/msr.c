@@ -151,7 +151,7 @@ static bool write_base(struct soft *cpu, enum segment segment, uint64_t value)
     return true;
 }
 
-static bool ask_board(struct soft *cpu, uint32_t msr, uint64_t *ret_value)
+static bool ask_board(struct soft *cpu, uint32_t msr, uint64_t *ret_value) NO_THREAD_SAFETY
 {
     const struct cpu_board *board = cpu->cpu.cpus->board;
     bool is_known;
@@ -164,7 +164,7 @@ static bool ask_board(struct soft *cpu, uint32_t msr, uint64_t *ret_value)
     return is_known;
 }
 
-static bool tell_board(struct soft *cpu, uint32_t msr, uint64_t value)
+static bool tell_board(struct soft *cpu, uint32_t msr, uint64_t value) NO_THREAD_SAFETY
 {
     const struct cpu_board *board = cpu->cpu.cpus->board;
     bool is_known;
@@ -249,7 +249,7 @@ static void set_edx_eax(struct soft *cpu, uint64_t value)
     cpu->gpr[RDX] = value >> 32;
 }
 
-static HANDLER(rdmsr) NO_THREAD_SAFETY
+static HANDLER(rdmsr)
 {
     const uint32_t msr = (uint32_t)cpu->gpr[RCX];
     uint64_t value;
@@ -262,7 +262,7 @@ static HANDLER(rdmsr) NO_THREAD_SAFETY
     NEXT;
 }
 
-static HANDLER(wrmsr) NO_THREAD_SAFETY
+static HANDLER(wrmsr)
 {
     const uint32_t msr = (uint32_t)cpu->gpr[RCX];
     const uint64_t value = (uint32_t)cpu->gpr[RAX] | cpu->gpr[RDX] << 32;

@@ -18,8 +18,8 @@ enum {
  * False: #GP. What the processor does not know is asked of the board, outside the read
  * section, so that afterwards nothing that was found in the view is valid.
  */
-bool soft_read_msr(struct soft *cpu, uint32_t msr, uint64_t *ret_value) REQUIRES_SHARED(rcu);
-bool soft_write_msr(struct soft *cpu, uint32_t msr, uint64_t value) REQUIRES_SHARED(rcu);
+bool soft_read_msr(struct soft *cpu, uint32_t msr, uint64_t *ret_value);
+bool soft_write_msr(struct soft *cpu, uint32_t msr, uint64_t value);
 
 /** Whether each of the eight memory types of @pat is one. */
 bool pat_is_valid(uint64_t pat);

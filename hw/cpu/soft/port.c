@@ -55,6 +55,12 @@ static void write_port(struct soft *cpu, unsigned port, unsigned size, uint64_t 
     soft_section_enter(cpu);
 }
 
+/* REX.W means nothing here. */
+static unsigned port_size(const struct insn *insn)
+{
+    return insn->operand_size > 4 ? 4 : insn->operand_size;
+}
+
 /* ---- IN, OUT: imm is the port, or src has it
  * ------------------------------------------------------- */
 
@@ -92,7 +98,7 @@ static bool lower_in_out(struct builder *builder, const struct insn *insn)
     const struct insn_operand *port = &insn->operands[is_in];
     struct op *op = build_op(builder, is_in ? in : out);
 
-    op->aux = insn->operands[!is_in].size;
+    op->aux = (uint16_t)port_size(insn);
     if (port->kind == OPERAND_IMM)
         op->imm = (uint8_t)insn->imm;
     else
@@ -190,11 +196,10 @@ static HANDLER(outs)
 static bool lower_port_string(struct builder *builder, const struct insn *insn)
 {
     const bool is_in = insn->row->kind == INSN_INS;
-    const unsigned size = insn->operand_size > 4 ? 4 : insn->operand_size; /* REX.W means nothing */
     const bool is_repeated = insn->prefixes & (PREFIX_REP | PREFIX_REPNE);
     struct op *op = build_op(builder, is_in ? ins : outs);
 
-    op->imm = size | (unsigned)insn->address_size << 8 | (unsigned)is_repeated << 16 |
+    op->imm = port_size(insn) | (unsigned)insn->address_size << 8 | (unsigned)is_repeated << 16 |
               (is_in ? (uint64_t)SEG_ES : insn->memory.segment) << 24;
     return true;
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * SYSCALL and SYSRET. Where AMD and Intel differ: SYSCALL exists in 32-bit code too
- * (AMD: it goes to CSTAR); SYSRET checks that RCX is canonical before it leaves ring
- * 0, and gives SS all its attributes (Intel). SYSENTER and SYSEXIT are #UD in long mode
- * (AMD), and CPUID does not announce them; their registers remember.
+ * SYSCALL and SYSRET, of 64-bit code only, as on Intel's. So too SYSRET checks that RCX
+ * is canonical before it leaves ring 0, and gives SS all its attributes. SYSENTER and
+ * SYSEXIT are #UD, as in AMD's long mode, and CPUID does not announce them; their
+ * registers remember.
  */
 #include "hw/cpu/soft/segment.h"
 #include "hw/cpu/soft/system.h"
@@ -37,45 +37,43 @@ static void check_enabled(struct soft *cpu, const struct op *op)
         soft_raise(cpu, op, VECTOR_UD);
 }
 
-static HANDLER(syscall)
+static HANDLER(insn_syscall)
 {
     const unsigned cs = cpu->star >> 32 & 0xfffc;
-    const uint64_t target = cpu->mode == MODE_64 ? cpu->lstar : cpu->cstar;
     const uint64_t flags = soft_get_rflags(cpu) & ~(uint64_t)FLAG_RF;
 
     check_enabled(cpu, op);
-    if (!is_long(cpu)) /* AMD's of protected mode */
-        soft_raise(cpu, op, VECTOR_UD);
     cpu->gpr[RCX] = next_rip(cpu, op);
     cpu->gpr[R11] = flags;
-    enter_flat(cpu, cs, cs + 8, true, target);
+    enter_flat(cpu, cs, cs + 8, true, cpu->lstar);
     soft_set_rflags(cpu, (flags & ~cpu->fmask) | FLAG_FIXED);
     soft_update_mode(cpu);
-    EXIT_RESYNC;
+    EXIT_LOOKUP; /* a flag that was not set is not set now */
 }
 
-static HANDLER(sysret)
+static HANDLER(insn_sysret)
 {
     const uint64_t loaded = FLAGS_ARITH | FLAG_TF | FLAG_IF | FLAG_DF | FLAG_IOPL | FLAG_NT |
                             FLAG_AC | FLAG_ID; /* not RF, not VM */
     const unsigned base = (unsigned)(cpu->star >> 48) | 3;
+    const uint64_t before = cpu->rflags;
     const bool to_64 = op->aux == 8;
     const uint64_t rip = to_64 ? cpu->gpr[RCX] : (uint32_t)cpu->gpr[RCX];
 
     check_enabled(cpu, op);
-    if (!is_long(cpu))
-        soft_raise(cpu, op, VECTOR_UD);
     if (cpu->cpl || !is_canonical(rip))
         soft_raise_error(cpu, op, VECTOR_GP, 0);
     enter_flat(cpu, (to_64 ? base + 16 : base) & 0xffff, (base + 8) & 0xffff, to_64, rip);
     soft_set_rflags(cpu, (cpu->gpr[R11] & loaded) | FLAG_FIXED);
     soft_update_mode(cpu);
-    EXIT_RESYNC;
+    if (flags_want_resync(cpu, before))
+        EXIT_RESYNC;
+    EXIT_LOOKUP;
 }
 
 static bool lower_syscall_insn(struct builder *builder, const struct insn *insn)
 {
-    struct op *op = build_op(builder, insn->row->kind == INSN_SYSCALL ? syscall : sysret);
+    struct op *op = build_op(builder, insn->row->kind == INSN_SYSCALL ? insn_syscall : insn_sysret);
 
     op->aux = insn->rex & 8 ? 8 : 4; /* SYSRET with REX.W returns to 64-bit code */
     return true;

@@ -83,8 +83,8 @@ void build_far_pointer(struct builder *builder, const struct insn *insn)
 static lower_fn *find_part(enum insn_kind kind)
 {
     static lower_fn *(*const parts[])(enum insn_kind kind) = {
-        lower_segment, lower_table,   lower_far, lower_interrupt,
-        lower_syscall, lower_control, lower_msr, lower_port,
+        lower_segment, lower_table,   lower_far, lower_interrupt, lower_syscall,
+        lower_rflags,  lower_control, lower_msr, lower_port,
     };
 
     for (unsigned i = 0; i < ARRAY_SIZE(parts); i++) {
@@ -96,11 +96,17 @@ static lower_fn *find_part(enum insn_kind kind)
     return NULL;
 }
 
+/* Those that are #UD rather than #GP where they are not allowed, or for another reason first. */
+static bool checks_itself(unsigned kind)
+{
+    return kind == INSN_CLAC || kind == INSN_STAC || kind == INSN_SYSRET;
+}
+
 static bool lower_checked(struct builder *builder, const struct insn *insn)
 {
     lower_fn *lower = find_part((enum insn_kind)insn->row->kind);
 
-    if (insn->row->prefixes & ROW_CPL0)
+    if ((insn->row->prefixes & ROW_CPL0) && !checks_itself(insn->row->kind))
         build_op(builder, require_cpl0);
     return lower(builder, insn);
 }
