@@ -9,12 +9,14 @@
 
 enum {
     HASH_BITS = 16,
+    PAGE_HASH_BITS = 10,
     COMPARED_ENTRIES = 256,
     BLOCKS_BYTES_MAX = 128 << 20, /* of one processor; then it begins anew */
 };
 
 /* A page of RAM with blocks in it. */
 struct code_page {
+    struct code_page *hash_next;
     struct ram *ram; /* a name: the view keeps it, and a change of the view drops the page */
     uint64_t ram_page;
     const uint8_t *host;
@@ -37,7 +39,8 @@ struct compared {
 struct blocks {
     struct block *hash[1 << HASH_BITS];
     struct compared compared[COMPARED_ENTRIES];
-    GHashTable *pages; /* a set of struct code_page, by ram and ram_page */
+    /* Not a GHashTable: that reckons in floating point, with the guest's rounding and flags. */
+    struct code_page *pages[1 << PAGE_HASH_BITS]; /* by ram and ram_page */
     size_t nr_bytes;
     struct block *dead; /* dropped, by page_next; perhaps running */
     struct builder builder;
@@ -50,26 +53,27 @@ static unsigned hash_of(const uint8_t *host, uint8_t mode)
     return (unsigned)(bits & ((1 << HASH_BITS) - 1));
 }
 
-static guint page_hash(gconstpointer key)
+static struct code_page **page_bucket(struct blocks *blocks, const struct ram *ram,
+                                      uint64_t ram_page)
 {
-    const struct code_page *page = key;
+    const uint64_t bits = ((uintptr_t)ram >> 4) * 31 + ram_page;
 
-    return (guint)((uintptr_t)page->ram >> 4) * 31 + (guint)page->ram_page;
+    return &blocks->pages[bits & ((1 << PAGE_HASH_BITS) - 1)];
 }
 
-static gboolean page_equal(gconstpointer a, gconstpointer b)
+static struct code_page *page_lookup(struct blocks *blocks, const struct ram *ram,
+                                     uint64_t ram_page)
 {
-    const struct code_page *one = a, *other = b;
+    struct code_page *page = *page_bucket(blocks, ram, ram_page);
 
-    return one->ram == other->ram && one->ram_page == other->ram_page;
+    while (page && (page->ram != ram || page->ram_page != ram_page))
+        page = page->hash_next;
+    return page;
 }
 
 struct blocks *blocks_new(void)
 {
-    struct blocks *blocks = g_new0(struct blocks, 1);
-
-    blocks->pages = g_hash_table_new_full(page_hash, page_equal, g_free, NULL);
-    return blocks;
+    return g_new0(struct blocks, 1);
 }
 
 static size_t block_bytes(const struct block *block)
@@ -92,10 +96,10 @@ static void unhash(struct blocks *blocks, struct block *block)
     *link = block->hash_next;
 }
 
-static gboolean drop_page(gpointer key, gpointer value UNUSED, gpointer data)
+/* Bury the blocks of the page at @link, and free it. */
+static void drop_page(struct blocks *blocks, struct code_page **link)
 {
-    const struct code_page *page = key;
-    struct blocks *blocks = data;
+    struct code_page *page = *link;
     struct block *next;
 
     for (struct block *block = page->first; block; block = next) {
@@ -103,57 +107,57 @@ static gboolean drop_page(gpointer key, gpointer value UNUSED, gpointer data)
         unhash(blocks, block);
         blocks_bury(blocks, block);
     }
-    return TRUE;
+    *link = page->hash_next;
+    g_free(page);
+}
+
+static void drop_all_pages(struct blocks *blocks)
+{
+    for (unsigned i = 0; i < 1 << PAGE_HASH_BITS; i++)
+        while (blocks->pages[i])
+            drop_page(blocks, &blocks->pages[i]);
 }
 
 void blocks_drop_all(struct soft *cpu)
 {
-    struct blocks *blocks = cpu->blocks;
-
-    g_hash_table_foreach_remove(blocks->pages, drop_page, blocks);
+    drop_all_pages(cpu->blocks);
     soft_jumps_flush(cpu);
 }
 
-struct extent_drop {
-    struct blocks *blocks;
-    gpa_t start;
-    uint64_t size;
-    bool has_dropped;
-};
-
-static gboolean drop_in_extent(gpointer key, gpointer value, gpointer data)
+static bool is_in_extent(const struct code_page *page, gpa_t start, uint64_t size)
 {
-    const struct code_page *page = key;
-    struct extent_drop *drop = data;
-    bool is_inside = page->gpa - drop->start < drop->size ||
-                     drop->start - page->gpa < PAGE_SIZE;
-
-    if (!is_inside && !page->is_aliased)
-        return FALSE;
-    drop->has_dropped = true;
-    return drop_page(key, value, drop->blocks);
+    return page->is_aliased || page->gpa - start < size || start - page->gpa < PAGE_SIZE;
 }
 
 void blocks_drop_extent(struct soft *cpu, gpa_t start, uint64_t size)
 {
     struct blocks *blocks = cpu->blocks;
-    struct extent_drop drop = { blocks, start, size, false };
+    bool has_dropped = false;
 
-    g_hash_table_foreach_remove(blocks->pages, drop_in_extent, &drop);
-    if (drop.has_dropped)
+    for (unsigned i = 0; i < 1 << PAGE_HASH_BITS; i++) {
+        struct code_page **link = &blocks->pages[i];
+
+        while (*link) {
+            if (is_in_extent(*link, start, size)) {
+                drop_page(blocks, link);
+                has_dropped = true;
+            } else {
+                link = &(*link)->hash_next;
+            }
+        }
+    }
+    if (has_dropped)
         soft_jumps_flush(cpu);
 }
 
 static void drop_changed(struct blocks *blocks, const struct code_change *change)
 {
-    struct code_page key = { .ram = (struct ram *)(uintptr_t)change->ram,
-                             .ram_page = change->page };
-    struct code_page *page = g_hash_table_lookup(blocks->pages, &key);
+    struct code_page **link = page_bucket(blocks, change->ram, change->page);
 
-    if (!page)
-        return;
-    drop_page(page, NULL, blocks);
-    g_hash_table_remove(blocks->pages, page);
+    while (*link && ((*link)->ram != change->ram || (*link)->ram_page != change->page))
+        link = &(*link)->hash_next;
+    if (*link)
+        drop_page(blocks, link);
 }
 
 static void free_dead(struct blocks *blocks)
@@ -184,8 +188,7 @@ void blocks_sync(struct soft *cpu, struct code_gate *gate)
     struct blocks *blocks = cpu->blocks;
     struct code_change changes[CODE_GATE_LOG];
     unsigned nr;
-    bool is_known =
-        code_gate_changes(gate, cpu->code_sequence, changes, &nr, &cpu->code_sequence);
+    bool is_known = code_gate_changes(gate, cpu->code_sequence, changes, &nr, &cpu->code_sequence);
 
     if (!is_known) {
         blocks_drop_all(cpu);
@@ -200,12 +203,11 @@ void blocks_free(struct blocks *blocks)
 {
     if (!blocks)
         return;
-    g_hash_table_foreach_remove(blocks->pages, drop_page, blocks);
+    drop_all_pages(blocks);
     for (unsigned i = 0; i < COMPARED_ENTRIES; i++)
         if (blocks->compared[i].block)
             blocks_bury(blocks, blocks->compared[i].block);
     free_dead(blocks);
-    g_hash_table_unref(blocks->pages);
     g_free(blocks);
 }
 
@@ -215,8 +217,7 @@ void blocks_free(struct blocks *blocks)
 static struct block *block_new(struct blocks *blocks, const uint8_t *host)
 {
     const struct builder *builder = &blocks->builder;
-    struct block *block =
-        g_malloc(sizeof(*block) + builder->nr_ops * sizeof(struct op));
+    struct block *block = g_malloc(sizeof(*block) + builder->nr_ops * sizeof(struct op));
 
     *block = (struct block){
         .host = host,
@@ -238,8 +239,8 @@ static void note_alias(struct code_page *page, const struct fetch_page *fetch)
 
 static struct code_page *page_get(struct blocks *blocks, const struct fetch_page *fetch)
 {
-    struct code_page key = { .ram = fetch->ram, .ram_page = fetch->ram_page };
-    struct code_page *page = g_hash_table_lookup(blocks->pages, &key);
+    struct code_page **bucket = page_bucket(blocks, fetch->ram, fetch->ram_page);
+    struct code_page *page = page_lookup(blocks, fetch->ram, fetch->ram_page);
 
     if (page) {
         note_alias(page, fetch);
@@ -247,12 +248,13 @@ static struct code_page *page_get(struct blocks *blocks, const struct fetch_page
     }
     page = g_new(struct code_page, 1);
     *page = (struct code_page){
+        .hash_next = *bucket,
         .ram = fetch->ram,
         .ram_page = fetch->ram_page,
         .host = fetch->host,
         .gpa = fetch->gpa,
     };
-    g_hash_table_add(blocks->pages, page);
+    *bucket = page;
     return page;
 }
 
