@@ -2,6 +2,7 @@
 /* Conversions: between floating point formats, and with integers in XMM, MMX and general registers.
  */
 
+#include "hw/cpu/soft/mmx.h"
 #include "hw/cpu/soft/sse_stubs.h"
 
 /* clang-format off */

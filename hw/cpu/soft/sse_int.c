@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Integers in vectors: arithmetic, logic, shifts, shuffles; of XMM and of MMX registers. */
 
+#include "hw/cpu/soft/mmx.h"
 #include "hw/cpu/soft/sse_stubs.h"
 
 /* clang-format off */

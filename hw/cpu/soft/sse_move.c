@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What moves XMM and MMX registers, whole and in parts. */
 
+#include "hw/cpu/soft/mmx.h"
 #include "hw/cpu/soft/sse_stubs.h"
 
 #define LOW64(offset) (*(mem64 *)(void *)((char *)cpu->xmm + (offset)))
