@@ -95,7 +95,18 @@ struct soft_fpu {
     uint8_t full_tag; /* bit n: physical register n is not empty (as FXSAVE's abridged tag) */
     uint64_t ip, dp;  /* last instruction and operand */
     uint16_t cs, ds;
+    uint8_t x87;           /* enum soft_x87: where the x87 registers are */
+    bool is_sse_unmasked;  /* some exception of mxcsr is not masked: SSE goes the slow way */
+    uint8_t sse_flags;     /* between two runs of an instruction whose exceptions are not masked */
+    uint16_t host_control; /* the thread's control word, while the guest's is loaded */
     uint32_t mxcsr; /* sticky flags of the host's are merged in when the run is left */
+};
+
+/* Where reg, control, status and full_tag are right. fpu.h */
+enum soft_x87 {
+    X87_SAVED,         /* here */
+    X87_LIVE,          /* in the host's x87; all exceptions masked */
+    X87_LIVE_UNMASKED, /* there; each instruction must look what is pending first */
 };
 
 enum { SOFT_TEMPS = 4 };
@@ -104,7 +115,7 @@ enum { SOFT_TEMPS = 4 };
 struct soft_fault {
     uint8_t vector;
     bool has_error;
-    bool is_software; /* INT n, INT3, INTO: the pushed RIP is behind the instruction */
+    bool is_interrupt; /* from outside, or NMI: no exception, whatever the vector */
     uint32_t error;
 };
 
@@ -164,6 +175,9 @@ struct soft {
     bool is_single;       /* the running block is one instruction, and compared */
     bool is_exclusive;    /* all other processors stand still */
 
+    uint64_t pause_count; /* count at the last PAUSE */
+    unsigned nr_pauses;   /* in a row */
+
     /* Counters; metrics read them (atomic, relaxed). */
     uint64_t nr_invalid; /* #UD raised for what the decoder does not know */
     struct tlb_entry tlbs[NR_TLB_CLASSES][TLB_ENTRIES];
@@ -213,12 +227,12 @@ void soft_raise_error(struct soft *cpu, const struct op *op, unsigned vector, ui
 /**
  * Run blocks from cpu->rip on, inside the read section with cpu->view pinned, until
  * cpu->stop says why not, or an exception: then true, with `fault` filled and rip at
- * the instruction (or behind it, if is_software). Registers are as the guest sees them.
+ * the instruction. Registers are as the guest sees them.
  */
 bool soft_exec(struct soft *cpu) REQUIRES_SHARED(rcu);
 
 /**
- * Push the frame of @fault (or of an interrupt or NMI: no error, is_software false) and enter its
+ * Push the frame of @fault (or of an interrupt or NMI: no error, is_interrupt) and enter its
  * handler (AMD64 APM vol. 2, chapter 8). Nested faults become #DF, then STOP_SHUTDOWN. interrupt.c
  */
 void soft_deliver(struct soft *cpu, const struct soft_fault *fault) REQUIRES_SHARED(rcu);
