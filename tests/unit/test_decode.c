@@ -362,7 +362,6 @@ static void rows_are_complete_and_make_sense(void)
         is_good &= ok(!((row->flags_read | row->flags_written | row->flags_undefined) & ~flags));
         is_good &= ok(!(row->prefixes & ROW_64 && row->prefixes & ROW_32));
         is_good &= ok(!(row->prefixes & ROW_REP && row->prefixes & ROW_REPCC));
-        /* What is privileged may fault, and what a payload proves is seldom pure. */
         is_good &= ok(!(row->prefixes & ROW_CPL0) || row->prefixes & ROW_FAULTS);
         if (!is_good)
             printf("# row %zu, %s\n", i, row->name ? row->name : "without a name");
