@@ -11,12 +11,13 @@ enum {
     HASH_BITS = 16,
     PAGE_HASH_BITS = 10,
     COMPARED_ENTRIES = 256,
+    NR_PAGE_BUCKETS = 1 << 12,
     BLOCKS_BYTES_MAX = 128 << 20, /* of one processor; then it begins anew */
 };
 
 /* A page of RAM with blocks in it. */
 struct code_page {
-    struct code_page *hash_next;
+    struct code_page *next; /* in its bucket */
     struct ram *ram; /* a name: the view keeps it, and a change of the view drops the page */
     uint64_t ram_page;
     const uint8_t *host;
@@ -39,8 +40,9 @@ struct compared {
 struct blocks {
     struct block *hash[1 << HASH_BITS];
     struct compared compared[COMPARED_ENTRIES];
-    /* Not a GHashTable: that reckons in floating point, with the guest's rounding and flags. */
-    struct code_page *pages[1 << PAGE_HASH_BITS]; /* by ram and ram_page */
+    struct code_page *pages[NR_PAGE_BUCKETS]; /* by ram and ram_page */
+    gpa_t lowest, highest; /* all of them lie between, but for those that are aliased */
+    bool has_aliased;
     size_t nr_bytes;
     struct block *dead; /* dropped, by page_next; perhaps running */
     struct builder builder;
@@ -56,24 +58,15 @@ static unsigned hash_of(const uint8_t *host, uint8_t mode)
 static struct code_page **page_bucket(struct blocks *blocks, const struct ram *ram,
                                       uint64_t ram_page)
 {
-    const uint64_t bits = ((uintptr_t)ram >> 4) * 31 + ram_page;
-
-    return &blocks->pages[bits & ((1 << PAGE_HASH_BITS) - 1)];
-}
-
-static struct code_page *page_lookup(struct blocks *blocks, const struct ram *ram,
-                                     uint64_t ram_page)
-{
-    struct code_page *page = *page_bucket(blocks, ram, ram_page);
-
-    while (page && (page->ram != ram || page->ram_page != ram_page))
-        page = page->hash_next;
-    return page;
+    return &blocks->pages[((uintptr_t)ram / sizeof(void *) + ram_page) & (NR_PAGE_BUCKETS - 1)];
 }
 
 struct blocks *blocks_new(void)
 {
-    return g_new0(struct blocks, 1);
+    struct blocks *blocks = g_new0(struct blocks, 1);
+
+    blocks->lowest = UINT64_MAX;
+    return blocks;
 }
 
 static size_t block_bytes(const struct block *block)
@@ -96,7 +89,7 @@ static void unhash(struct blocks *blocks, struct block *block)
     *link = block->hash_next;
 }
 
-/* Bury the blocks of the page at @link, and free it. */
+/* The page at @link, with all its blocks. */
 static void drop_page(struct blocks *blocks, struct code_page **link)
 {
     struct code_page *page = *link;
@@ -107,26 +100,21 @@ static void drop_page(struct blocks *blocks, struct code_page **link)
         unhash(blocks, block);
         blocks_bury(blocks, block);
     }
-    *link = page->hash_next;
+    *link = page->next;
     g_free(page);
 }
 
-static void drop_all_pages(struct blocks *blocks)
+static void drop_all(struct blocks *blocks)
 {
-    for (unsigned i = 0; i < 1 << PAGE_HASH_BITS; i++)
+    for (unsigned i = 0; i < NR_PAGE_BUCKETS; i++)
         while (blocks->pages[i])
             drop_page(blocks, &blocks->pages[i]);
 }
 
 void blocks_drop_all(struct soft *cpu)
 {
-    drop_all_pages(cpu->blocks);
+    drop_all(cpu->blocks);
     soft_jumps_flush(cpu);
-}
-
-static bool is_in_extent(const struct code_page *page, gpa_t start, uint64_t size)
-{
-    return page->is_aliased || page->gpa - start < size || start - page->gpa < PAGE_SIZE;
 }
 
 void blocks_drop_extent(struct soft *cpu, gpa_t start, uint64_t size)
@@ -134,15 +122,20 @@ void blocks_drop_extent(struct soft *cpu, gpa_t start, uint64_t size)
     struct blocks *blocks = cpu->blocks;
     bool has_dropped = false;
 
-    for (unsigned i = 0; i < 1 << PAGE_HASH_BITS; i++) {
+    if (!blocks->has_aliased && (start > blocks->highest + PAGE_SIZE - 1 ||
+                                 (start < blocks->lowest && size <= blocks->lowest - start)))
+        return; /* as a blob in its window */
+    for (unsigned i = 0; i < NR_PAGE_BUCKETS; i++) {
         struct code_page **link = &blocks->pages[i];
 
         while (*link) {
-            if (is_in_extent(*link, start, size)) {
+            const struct code_page *page = *link;
+
+            if (page->gpa - start < size || start - page->gpa < PAGE_SIZE || page->is_aliased) {
                 drop_page(blocks, link);
                 has_dropped = true;
             } else {
-                link = &(*link)->hash_next;
+                link = &(*link)->next;
             }
         }
     }
@@ -150,14 +143,15 @@ void blocks_drop_extent(struct soft *cpu, gpa_t start, uint64_t size)
         soft_jumps_flush(cpu);
 }
 
-static void drop_changed(struct blocks *blocks, const struct code_change *change)
+/* Where the page is linked, or would be. */
+static struct code_page **find_page(struct blocks *blocks, const struct ram *ram,
+                                    uint64_t ram_page)
 {
-    struct code_page **link = page_bucket(blocks, change->ram, change->page);
+    struct code_page **link = page_bucket(blocks, ram, ram_page);
 
-    while (*link && ((*link)->ram != change->ram || (*link)->ram_page != change->page))
-        link = &(*link)->hash_next;
-    if (*link)
-        drop_page(blocks, link);
+    while (*link && ((*link)->ram != ram || (*link)->ram_page != ram_page))
+        link = &(*link)->next;
+    return link;
 }
 
 static void free_dead(struct blocks *blocks)
@@ -194,8 +188,12 @@ void blocks_sync(struct soft *cpu, struct code_gate *gate)
         blocks_drop_all(cpu);
         return;
     }
-    for (unsigned i = 0; i < nr; i++)
-        drop_changed(blocks, &changes[i]);
+    for (unsigned i = 0; i < nr; i++) {
+        struct code_page **link = find_page(blocks, changes[i].ram, changes[i].page);
+
+        if (*link)
+            drop_page(blocks, link);
+    }
     soft_jumps_flush(cpu);
 }
 
@@ -203,7 +201,7 @@ void blocks_free(struct blocks *blocks)
 {
     if (!blocks)
         return;
-    drop_all_pages(blocks);
+    drop_all(blocks);
     for (unsigned i = 0; i < COMPARED_ENTRIES; i++)
         if (blocks->compared[i].block)
             blocks_bury(blocks, blocks->compared[i].block);
@@ -232,18 +230,21 @@ static struct block *block_new(struct blocks *blocks, const uint8_t *host)
 }
 
 /* A page that two addresses lead to is dropped when either of them changes. */
-static void note_alias(struct code_page *page, const struct fetch_page *fetch)
+static void note_alias(struct blocks *blocks, struct code_page *page,
+                       const struct fetch_page *fetch)
 {
-    page->is_aliased |= page->gpa != fetch->gpa;
+    if (unlikely(page->gpa != fetch->gpa)) {
+        page->is_aliased = true;
+        blocks->has_aliased = true;
+    }
 }
 
 static struct code_page *page_get(struct blocks *blocks, const struct fetch_page *fetch)
 {
-    struct code_page **bucket = page_bucket(blocks, fetch->ram, fetch->ram_page);
-    struct code_page *page = page_lookup(blocks, fetch->ram, fetch->ram_page);
+    struct code_page **link = find_page(blocks, fetch->ram, fetch->ram_page), *page = *link;
 
     if (page) {
-        note_alias(page, fetch);
+        note_alias(blocks, page, fetch);
         return page;
     }
     page = g_new(struct code_page, 1);
@@ -254,7 +255,9 @@ static struct code_page *page_get(struct blocks *blocks, const struct fetch_page
         .host = fetch->host,
         .gpa = fetch->gpa,
     };
-    *bucket = page;
+    *link = page;
+    blocks->lowest = MIN(blocks->lowest, page->gpa);
+    blocks->highest = MAX(blocks->highest, page->gpa);
     return page;
 }
 
@@ -333,7 +336,7 @@ static const struct block *find_cached(struct soft *cpu, const struct fetch_page
     for (const struct block *block = cpu->blocks->hash[hash_of(host, cpu->mode)]; block;
          block = block->hash_next)
         if (block->host == host && block->mode == cpu->mode) {
-            note_alias(block->page, fetch);
+            note_alias(cpu->blocks, block->page, fetch);
             return block;
         }
     return build_cached(cpu, fetch, offset);
