@@ -10,8 +10,7 @@
 #ifndef HW_CPU_SOFT_SSE_H
 #define HW_CPU_SOFT_SSE_H
 
-#include "hw/cpu/soft/access.h"
-#include "hw/cpu/soft/build.h"
+#include "hw/cpu/soft/forms.h"
 #include "hw/cpu/soft/fpu.h"
 #include "util/annotate.h"
 
@@ -155,13 +154,20 @@ void sse_build_check(struct builder *builder, enum sse_check check);
 
 /* The handlers of a kind, by what the operands are. NULL where there is no such form. */
 struct sse_ops {
-    op_fn *rr;                                /* register from register */
-    op_fn *rm;                                /* from memory */
-    op_fn *mr;                                /* to memory */
-    op_fn *ri;                                /* by an immediate alone */
-    op_fn *mmx_rr, *mmx_rm, *mmx_mr, *mmx_ri; /* the same where one of them is a MMX register */
-    const void *stubs, *mmx_stubs;            /* for an immediate: sse_stubs.h */
+    op_fn *rr;              /* register from register */
+    op_fn *ri;              /* by an immediate alone */
+    struct memory_run rm;   /* from memory */
+    struct memory_run mr;   /* to memory */
+    op_fn *mmx_rr, *mmx_ri; /* the same where one of them is a MMX register */
+    struct memory_run mmx_rm, mmx_mr;
+    const void *stubs, *mmx_stubs; /* for an immediate: sse_stubs.h */
 };
+
+/* A MEMORY_HANDLER that has no form for plain addresses: what is rare. */
+#define ONE_RUN(name)                                                                              \
+    {                                                                                              \
+        name, name                                                                                 \
+    }
 
 /* By file, for a kind of that file's; its operands may choose too. */
 const struct sse_ops *sse_move_ops(const struct insn *insn);
