@@ -47,7 +47,8 @@ enum {                     /* insn_row.prefixes: what is allowed, or what is nee
        ROW_DEF64 = 1 << 5, /* operand size is 64 in 64-bit code (push, near jumps) */
        ROW_CPL0 = 1 << 6,  /* #GP at any other privilege */
        ROW_ENDS = 1 << 7, /* ends a block: may change the flow, the mode, the mapping, interrupts */
-       ROW_FAULTS = 1 << 8, /* may raise an exception even without a memory operand */
+       ROW_FAULTS = 1 << 8,  /* may raise an exception even without a memory operand */
+       ROW_FORCE64 = 1 << 9, /* operand size is 64 in 64-bit code whatever the prefixes say */
 };
 
 /* One encoding. Tables are in table_*.c; their shape is the decoder's own business (table.h). */
@@ -81,13 +82,16 @@ enum operand_kind {
 struct insn_operand {
     uint8_t kind; /* enum operand_kind */
     uint8_t reg;
-    uint8_t
-        size; /* bytes that are read or written: 0 (lea, invlpg), 1, 2, 4, 8, 10, 16, 28 … 512 */
+    uint16_t size; /* bytes read or written (0: lea, invlpg); of OPERAND_IMM: bytes in the code */
 };
 
 enum { MEMORY_NO_REG = 0xff, MEMORY_RIP = 0xfe };
 
-/* A memory operand: base + (index << shift) + disp, in a segment. */
+/*
+ * A memory operand: base + (index << shift) + disp, in a segment. Of the two that MOVS and CMPS
+ * have it is the one at rSI; that at rDI is always in ES, without a prefix. MASKMOVQ's at rDI is
+ * as any other. XLAT's is at rBX; AL is still to be added.
+ */
 struct insn_memory {
     uint8_t base;    /* 0-15, MEMORY_RIP (of the next instruction), MEMORY_NO_REG */
     uint8_t index;   /* 0-15, MEMORY_NO_REG */
@@ -98,8 +102,8 @@ struct insn_memory {
 
 enum { /* insn.prefixes: those present */
        PREFIX_LOCK = 1 << 0,
-       PREFIX_REP = 1 << 1,   /* F3, where it is no part of the opcode */
-       PREFIX_REPNE = 1 << 2, /* F2, likewise */
+       PREFIX_REP = 1 << 1,   /* F3, where it is no part of the opcode; F2 also with ROW_REP */
+       PREFIX_REPNE = 1 << 2, /* F2, likewise; the last of the two */
        PREFIX_OPSIZE = 1 << 3,
        PREFIX_ADDRSIZE = 1 << 4,
 };
@@ -109,7 +113,7 @@ struct insn {
     uint8_t length; /* 1-15 */
     uint8_t opcode; /* last opcode byte; its low 4 bits are the condition of Jcc, SETcc, CMOVcc */
     uint8_t map;    /* 0: one byte, 1: 0F */
-    uint8_t mandatory; /* 0, 0x66, 0xf2 or 0xf3: prefix that is part of the opcode */
+    uint8_t mandatory; /* 0, 0x66, 0xf2 or 0xf3: prefix that is part of the opcode, if one chose */
     uint8_t rex;       /* 0: none */
     uint8_t modrm;
     bool has_modrm;
@@ -119,7 +123,7 @@ struct insn {
     uint16_t selector;    /* of OPERAND_FAR; second immediate of ENTER */
     struct insn_operand operands[INSN_OPERANDS_MAX];
     struct insn_memory memory;
-    int64_t imm; /* sign-extended as the instruction does */
+    int64_t imm; /* sign-extended; counts, ports, vectors, selectors and orders zero-extended */
 };
 
 enum decode_result {
