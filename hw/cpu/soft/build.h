@@ -26,6 +26,7 @@ struct builder {
     unsigned nr_ops;
     unsigned nr_bytes; /* of all the instructions */
     enum decode_result last; /* what became of the last: DECODE_OK, or it raises when reached */
+    uint16_t check_op[3]; /* private to lower_sse.c; of no meaning before it has written it */
     uint16_t ip[BLOCK_INSNS_MAX];         /* offset of each instruction in the block */
     uint16_t live_after[BLOCK_INSNS_MAX]; /* flags that are read before they are written */
     struct insn insns[BLOCK_INSNS_MAX];
