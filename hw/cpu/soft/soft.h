@@ -115,7 +115,7 @@ enum { SOFT_TEMPS = 4 };
 struct soft_fault {
     uint8_t vector;
     bool has_error;
-    bool is_software; /* INT n, INT3, INTO: the pushed RIP is behind the instruction */
+    bool is_interrupt; /* from outside, or NMI: no exception, whatever the vector */
     uint32_t error;
 };
 
@@ -224,12 +224,12 @@ void soft_raise_error(struct soft *cpu, const struct op *op, unsigned vector, ui
 /**
  * Run blocks from cpu->rip on, inside the read section with cpu->view pinned, until
  * cpu->stop says why not, or an exception: then true, with `fault` filled and rip at
- * the instruction (or behind it, if is_software). Registers are as the guest sees them.
+ * the instruction. Registers are as the guest sees them.
  */
 bool soft_exec(struct soft *cpu) REQUIRES_SHARED(rcu);
 
 /**
- * Push the frame of @fault (or of an interrupt or NMI: no error, is_software false) and enter its
+ * Push the frame of @fault (or of an interrupt or NMI: no error, is_interrupt) and enter its
  * handler (AMD64 APM vol. 2, chapter 8). Nested faults become #DF, then STOP_SHUTDOWN. interrupt.c
  */
 void soft_deliver(struct soft *cpu, const struct soft_fault *fault) REQUIRES_SHARED(rcu);

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Far jumps, calls and returns, and IRET. */
+#include "hw/cpu/soft/access.h"
+#include "hw/cpu/soft/segment.h"
+#include "hw/cpu/soft/system.h"
+#include "util/log.h"
+
+static HANDLER(jmp_far)
+{
+    const uint64_t rip = REG64(OFFSET_TEMP1);
+    const struct cpu_segment cs = segment_check_code(cpu, op, REG16(OFFSET_TEMP2), FAR_DIRECT);
+
+    segment_check_rip(cpu, op, &cs, rip);
+    segment_enter_code(cpu, &cs, rip);
+    EXIT_RESYNC;
+}
+
+static HANDLER(call_far)
+{
+    const unsigned size = op->aux;
+    const uint64_t rip = REG64(OFFSET_TEMP1);
+    const struct cpu_segment cs = segment_check_code(cpu, op, REG16(OFFSET_TEMP2), FAR_DIRECT);
+
+    segment_check_rip(cpu, op, &cs, rip);
+    soft_store_slow(cpu, op, stack_address(cpu, 0 - (uint64_t)size), cpu->seg[SEG_CS].selector,
+                    size);
+    soft_store_slow(cpu, op, stack_address(cpu, 0 - (uint64_t)2 * size), next_rip(cpu, op), size);
+    stack_set_pointer(cpu, cpu->gpr[RSP] - 2 * size);
+    segment_enter_code(cpu, &cs, rip);
+    EXIT_RESYNC;
+}
+
+static bool lower_to_pointer(struct builder *builder, const struct insn *insn)
+{
+    struct op *op;
+
+    build_far_pointer(builder, insn);
+    op = build_op(builder, insn->row->kind == INSN_JMP_FAR ? jmp_far : call_far);
+    op->aux = insn->operand_size;
+    return true;
+}
+
+/* ---- Back ---------------------------------------------------------------------------------------
+ */
+
+/* What a return takes from the stack beyond CS and RIP, if it takes a stack. */
+struct outer_stack {
+    struct cpu_segment ss;
+    uint64_t rsp;
+};
+
+static struct outer_stack check_outer_stack(struct soft *cpu, const struct op *op,
+                                            const struct cpu_segment *cs, uint64_t rsp, uint64_t ss)
+{
+    const bool to_64 = is_long(cpu) && (cs->attributes & SEG_L);
+
+    return (struct outer_stack){
+        .ss = segment_check_stack(cpu, op, (uint16_t)ss, cs->selector & SELECTOR_RPL, to_64),
+        .rsp = rsp,
+    };
+}
+
+static HANDLER(ret_far)
+{
+    const unsigned size = op->aux;
+    const uint64_t rip = stack_peek(cpu, op, 0, size);
+    const struct cpu_segment cs =
+        segment_check_code(cpu, op, (uint16_t)stack_peek(cpu, op, 1, size), FAR_RETURN);
+    const bool is_outwards = (cs.selector & SELECTOR_RPL) > cpu->cpl;
+    struct outer_stack stack = { .rsp = cpu->gpr[RSP] + 2 * size };
+
+    if (is_outwards) {
+        const uint64_t frame = 2 * size + op->imm;
+        const uint64_t rsp = soft_load_slow(cpu, op, stack_address(cpu, frame), size);
+        const uint64_t ss = soft_load_slow(cpu, op, stack_address(cpu, frame + size), size);
+
+        stack = check_outer_stack(cpu, op, &cs, rsp, ss);
+    }
+    segment_check_rip(cpu, op, &cs, rip);
+    segment_enter_code(cpu, &cs, rip);
+    if (is_outwards)
+        segment_set(cpu, SEG_SS, &stack.ss);
+    stack_set_pointer(cpu, stack.rsp + op->imm);
+    EXIT_RESYNC;
+}
+
+static bool lower_ret(struct builder *builder, const struct insn *insn)
+{
+    struct op *op = build_op(builder, ret_far);
+
+    op->aux = insn->operand_size;
+    op->imm = insn->operands[0].kind == OPERAND_IMM ? (uint16_t)insn->imm : 0;
+    return true;
+}
+
+/* The flags that IRET of @size loads at the present privilege. */
+static uint64_t returned_flags(const struct soft *cpu, uint64_t image, unsigned size)
+{
+    const uint64_t before = soft_get_rflags(cpu);
+    uint64_t mask = FLAGS_ARITH | FLAG_TF | FLAG_DF | FLAG_NT;
+
+    if (size > 2)
+        mask |= FLAG_RF | FLAG_AC | FLAG_ID;
+    if (cpu->cpl <= (before & FLAG_IOPL) >> 12)
+        mask |= FLAG_IF;
+    if (cpu->cpl == 0)
+        mask |= FLAG_IOPL;
+    return (before & ~mask) | (image & mask) | FLAG_FIXED;
+}
+
+/* There are no tasks, and no virtual 8086 mode, to return to. */
+static void check_returnable(struct soft *cpu, const struct op *op, uint64_t image)
+{
+    const bool to_vm86 = !is_long(cpu) && cpu->cpl == 0 && (image & FLAG_VM);
+
+    if (!(cpu->rflags & FLAG_NT) && !to_vm86)
+        return;
+    if (!is_long(cpu))
+        log_guest_error("cpu %u: IRET to a task or to virtual 8086 mode", cpu->cpu.index);
+    soft_raise_error(cpu, op, VECTOR_GP, 0);
+}
+
+static HANDLER(iret)
+{
+    const unsigned size = op->aux;
+    uint64_t frame[5] = { 0 };
+    struct outer_stack stack;
+    struct cpu_segment cs;
+    uint64_t flags;
+    bool has_stack;
+
+    check_returnable(cpu, op, 0);
+    for (unsigned i = 0; i < 3; i++)
+        frame[i] = stack_peek(cpu, op, i, size);
+    check_returnable(cpu, op, frame[2]);
+    flags = returned_flags(cpu, frame[2], size);
+    cs = segment_check_code(cpu, op, (uint16_t)frame[1], FAR_RETURN);
+    has_stack = cpu->mode == MODE_64 || (cs.selector & SELECTOR_RPL) > cpu->cpl;
+    stack = (struct outer_stack){ .rsp = cpu->gpr[RSP] + 3 * size };
+    if (has_stack) {
+        frame[3] = stack_peek(cpu, op, 3, size);
+        frame[4] = stack_peek(cpu, op, 4, size);
+        stack = check_outer_stack(cpu, op, &cs, frame[3], frame[4]);
+    }
+    segment_check_rip(cpu, op, &cs, frame[0]);
+
+    segment_enter_code(cpu, &cs, frame[0]);
+    if (has_stack)
+        segment_set(cpu, SEG_SS, &stack.ss);
+    stack_set_pointer(cpu, stack.rsp);
+    soft_set_rflags(cpu, flags);
+    cpu->is_nmi_blocked = false;
+    soft_sync_code(cpu);
+    EXIT_RESYNC;
+}
+
+static bool lower_iret(struct builder *builder, const struct insn *insn)
+{
+    build_op(builder, iret)->aux = insn->operand_size;
+    return true;
+}
+
+lower_fn *lower_far(enum insn_kind kind)
+{
+    switch ((int)kind) {
+    case INSN_JMP_FAR:
+    case INSN_CALL_FAR:
+        return lower_to_pointer;
+    case INSN_RET_FAR:
+        return lower_ret;
+    case INSN_IRET:
+        return lower_iret;
+    default:
+        return NULL;
+    }
+}
