@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "tests/x86/compare.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "util/annotate.h"
+
+static struct comparison *running; /* for reports of crashes */
+
+static void describe_running(void)
+{
+    if (running)
+        report_case(running);
+}
+
+static bool is_of_family(const struct insn_row *row, bool is_float)
+{
+    const enum insn_family family = insn_kind_family(row->kind);
+
+    return (family == FAMILY_SSE || family == FAMILY_X87) == is_float;
+}
+
+void compare_open(struct comparison *comparison)
+{
+    struct catalogue *const catalogue = catalogue_get();
+
+    if (running)
+        return;
+    running = comparison;
+    comparison->rows.row = calloc(catalogue->nr_rows, sizeof(struct catalogue_row *));
+    if (!comparison->rows.row)
+        abort();
+    for (unsigned i = 0; i < catalogue->nr_rows; i++) {
+        if (is_of_family(catalogue->rows[i].row, comparison->is_float) &&
+            compose_may_mix(&catalogue->rows[i]))
+            comparison->rows.row[comparison->rows.nr++] = &catalogue->rows[i];
+    }
+    host_open();
+    host_on_crash(describe_running);
+    guest_open();
+    scene_init(&comparison->scene);
+    comparison->scene.is_float = comparison->is_float;
+    memcpy(host_data(), comparison->scene.image, DATA_BYTES);
+    memcpy(guest_data(), comparison->scene.image, DATA_BYTES);
+}
+
+void compare_close(void)
+{
+    guest_close();
+    if (running)
+        free(running->rows.row);
+    running = NULL;
+}
+
+bool compare_compose(struct comparison *comparison, const struct case_id *id)
+{
+    struct program *const program = &comparison->program;
+    struct random random = random_from(random_mix(id->seed, id->shape * 65536u + id->row));
+    const struct rows *const rows = &comparison->rows;
+
+    comparison->id = *id;
+    comparison->has_code = false;
+    switch (id->shape) {
+    case SHAPE_SINGLE:
+        return compose_single(program, &random, &catalogue_get()->rows[id->row]);
+    case SHAPE_SEQUENCE:
+        return compose_sequence(program, &random, rows);
+    case SHAPE_LOOP:
+        return compose_loop(program, &random, rows);
+    case SHAPE_SELF_MODIFYING:
+        return compose_self_modifying(program, &random, rows);
+    case SHAPE_CUT_OFF:
+        return compose_cut_off(program, &random, rows);
+    case SHAPE_BAD_LOCK:
+        return compose_bad_lock(program, &random, rows);
+    case NR_SHAPES:
+        break;
+    }
+    return false;
+}
+
+/* ---- Running ------------------------------------------------------------------------------- */
+
+static size_t code_size(const struct program *program)
+{
+    const size_t left = CODE + CODE_BYTES - program->address, size = program->start[program->nr];
+
+    return size < left ? size : left;
+}
+
+static void put_code(const struct program *program)
+{
+    const size_t size = code_size(program);
+
+    memcpy(host_code() + (program->address - CODE), program->bytes, size);
+    guest_put_code(program->address, program->bytes, size);
+    if (!program->runs_off) {
+        host_put_exit(program_end(program));
+        guest_put_end(program_end(program));
+    }
+}
+
+static void put_windows(const struct scene *scene)
+{
+    for (unsigned i = 0; i < NR_WINDOWS; i++) {
+        const size_t offset = windows[i].start - DATA_A;
+
+        memcpy(host_data() + offset, scene->image + offset, windows[i].size);
+        memcpy(guest_data() + offset, scene->image + offset, windows[i].size);
+    }
+}
+
+/* How often the run on our side is interrupted: that is part of the case. */
+static enum guest_pace choose_pace(struct random *random)
+{
+    const unsigned r = random_below(random, 16);
+
+    return r == 0 ? PACE_SINGLE : r == 1 ? PACE_KICKS : PACE_BLOCKS;
+}
+
+/* ---- Comparing ----------------------------------------------------------------------------- */
+
+static bool is_inside(const struct program *program, uint64_t rip, unsigned *ret_index)
+{
+    for (unsigned i = 0; i < program->nr; i++) {
+        if (rip == (uint64_t)program->address + program->start[i]) {
+            *ret_index = i;
+            return true;
+        }
+    }
+    return false;
+}
+
+uint64_t compare_flags_mask(const struct comparison *comparison)
+{
+    const struct program *const program = &comparison->program;
+    unsigned index = program->nr;
+
+    if (comparison->host.has_fault && !is_inside(program, comparison->host.after.rip, &index))
+        index = program->nr; /* a trap, behind the last */
+    return (FLAGS_ARITH | FLAG_DF | FLAG_IF | FLAG_IOPL | FLAG_NT | FLAG_AC | FLAG_ID) &
+           ~(uint64_t)program->ignored[index];
+}
+
+/* Linux says of its own half of addresses that pages are there. */
+static uint32_t known_error(const struct outcome *outcome)
+{
+    if (outcome->vector == VECTOR_PF && outcome->cr2 >> 47)
+        return outcome->error & ~(uint32_t)PF_PRESENT;
+    return outcome->error;
+}
+
+static const char *compare_ends(const struct comparison *comparison)
+{
+    const struct outcome *const host = &comparison->host, *const guest = &comparison->guest;
+    const uint64_t cr2_mask = comparison->scene.is_page_of_fault ? ~UINT64_C(0xfff) : UINT64_MAX;
+
+    if (host->has_fault != guest->has_fault)
+        return host->has_fault ? "the host faults, we do not" : "we fault, the host does not";
+    if (!host->has_fault)
+        return NULL;
+    if (host->vector != guest->vector)
+        return "the exception's vector";
+    if (known_error(host) != known_error(guest))
+        return "the exception's error code";
+    if ((host->cr2 ^ guest->cr2) & cr2_mask)
+        return "the faulting address";
+    if (host->after.rip != guest->after.rip)
+        return "rip of the exception";
+    return NULL;
+}
+
+static const char *compare_registers(const struct comparison *comparison)
+{
+    const struct registers *const host = &comparison->host.after;
+    const struct registers *const guest = &comparison->guest.after;
+
+    if (memcmp(host->gpr, guest->gpr, sizeof(host->gpr)) != 0)
+        return "a general register";
+    if ((host->rflags ^ guest->rflags) & compare_flags_mask(comparison))
+        return "flags";
+    if (memcmp(host->fxsave, guest->fxsave, FX_TAG + 1) != 0)
+        return "x87 control, status or tag";
+    if (memcmp(host->fxsave + FX_MXCSR, guest->fxsave + FX_MXCSR, 4) != 0)
+        return "MXCSR";
+    for (unsigned i = 0; i < 8; i++) {
+        if (memcmp(host->fxsave + FX_ST + 16 * i, guest->fxsave + FX_ST + 16 * i, 10) != 0)
+            return "an x87 register";
+    }
+    if (memcmp(host->fxsave + FX_XMM, guest->fxsave + FX_XMM, 256) != 0)
+        return "an XMM register";
+    return NULL;
+}
+
+/* What is different on purpose is made alike. */
+static void mask_memory(const struct scene *scene)
+{
+    for (unsigned i = 0; i < scene->nr_masks; i++) {
+        const uint32_t start = scene->masks[i].start, size = scene->masks[i].size;
+
+        if (start >= DATA_A && start <= DATA_C - size) {
+            memset(host_data() + (start - DATA_A), 0, size);
+            memset(guest_data() + (start - DATA_A), 0, size);
+        }
+    }
+}
+
+static const char *compare_memory(const struct comparison *comparison)
+{
+    const struct scene *const scene = &comparison->scene;
+
+    if (scene->may_tear && comparison->host.has_fault)
+        return NULL;
+    mask_memory(scene);
+    for (unsigned i = 0; i < NR_WINDOWS; i++) {
+        const size_t offset = windows[i].start - DATA_A;
+
+        if (memcmp(host_data() + offset, guest_data() + offset, windows[i].size) != 0)
+            return "memory";
+    }
+    return NULL;
+}
+
+static const char *compare_code(const struct program *program)
+{
+    if (program->writes_code && memcmp(host_code() + (program->address - CODE),
+                                       guest_code(program->address), code_size(program)) != 0)
+        return "code";
+    return NULL;
+}
+
+/* NULL: alike. */
+static const char *compare_outcomes(const struct comparison *comparison)
+{
+    const char *what = compare_ends(comparison);
+
+    if (!what)
+        what = compare_registers(comparison);
+    if (!what)
+        what = compare_memory(comparison);
+    if (!what)
+        what = compare_code(&comparison->program);
+    return what;
+}
+
+/* Some things are better not tried in this process. */
+static bool is_harmless(const struct outcome *guest)
+{
+    if (guest->is_endless)
+        return false;
+    return !(guest->has_fault && guest->vector == VECTOR_PF && host_is_private(guest->cr2));
+}
+
+/* All of the data that can have changed, at the end of a program. */
+static const char *compare_all_memory(const struct comparison *comparison)
+{
+    const char *what = NULL;
+
+    if (memcmp(host_data(), guest_data(), DATA_BYTES) != 0)
+        what = "memory outside of the windows";
+    memcpy(host_data(), comparison->scene.image, DATA_BYTES);
+    memcpy(guest_data(), comparison->scene.image, DATA_BYTES);
+    return what;
+}
+
+static const char *run_scene(struct comparison *comparison, unsigned number)
+{
+    const struct program *const program = &comparison->program;
+    struct random random = random_from(random_mix(comparison->id.seed, 1000 + number));
+    struct scene *const scene = &comparison->scene;
+    const char *what;
+
+    comparison->id.scene = number;
+    scene_set(scene, &random, program);
+    put_windows(scene);
+    if (!comparison->has_code || program->writes_code)
+        put_code(program);
+    comparison->has_code = true;
+    guest_run(&scene->before, program_end(program), choose_pace(&random), &comparison->guest);
+    if (!is_harmless(&comparison->guest)) {
+        comparison->nr_skipped++;
+        if (program->writes_code)
+            return NULL;
+        /* The host's memory is what ours was before. */
+        memcpy(guest_data(), host_data(), DATA_BYTES);
+        return NULL;
+    }
+    host_run(&scene->before, &comparison->host);
+    what = compare_outcomes(comparison);
+    comparison->nr_cases++;
+    comparison->nr_faults += comparison->host.has_fault;
+    if (!what && program->measured) {
+        struct catalogue_row *const entry = (struct catalogue_row *)(uintptr_t)program->measured;
+
+        entry->nr_runs++;
+        entry->nr_done += !comparison->host.has_fault;
+    }
+    return what;
+}
+
+bool compare_program(struct comparison *comparison)
+{
+    const char *what = NULL;
+    unsigned number = 0;
+
+    while (number < SCENES && !what)
+        what = run_scene(comparison, number++);
+    if (what)
+        report_difference(comparison, what);
+
+    const char *const far = compare_all_memory(comparison);
+
+    if (!what && far)
+        report_difference(comparison, far);
+    comparison->nr_different += what || far;
+    return !what && !far;
+}
+
+bool compare_again(struct comparison *comparison)
+{
+    const char *const what = run_scene(comparison, comparison->id.scene);
+
+    report_difference(comparison, what ? what : "nothing is");
+    return !what;
+}
