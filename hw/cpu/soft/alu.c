@@ -103,8 +103,8 @@
     COMPARE_HANDLERS(name, ALU, bits)
 
 #define WRITING(X)                                                                                 \
-    X(add, ALU_ADD) X(or, ALU_OR) X(adc, ALU_ADC) X(sbb, ALU_SBB) X(and, ALU_AND) X(sub, ALU_SUB)  \
-    X(xor, ALU_XOR)
+    X(add, ALU_ADD)                                                                                \
+    X(or, ALU_OR) X(adc, ALU_ADC) X(sbb, ALU_SBB) X(and, ALU_AND) X(sub, ALU_SUB) X(xor, ALU_XOR)
 #define READING(X) X(cmp, ALU_CMP) X(test, ALU_TEST)
 
 #define DEFINE_WRITING(name, ALU) SIZES(WRITING_, name, ALU)

@@ -11,7 +11,18 @@
 
 #include "hw/cpu/soft/flags.h"
 
-enum alu { ALU_ADD, ALU_OR, ALU_ADC, ALU_SBB, ALU_AND, ALU_SUB, ALU_XOR, ALU_CMP, ALU_TEST, NR_ALU };
+enum alu {
+    ALU_ADD,
+    ALU_OR,
+    ALU_ADC,
+    ALU_SBB,
+    ALU_AND,
+    ALU_SUB,
+    ALU_XOR,
+    ALU_CMP,
+    ALU_TEST,
+    NR_ALU
+};
 
 static ALWAYS_INLINE uint64_t alu_result(enum alu alu, uint64_t a, uint64_t b, uint64_t carry)
 {
@@ -63,7 +74,7 @@ static ALWAYS_INLINE void alu_flags(struct soft *cpu, enum alu alu, unsigned bit
  * conditions but O and P; for ADD those of carry, zero and sign; for AND and TEST
  * those of zero and sign.
  */
-static ALWAYS_INLINE bool alu_condition(enum alu alu, enum condition condition, unsigned bits,
+static ALWAYS_INLINE bool alu_condition(enum alu alu, enum cond condition, unsigned bits,
                                         uint64_t a, uint64_t b, uint64_t result)
 {
     const bool is_difference = alu == ALU_SUB || alu == ALU_CMP;
@@ -71,7 +82,7 @@ static ALWAYS_INLINE bool alu_condition(enum alu alu, enum condition condition, 
     const int64_t left = (int64_t)flags_extend(bits, is_difference ? a : result);
     const int64_t right = is_difference ? (int64_t)flags_extend(bits, b) : 0;
 
-    switch ((enum condition)(condition & ~1u)) {
+    switch ((enum cond)(condition & ~1u)) {
     case COND_B:
         return alu_carry(alu, bits, a, b, 0, result) ^ is_negated;
     case COND_E:

@@ -38,8 +38,8 @@
     HANDLER_(name, ALU, bits, mi, (uint##bits##_t)op->imm)
 
 #define OPERATIONS(X)                                                                              \
-    X(add, ALU_ADD) X(or, ALU_OR) X(adc, ALU_ADC) X(sbb, ALU_SBB) X(and, ALU_AND) X(sub, ALU_SUB)  \
-    X(xor, ALU_XOR)
+    X(add, ALU_ADD)                                                                                \
+    X(or, ALU_OR) X(adc, ALU_ADC) X(sbb, ALU_SBB) X(and, ALU_AND) X(sub, ALU_SUB) X(xor, ALU_XOR)
 #define DEFINE(name, ALU)                                                                          \
     FORMS_(name, ALU, 8) FORMS_(name, ALU, 16) FORMS_(name, ALU, 32) FORMS_(name, ALU, 64)
 OPERATIONS(DEFINE)

@@ -89,7 +89,8 @@ static ALWAYS_INLINE uint64_t string_address(const struct soft *cpu, const struc
     REGISTERS_(name, NAME, bits)                                                                   \
     WRITING_HANDLERS_(name, NAME, r, bits, STRING_)                                                \
     WRITING_HANDLERS_(name, NAME, i, bits, CONSTANT_)
-#define DEFINE(name, NAME) WRITING_(name, NAME, 16) WRITING_(name, NAME, 32) WRITING_(name, NAME, 64)
+#define DEFINE(name, NAME)                                                                         \
+    WRITING_(name, NAME, 16) WRITING_(name, NAME, 32) WRITING_(name, NAME, 64)
 
 READING_(16)
 READING_(32)
@@ -114,7 +115,7 @@ struct bit_run { /* by "number is a constant", then size */
         ROWS_(name, r), ROWS_(name, m), ROWS_(name, lock)                                          \
     }
 static const struct bit_run runs[] = {
-    [INSN_BT - INSN_BT] = { ROWS_(bt, r), ROWS_(bt, m), { { NULL } } },
+    [INSN_BT - INSN_BT] = { ROWS_(bt, r), ROWS_(bt, m), { { NULL }, { NULL } } },
     [INSN_BTS - INSN_BT] = RUNS(bts),
     [INSN_BTR - INSN_BT] = RUNS(btr),
     [INSN_BTC - INSN_BT] = RUNS(btc),
@@ -144,7 +145,8 @@ bool lower_bit_test(struct builder *builder, const struct insn *insn)
     return true;
 }
 
-/* ---- BSF, BSR --------------------------------------------------------------------------------- */
+/* ---- BSF, BSR ---------------------------------------------------------------------------------
+ */
 
 /* Of 0 the destination stays, all 64 bits of it (AMD64 APM vol. 3; Intel's do the same). */
 #define FIRST_(bits, value) (unsigned)__builtin_ctzll(value)
@@ -195,7 +197,8 @@ bool lower_bit_scan(struct builder *builder, const struct insn *insn)
     return true;
 }
 
-/* ---- BSWAP ------------------------------------------------------------------------------------ */
+/* ---- BSWAP ------------------------------------------------------------------------------------
+ */
 
 static HANDLER(bswap_32)
 {
@@ -220,7 +223,9 @@ bool lower_bswap(struct builder *builder, const struct insn *insn)
 {
     const unsigned size = insn->operands[0].size;
 
-    build_op(builder, size == 8 ? bswap_64 : size == 4 ? bswap_32 : bswap_16)->dst =
-        build_gpr(&insn->operands[0]);
+    build_op(builder, size == 8   ? bswap_64
+                      : size == 4 ? bswap_32
+                                  : bswap_16)
+        ->dst = build_gpr(&insn->operands[0]);
     return true;
 }

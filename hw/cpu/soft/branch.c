@@ -69,7 +69,7 @@ void build_branch_links(struct builder *builder, unsigned at)
     }
 CONDITIONS(DEFINE_JCC)
 #define RUN_JCC(name) [COND_##name] = jcc_##name,
-static op_fn *const jcc_runs[NR_CONDITIONS] = { CONDITIONS(RUN_JCC) };
+static op_fn *const jcc_runs[NR_CONDS] = { CONDITIONS(RUN_JCC) };
 
 static bool lower_jcc(struct builder *builder, const struct insn *insn)
 {

@@ -95,8 +95,7 @@ bool lower_xadd(struct builder *builder, const struct insn *insn)
     struct op *op;
 
     if (to->kind == OPERAND_MEMORY) {
-        op = build_memory_op(builder, insn,
-                             insn->prefixes & PREFIX_LOCK ? locked[size] : mr[size]);
+        op = build_memory_op(builder, insn, insn->prefixes & PREFIX_LOCK ? locked[size] : mr[size]);
     } else {
         op = build_op(builder, rr[size]);
         op->dst = build_gpr(to);
@@ -157,8 +156,7 @@ bool lower_cmpxchg(struct builder *builder, const struct insn *insn)
     struct op *op;
 
     if (to->kind == OPERAND_MEMORY) {
-        op = build_memory_op(builder, insn,
-                             insn->prefixes & PREFIX_LOCK ? locked[size] : mr[size]);
+        op = build_memory_op(builder, insn, insn->prefixes & PREFIX_LOCK ? locked[size] : mr[size]);
     } else {
         op = build_op(builder, rr[size]);
         op->dst = build_gpr(to);

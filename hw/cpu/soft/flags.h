@@ -12,7 +12,7 @@
 #include "hw/cpu/soft/soft.h"
 
 /* As the low 4 bits of Jcc, SETcc and CMOVcc number them (Intel SDM vol. 1, B.1). Odd: negated. */
-enum condition {
+enum cond {
     COND_O,
     COND_NO,
     COND_B,
@@ -29,7 +29,7 @@ enum condition {
     COND_GE,
     COND_LE,
     COND_G,
-    NR_CONDITIONS,
+    NR_CONDS,
 };
 
 /* @value as an integer of @bits with a sign, extended to 64. */
@@ -84,11 +84,11 @@ static ALWAYS_INLINE unsigned flags_of(const struct soft *cpu)
 }
 
 /** Whether @condition holds. */
-static ALWAYS_INLINE bool flags_condition(const struct soft *cpu, enum condition condition)
+static ALWAYS_INLINE bool flags_condition(const struct soft *cpu, enum cond condition)
 {
     const bool is_negated = condition & 1;
 
-    switch ((enum condition)(condition & ~1u)) {
+    switch ((enum cond)(condition & ~1u)) {
     case COND_O:
         return flags_of(cpu) ^ is_negated;
     case COND_B:

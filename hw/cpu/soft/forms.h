@@ -62,8 +62,7 @@ static inline bool is_canonical(uint64_t address)
                                                bool is_slow UNUSED, bool is_plain UNUSED,          \
                                                op_fn *slow UNUSED)
 
-#define ADDRESS                                                                                    \
-    (is_plain ? REG64(op->base) + (uint64_t)(int64_t)op->disp : op_address(cpu, op))
+#define ADDRESS (is_plain ? REG64(op->base) + (uint64_t)(int64_t)op->disp : op_address(cpu, op))
 
 struct memory_run {
     op_fn *any, *plain;
@@ -157,9 +156,13 @@ bool lower_alu_locked(struct builder *builder, const struct insn *insn, enum alu
 bool lower_alu_fused(struct builder *builder, const struct insn *insn, enum alu alu);
 bool lower_step_fused(struct builder *builder, const struct insn *insn);
 
-lower_fn lower_step, lower_not, lower_neg; /* step.c */
-lower_fn lower_shift, lower_double_shift;  /* shift.c */
-lower_fn lower_mul, lower_div;             /* muldiv.c */
-lower_fn lower_bit_test, lower_bit_scan;   /* bits.c */
+lower_fn lower_step, lower_not, lower_neg;                             /* step.c */
+lower_fn lower_shift, lower_double_shift;                              /* shift.c */
+lower_fn lower_mul, lower_div;                                         /* muldiv.c */
+lower_fn lower_bit_test, lower_bit_scan, lower_bswap;                  /* bits.c */
+lower_fn lower_mov, lower_movzx, lower_movsx, lower_cbw, lower_cwd;    /* moves.c */
+lower_fn lower_lea, lower_setcc, lower_cmovcc;                         /* moves.c */
+lower_fn lower_xchg, lower_xadd, lower_cmpxchg, lower_cmpxchg_pair;    /* exchange.c */
+lower_fn lower_push, lower_pop, lower_pusha, lower_enter, lower_leave; /* stack.c */
 
 #endif

@@ -117,7 +117,7 @@ STEPS(DEFINE_STEP)
 enum fuse_form { FUSE_RR, FUSE_RI, FUSE_RM, FUSE_MR, FUSE_MI, NR_FUSE_FORMS };
 
 /* By form, size, condition, and whether the flags are live. */
-typedef struct memory_run fuse_table[NR_FUSE_FORMS][4][NR_CONDITIONS][2];
+typedef struct memory_run fuse_table[NR_FUSE_FORMS][4][NR_CONDS][2];
 
 #define SIZE_8_ 0
 #define SIZE_32_ 2
@@ -146,7 +146,7 @@ static const fuse_table test_runs = { TESTS(RUN_RR, RUN_RI, RUN_MI) };
 static const fuse_table sub_runs = { SUBS(RUN_RR, RUN_RI) };
 static const fuse_table and_runs = { ANDS(RUN_RR, RUN_RI) };
 static const fuse_table add_runs = { ADDS(RUN_RR, RUN_RI) };
-static op_fn *const step_runs[2][4][NR_CONDITIONS][2] = { STEPS(RUN_STEP) };
+static op_fn *const step_runs[2][4][NR_CONDS][2] = { STEPS(RUN_STEP) };
 
 static const fuse_table *const tables[NR_ALU] = {
     [ALU_ADD] = &add_runs, [ALU_AND] = &and_runs,   [ALU_SUB] = &sub_runs,
@@ -159,14 +159,17 @@ static const fuse_table *const tables[NR_ALU] = {
 static const struct insn *next_jcc(const struct builder *builder)
 {
     const struct insn *next = build_next(builder);
+    const bool is_last = builder->at + 2 == builder->nr_insns;
 
-    return next && next->row->kind == INSN_JCC && can_link(builder, next) ? next : NULL;
+    if (!next || (is_last && builder->last != DECODE_OK)) /* it has no row then */
+        return NULL;
+    return next->row->kind == INSN_JCC && can_link(builder, next) ? next : NULL;
 }
 
 /* Which condition @jcc stands for behind @alu: AND and TEST clear CF and OF. */
-static enum condition jcc_condition(enum alu alu, const struct insn *jcc)
+static enum cond jcc_condition(enum alu alu, const struct insn *jcc)
 {
-    const enum condition condition = (enum condition)(jcc->opcode & 15);
+    const enum cond condition = (enum cond)(jcc->opcode & 15);
 
     if (alu != ALU_AND && alu != ALU_TEST)
         return condition;
@@ -212,8 +215,8 @@ bool lower_alu_fused(struct builder *builder, const struct insn *insn, enum alu 
 
     if (!jcc || !tables[alu])
         return false;
-    run = &(*tables[alu])[form][size_index(to->size)][jcc_condition(alu, jcc)]
-                         [is_live_behind(builder)];
+    run = &(
+        *tables[alu])[form][size_index(to->size)][jcc_condition(alu, jcc)][is_live_behind(builder)];
     if (!run->any)
         return false;
     if (form == FUSE_RR || form == FUSE_RI)

@@ -215,9 +215,8 @@ static HANDLER(lea_32_sum)
 
 bool lower_lea(struct builder *builder, const struct insn *insn)
 {
-    static const struct memory_run runs[] = {
-        MEMORY_RUN(lea_16), MEMORY_RUN(lea_16), MEMORY_RUN(lea_32), MEMORY_RUN(lea_64)
-    };
+    static const struct memory_run runs[] = { MEMORY_RUN(lea_16), MEMORY_RUN(lea_16),
+                                              MEMORY_RUN(lea_32), MEMORY_RUN(lea_64) };
     const unsigned size = size_index(insn->operands[0].size);
     struct op *op = build_memory_form(builder, insn, &runs[size]);
 
@@ -279,7 +278,7 @@ struct choice_run {
           MEMORY_RUN(cmov_##condition##_m_32),                                                     \
           MEMORY_RUN(cmov_##condition##_m_64) },                                                   \
     },
-static const struct choice_run choices[NR_CONDITIONS] = { CONDITIONS(RUN_CHOICES) };
+static const struct choice_run choices[NR_CONDS] = { CONDITIONS(RUN_CHOICES) };
 
 bool lower_setcc(struct builder *builder, const struct insn *insn)
 {

@@ -22,8 +22,8 @@
     } while (0)
 
 #define WIDE_TYPES(X)                                                                              \
-    X(8, uint32_t, int32_t) X(16, uint32_t, int32_t) X(32, uint64_t, int64_t)                      \
-    X(64, unsigned __int128, __int128)
+    X(8, uint32_t, int32_t)                                                                        \
+    X(16, uint32_t, int32_t) X(32, uint64_t, int64_t) X(64, unsigned __int128, __int128)
 
 #define MULTIPLY_(bits, type, value)                                                               \
     do {                                                                                           \
@@ -35,8 +35,7 @@
     } while (0)
 #define MULTIPLY_SIGNED_(bits, type, value)                                                        \
     do {                                                                                           \
-        const type product =                                                                       \
-            (type)SIGNED(bits, GET(bits, GPR(RAX))) * SIGNED(bits, value);                         \
+        const type product = (type)SIGNED(bits, GET(bits, GPR(RAX))) * SIGNED(bits, value);        \
         const uint##bits##_t low = (uint##bits##_t)product;                                        \
         const bool is_over = product != SIGNED(bits, low);                                         \
         SET_HALVES(bits, (uint##bits##_t)(product >> (bits)), low);                                \
@@ -129,7 +128,7 @@ IMUL_HANDLERS(64)
     }
 #define MEMORY_PAIRS_(name)                                                                        \
     {                                                                                              \
-        { { NULL } }, MEMORY_PAIR_(name, 16), MEMORY_PAIR_(name, 32), MEMORY_PAIR_(name, 64)       \
+        { { NULL, NULL } }, MEMORY_PAIR_(name, 16), MEMORY_PAIR_(name, 32), MEMORY_PAIR_(name, 64) \
     }
 
 static bool lower_imul(struct builder *builder, const struct insn *insn)
@@ -144,7 +143,8 @@ static bool lower_imul(struct builder *builder, const struct insn *insn)
     struct op *op;
 
     if (from->kind == OPERAND_MEMORY) {
-        op = build_memory_form(builder, insn, has_constant ? &rmi[size][is_live] : &rm[size][is_live]);
+        op = build_memory_form(builder, insn,
+                               has_constant ? &rmi[size][is_live] : &rm[size][is_live]);
     } else {
         op = build_op(builder, has_constant ? rri[size][is_live] : rr[size][is_live]);
         op->src = build_gpr(from);
@@ -185,7 +185,8 @@ bool lower_mul(struct builder *builder, const struct insn *insn)
     return lower_imul(builder, insn);
 }
 
-/* ---- Division --------------------------------------------------------------------------------- */
+/* ---- Division ---------------------------------------------------------------------------------
+ */
 
 /* @high:@low by @divisor, where @high < @divisor: by the host, as C has no such division. */
 static uint64_t divide_128(uint64_t high, uint64_t low, uint64_t divisor, uint64_t *ret_remainder)
@@ -217,8 +218,9 @@ static ALWAYS_INLINE bool divide(unsigned bits, uint64_t high, uint64_t low, uin
 }
 
 /* The same with signs: of magnitudes, and then the signs are put back. */
-static ALWAYS_INLINE bool divide_signed(unsigned bits, uint64_t high, uint64_t low, uint64_t divisor,
-                                        uint64_t *ret_quotient, uint64_t *ret_remainder)
+static ALWAYS_INLINE bool divide_signed(unsigned bits, uint64_t high, uint64_t low,
+                                        uint64_t divisor, uint64_t *ret_quotient,
+                                        uint64_t *ret_remainder)
 {
     const bool is_negative = high >> (bits - 1) & 1;
     const bool is_divisor_negative = divisor >> (bits - 1) & 1;

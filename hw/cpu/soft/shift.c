@@ -55,8 +55,9 @@
     SIZE_(name, SHIFT, 8) SIZE_(name, SHIFT, 16) SIZE_(name, SHIFT, 32) SIZE_(name, SHIFT, 64)
 
 #define SHIFTS(X)                                                                                  \
-    X(rol, SHIFT_ROL) X(ror, SHIFT_ROR) X(rcl, SHIFT_RCL) X(rcr, SHIFT_RCR) X(shl, SHIFT_SHL)      \
-    X(shr, SHIFT_SHR) X(sar, SHIFT_SAR)
+    X(rol, SHIFT_ROL)                                                                              \
+    X(ror, SHIFT_ROR) X(rcl, SHIFT_RCL) X(rcr, SHIFT_RCR) X(shl, SHIFT_SHL) X(shr, SHIFT_SHR)      \
+        X(sar, SHIFT_SAR)
 SHIFTS(DEFINE)
 
 struct shift_run {
@@ -137,8 +138,9 @@ static ALWAYS_INLINE uint64_t double_result(bool is_left, unsigned bits, uint64_
 }
 
 /* @count is not 0. */
-static ALWAYS_INLINE void double_flags(struct soft *cpu, bool is_left, unsigned bits, uint64_t value,
-                                       uint64_t filler, unsigned count, uint64_t result)
+static ALWAYS_INLINE void double_flags(struct soft *cpu, bool is_left, unsigned bits,
+                                       uint64_t value, uint64_t filler, unsigned count,
+                                       uint64_t result)
 {
     const bool is_over = count > bits;
     const uint64_t from = is_over ? filler : value;

@@ -10,7 +10,16 @@
 
 #include "hw/cpu/soft/flags.h"
 
-enum shift { SHIFT_ROL, SHIFT_ROR, SHIFT_RCL, SHIFT_RCR, SHIFT_SHL, SHIFT_SHR, SHIFT_SAR, NR_SHIFTS };
+enum shift {
+    SHIFT_ROL,
+    SHIFT_ROR,
+    SHIFT_RCL,
+    SHIFT_RCR,
+    SHIFT_SHL,
+    SHIFT_SHR,
+    SHIFT_SAR,
+    NR_SHIFTS
+};
 
 static ALWAYS_INLINE bool shift_bit(uint64_t value, unsigned bit)
 {

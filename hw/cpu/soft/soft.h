@@ -175,6 +175,9 @@ struct soft {
     bool is_single;       /* the running block is one instruction, and compared */
     bool is_exclusive;    /* all other processors stand still */
 
+    uint64_t pause_count; /* count at the last PAUSE */
+    unsigned nr_pauses;   /* in a row */
+
     /* Counters; metrics read them (atomic, relaxed). */
     uint64_t nr_invalid; /* #UD raised for what the decoder does not know */
     struct tlb_entry tlbs[NR_TLB_CLASSES][TLB_ENTRIES];

@@ -46,8 +46,7 @@
     {                                                                                              \
         const uint64_t frame = cpu->gpr[RBP];                                                      \
         uint##bits##_t value;                                                                      \
-        LOAD(bits, value,                                                                          \
-             wide ? frame : (uint32_t)((uint32_t)frame + cpu->seg_base[SEG_SS]));                  \
+        LOAD(bits, value, wide ? frame : (uint32_t)((uint32_t)frame + cpu->seg_base[SEG_SS]));     \
         cpu->gpr[RSP] = wide ? frame + (bits) / 8 : (uint32_t)(frame + (bits) / 8);                \
         SET(bits, GPR(RBP), value);                                                                \
         NEXT;                                                                                      \
@@ -114,11 +113,14 @@ bool lower_leave(struct builder *builder, const struct insn *insn)
     return true;
 }
 
-/* ---- Rare ones, for any size: aux is the operand's in bytes -------------------------------------- */
+/* ---- Rare ones, for any size: aux is the operand's in bytes
+ * -------------------------------------- */
 
 static uint64_t load_operand(struct soft *cpu, const struct op *op, uint64_t va)
 {
-    return op->aux == 2 ? load16(cpu, op, va) : op->aux == 4 ? load32(cpu, op, va) : load64(cpu, op, va);
+    return op->aux == 2   ? load16(cpu, op, va)
+           : op->aux == 4 ? load32(cpu, op, va)
+                          : load64(cpu, op, va);
 }
 
 static void store_operand(struct soft *cpu, const struct op *op, uint64_t va, uint64_t value)

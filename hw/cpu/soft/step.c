@@ -8,8 +8,8 @@ static ALWAYS_INLINE void neg_flags(struct soft *cpu, unsigned bits, uint64_t a,
     flags_sum(cpu, bits, 0, a, result, a != 0);
 }
 
-static ALWAYS_INLINE void no_flags(struct soft *cpu UNUSED, unsigned bits UNUSED,
-                                   uint64_t a UNUSED, uint64_t result UNUSED)
+static ALWAYS_INLINE void no_flags(struct soft *cpu UNUSED, unsigned bits UNUSED, uint64_t a UNUSED,
+                                   uint64_t result UNUSED)
 {
 }
 
@@ -131,7 +131,7 @@ bool lower_neg(struct builder *builder, const struct insn *insn)
 
 bool lower_not(struct builder *builder, const struct insn *insn)
 {
-    static const struct step_run not = RUNS(not);
+    static const struct step_run not = RUNS(not );
 
-    return lower_one(builder, insn, &not);
+    return lower_one(builder, insn, &not );
 }
