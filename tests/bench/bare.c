@@ -10,6 +10,7 @@
 #include "kernels/kernels.h"
 #include "tests/guest/lab.h"
 #include "util/bql.h"
+#include "util/clock.h"
 
 enum {
     PAGE_TABLES = 0x10000, /* six pages: below all payloads */
@@ -200,10 +201,10 @@ static bool make_map(struct bare *bare, GError **error) REQUIRES(bql)
 
 static void free_map(struct bare *bare) REQUIRES(bql)
 {
-    const struct region *const parts[] = { bare->serial, bare->ram_region };
+    struct region *const parts[] = { bare->serial, bare->ram_region };
 
     for (unsigned i = 0; i < ARRAY_SIZE(parts); i++)
-        if (parts[i] && region_is_added(parts[i]) && !region_del((struct region *)parts[i], NULL))
+        if (parts[i] && region_is_added(parts[i]) && !region_del(parts[i], NULL))
             g_error("a region does not go"); /* no listener can refuse */
     space_free(bare->memory);
     space_free(bare->ports);
