@@ -10,6 +10,7 @@
  */
 #include <assert.h>
 #include <inttypes.h>
+#include <sched.h>
 
 #include "hw/mem/mem_internal.h"
 #include "hw/mem/ram_internal.h"
@@ -53,6 +54,8 @@ bool code_gate_mark(struct ram *ram, uint64_t page, uint64_t granules, uint64_t 
         *ret_ticket = gate->sequence;
     }
     smp_mb_after_rmw(); /* pairs with code_gate_want_write(), and with code_gate_written() */
+    if (MUTANT(code_gate_forgets_fast))
+        return atomic_xchg(&ram->may_be_fast[page], 0);
     return load_relaxed(&ram->may_be_fast[page]);
 }
 
@@ -88,6 +91,11 @@ static void COLD drop_marks(struct ram *ram, uint64_t page)
     struct code_gate *gate = mem_code_gate(ram->mem);
     bool is_first = false;
 
+    if (MUTANT(code_gate_logs_late)) {
+        store_relaxed(&ram->code_marks[page], 0);
+        sched_yield();
+        store_relaxed(&ram->code_marks[page], 1);
+    }
     WITH_MUTEX (&gate->lock) {
         if (load_relaxed(&ram->code_marks[page])) {
             struct code_change *slot = &gate->log[(gate->sequence + 1) % CODE_GATE_LOG];

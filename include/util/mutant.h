@@ -55,7 +55,10 @@
     X(view_without_grace, "an old view is freed without a grace period")                           \
     X(generation_stays, "a new view has the generation of the old one")                            \
     X(dma_without_reference, "a DMA mapping does not keep its region")                             \
-    X(code_gate_no_barrier, "a store looks for cached code before it is seen")
+    X(changes_one_short, "a view does not list the oldest change since a generation")              \
+    X(code_gate_no_barrier, "a store looks for cached code before it is seen")                     \
+    X(code_gate_logs_late, "marks of cached code go before the page is logged")                    \
+    X(code_gate_forgets_fast, "a marker forgets the fast mappings that others wait for")
 
 #ifdef MUTANTS
 enum mutant {

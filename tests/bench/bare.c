@@ -47,8 +47,7 @@ static uint64_t instructions_now(const struct bare *bare)
 }
 
 /* A processor that looks for a byte waits here, instead of looking again and again. */
-static uint64_t serial_read(void *opaque, uint64_t offset, unsigned size UNUSED)
-    NO_THREAD_SAFETY
+static uint64_t serial_read(void *opaque, uint64_t offset, unsigned size UNUSED) NO_THREAD_SAFETY
 {
     struct bare *bare = opaque;
 
@@ -146,8 +145,8 @@ static void make_page_tables(struct bare *bare)
 static void set_begin(struct bare *bare, uint64_t entry)
 {
     const uint16_t data = SEG_P | SEG_S | SEG_TYPE_WRITABLE | SEG_TYPE_ACCESSED | SEG_G | SEG_DB;
-    const uint16_t code = SEG_P | SEG_S | SEG_TYPE_CODE | SEG_TYPE_WRITABLE | SEG_TYPE_ACCESSED |
-                          SEG_G | SEG_L;
+    const uint16_t code =
+        SEG_P | SEG_S | SEG_TYPE_CODE | SEG_TYPE_WRITABLE | SEG_TYPE_ACCESSED | SEG_G | SEG_L;
     struct cpu_state state;
 
     cpu_state_reset(&state);

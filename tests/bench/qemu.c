@@ -18,9 +18,22 @@ enum { ANSWER_MS = 60 * 1000 };
 static void exec_qemu(int in, int out, const char *payload)
 {
     const char *const argv[] = {
-        "qemu-system-x86_64", "-accel",   "tcg",     "-M",      "q35",  "-m",      "64",
-        "-nodefaults",        "-display", "none",    "-serial", "stdio", "-no-user-config",
-        "-kernel",            payload,    NULL,
+        "qemu-system-x86_64",
+        "-accel",
+        "tcg",
+        "-M",
+        "q35",
+        "-m",
+        "64",
+        "-nodefaults",
+        "-display",
+        "none",
+        "-serial",
+        "stdio",
+        "-no-user-config",
+        "-kernel",
+        payload,
+        NULL,
     };
 
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* stopped, it would notice nothing of our end */
@@ -71,8 +84,8 @@ static bool suspend(const struct qemu *qemu)
 {
     int status;
 
-    return kill(qemu->pid, SIGSTOP) == 0 &&
-           waitpid(qemu->pid, &status, WUNTRACED) == qemu->pid && WIFSTOPPED(status);
+    return kill(qemu->pid, SIGSTOP) == 0 && waitpid(qemu->pid, &status, WUNTRACED) == qemu->pid &&
+           WIFSTOPPED(status);
 }
 
 bool qemu_run(struct qemu *qemu, unsigned id, uint32_t rounds, uint64_t *ret_sum)

@@ -16,8 +16,8 @@
 #include "scene.h"
 
 enum { REPETITIONS = 15 };
-#define FLOOR 0.12   /* design.md: no integer kernel is slower than this, compared with TCG */
-#define MEAN 0.25    /* … their geometric mean */
+#define FLOOR 0.12 /* design.md: no integer kernel is slower than this, compared with TCG */
+#define MEAN 0.25  /* … their geometric mean */
 #define SSE_FLOOR 1.0
 
 enum place { SOFT, TCG, NATIVE, NR_PLACES };
@@ -27,16 +27,16 @@ static const char *const place_names[NR_PLACES] = { "soft", "TCG", "native" };
 static const struct {
     const char *name;
     const char *ratio_name;
-    uint32_t rounds; /* about a hundred million instructions */
+    uint32_t rounds; /* about fifty million instructions */
     bool is_sse;
 } kernels[NR_KERNELS] = {
-    [KERNEL_COLLATZ] = { "collatz", "collatz: soft / TCG", 20, false },
-    [KERNEL_COPY] = { "copy", "copy: soft / TCG", 9000, false },
-    [KERNEL_SHA256] = { "sha256", "sha256: soft / TCG", 25000, false },
-    [KERNEL_QUICKSORT] = { "quicksort", "quicksort: soft / TCG", 150, false },
-    [KERNEL_BYTECODE] = { "bytecode", "bytecode: soft / TCG", 1000, false },
-    [KERNEL_NBODY] = { "nbody (SSE2 scalar)", "nbody (SSE2 scalar): soft / TCG", 250, true },
-    [KERNEL_SAXPY] = { "saxpy (SSE packed)", "saxpy (SSE packed): soft / TCG", 20000, true },
+    [KERNEL_COLLATZ] = { "collatz", "collatz: soft / TCG", 10, false },
+    [KERNEL_COPY] = { "copy", "copy: soft / TCG", 4500, false },
+    [KERNEL_SHA256] = { "sha256", "sha256: soft / TCG", 12500, false },
+    [KERNEL_QUICKSORT] = { "quicksort", "quicksort: soft / TCG", 75, false },
+    [KERNEL_BYTECODE] = { "bytecode", "bytecode: soft / TCG", 500, false },
+    [KERNEL_NBODY] = { "nbody (SSE2 scalar)", "nbody (SSE2 scalar): soft / TCG", 120, true },
+    [KERNEL_SAXPY] = { "saxpy (SSE packed)", "saxpy (SSE packed): soft / TCG", 10000, true },
 };
 
 struct comparison {
@@ -201,8 +201,8 @@ static void emit(struct comparison *all, const char *reason)
         return;
     }
     for (unsigned id = 0; id < NR_KERNELS; id++)
-        emit_ratio(kernels[id].ratio_name, all->ratios[id],
-                   kernels[id].is_sse ? SSE_FLOOR : FLOOR, NULL);
+        emit_ratio(kernels[id].ratio_name, all->ratios[id], kernels[id].is_sse ? SSE_FLOOR : FLOOR,
+                   NULL);
     emit_mean(all);
 }
 

@@ -4,7 +4,7 @@
 
     run_mutants.py [--tsan] [--only MUTANT] DIRECTORY
 
-DIRECTORY holds torture_rcu and torture_srcu of a build with -Dmutants=true.
+DIRECTORY holds torture_rcu, torture_srcu and torture_mem of a build with -Dmutants=true.
 For seeds 1, 2 and 3 each mutant must end in the way that its row names, and
 the code as it is must pass the same scenarios. A mutant without a row fails.
 Output: Test Anything Protocol.
@@ -47,6 +47,10 @@ class Row:
 
 def srcu(mutant, ends=(FAILS,)):
     return Row(mutant, '', ends, seconds=5, program='torture_srcu', alone=True)
+
+
+def mem(mutant, scenario, ends):
+    return Row(mutant, scenario, ends, seconds=8, program='torture_mem', alone=True)
 
 
 ROWS = (
@@ -93,6 +97,13 @@ ROWS = (
     srcu('srcu_locks_first'),
     srcu('srcu_no_barrier'),
     srcu('srcu_no_wake', (FAILS, HANGS)),  # its watchdog ends it like a failure
+    mem('view_without_grace', 'storm', (FAILS, CRASHES)),
+    mem('generation_stays', 'storm', (FAILS, CRASHES)),
+    mem('changes_one_short', 'storm', (FAILS, CRASHES)),
+    mem('dma_without_reference', 'storm', (FAILS, CRASHES)),
+    mem('code_gate_no_barrier', 'code-race', (FAILS,)),
+    mem('code_gate_logs_late', 'code', (FAILS,)),
+    mem('code_gate_forgets_fast', 'code', (FAILS,)),
 )
 
 

@@ -236,39 +236,6 @@ static bool lower_mov_dr(struct builder *builder, const struct insn *insn)
     return true;
 }
 
-/* ---- Flags of the system
- * ------------------------------------------------------------------------------ */
-
-static void check_iopl(struct soft *cpu, const struct op *op)
-{
-    check(cpu, op, cpu->cpl <= (cpu->rflags & FLAG_IOPL) >> 12);
-}
-
-static HANDLER(cli)
-{
-    check_iopl(cpu, op);
-    cpu->rflags &= ~(uint64_t)FLAG_IF;
-    NEXT;
-}
-
-static HANDLER(sti)
-{
-    check_iopl(cpu, op);
-    cpu->is_shadowed = !(cpu->rflags & FLAG_IF);
-    cpu->rflags |= FLAG_IF;
-    END_RESYNC;
-}
-
-/* CLAC and STAC: aux is what AC becomes. */
-static HANDLER(set_ac)
-{
-    if (cpu->cpl)
-        soft_raise(cpu, op, VECTOR_UD);
-    cpu->rflags = (cpu->rflags & ~(uint64_t)FLAG_AC) | (op->aux ? FLAG_AC : 0);
-    soft_update_mode(cpu);
-    NEXT;
-}
-
 /* ---- The rest
  * ------------------------------------------------------------------------------------------ */
 
@@ -297,16 +264,6 @@ static bool lower_plain(struct builder *builder, const struct insn *insn)
     case INSN_CLTS:
         build_op(builder, clts);
         return true;
-    case INSN_CLI:
-        build_op(builder, cli);
-        return true;
-    case INSN_STI:
-        build_op(builder, sti);
-        return true;
-    case INSN_CLAC:
-    case INSN_STAC:
-        build_op(builder, set_ac)->aux = insn->row->kind == INSN_STAC;
-        return true;
     case INSN_INVLPG:
         build_memory_op(builder, insn, invlpg);
         return true;
@@ -330,10 +287,6 @@ lower_fn *lower_control(enum insn_kind kind)
     case INSN_SMSW:
         return lower_status_word;
     case INSN_CLTS:
-    case INSN_CLI:
-    case INSN_STI:
-    case INSN_CLAC:
-    case INSN_STAC:
     case INSN_INVLPG:
     case INSN_INVD:
     case INSN_WBINVD:

@@ -93,21 +93,6 @@ static bool lower_ret(struct builder *builder, const struct insn *insn)
     return true;
 }
 
-/* The flags that IRET of @size loads at the present privilege. */
-static uint64_t returned_flags(const struct soft *cpu, uint64_t image, unsigned size)
-{
-    const uint64_t before = soft_get_rflags(cpu);
-    uint64_t mask = FLAGS_ARITH | FLAG_TF | FLAG_DF | FLAG_NT;
-
-    if (size > 2)
-        mask |= FLAG_RF | FLAG_AC | FLAG_ID;
-    if (cpu->cpl <= (before & FLAG_IOPL) >> 12)
-        mask |= FLAG_IF;
-    if (cpu->cpl == 0)
-        mask |= FLAG_IOPL;
-    return (before & ~mask) | (image & mask) | FLAG_FIXED;
-}
-
 /* There are no tasks, and no virtual 8086 mode, to return to. */
 static void check_returnable(struct soft *cpu, const struct op *op, uint64_t image)
 {
@@ -126,14 +111,15 @@ static HANDLER(iret)
     uint64_t frame[5] = { 0 };
     struct outer_stack stack;
     struct cpu_segment cs;
-    uint64_t flags;
+    const uint64_t before = soft_get_rflags(cpu);
+    const uint64_t mask = loadable_flags(cpu, size) | (size > 2 ? FLAG_RF : 0);
+    const bool was_nmi_blocked = cpu->is_nmi_blocked;
     bool has_stack;
 
     check_returnable(cpu, op, 0);
     for (unsigned i = 0; i < 3; i++)
         frame[i] = stack_peek(cpu, op, i, size);
     check_returnable(cpu, op, frame[2]);
-    flags = returned_flags(cpu, frame[2], size);
     cs = segment_check_code(cpu, op, (uint16_t)frame[1], FAR_RETURN);
     has_stack = cpu->mode == MODE_64 || (cs.selector & SELECTOR_RPL) > cpu->cpl;
     stack = (struct outer_stack){ .rsp = cpu->gpr[RSP] + 3 * size };
@@ -148,10 +134,12 @@ static HANDLER(iret)
     if (has_stack)
         segment_set(cpu, SEG_SS, &stack.ss);
     stack_set_pointer(cpu, stack.rsp);
-    soft_set_rflags(cpu, flags);
+    soft_set_rflags(cpu, (before & ~mask) | (frame[2] & mask));
     cpu->is_nmi_blocked = false;
     soft_sync_code(cpu);
-    EXIT_RESYNC;
+    if (was_nmi_blocked || flags_want_resync(cpu, before))
+        EXIT_RESYNC;
+    EXIT_LOOKUP;
 }
 
 static bool lower_iret(struct builder *builder, const struct insn *insn)

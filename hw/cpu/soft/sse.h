@@ -187,10 +187,10 @@ void sse_build_check(struct builder *builder, enum sse_check check);
 
 /* The handlers of a kind, by what the operands are. NULL where there is no such form. */
 struct sse_ops {
-    op_fn *rr; /* register from register */
-    op_fn *rm; /* from memory */
-    op_fn *mr; /* to memory */
-    op_fn *ri; /* by an immediate alone */
+    op_fn *rr;                                /* register from register */
+    op_fn *rm;                                /* from memory */
+    op_fn *mr;                                /* to memory */
+    op_fn *ri;                                /* by an immediate alone */
     op_fn *mmx_rr, *mmx_rm, *mmx_mr, *mmx_ri; /* the same where one of them is a MMX register */
     const void *stubs, *mmx_stubs;            /* for an immediate: sse_stubs.h */
 };

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Conversions: between floating point formats, and with integers in XMM, MMX and general registers. */
+/* Conversions: between floating point formats, and with integers in XMM, MMX and general registers.
+ */
 
 #include "hw/cpu/soft/sse_stubs.h"
 
@@ -83,8 +84,7 @@ FROM_GPR(HANDLERS_GPR)
         v128 copy;                                                                                 \
                                                                                                    \
         READ_POINTER(size, 1, from, copy, op_address(cpu, op));                                    \
-        SSE_ARITHMETIC(                                                                            \
-            __asm__ volatile(insn " %1, %0" : "=r"(value) : "m"(*(const type *)from)));            \
+        SSE_ARITHMETIC(__asm__ volatile(insn " %1, %0" : "=r"(value) : "m"(*(const type *)from))); \
         REG64(op->dst) = value;                                                                    \
         NEXT;                                                                                      \
     }
@@ -95,18 +95,22 @@ TO_GPR(TO_GPR_HANDLERS)
 
 /* ---- MMX ------------------------------------------------------------------------------------ */
 
-/* From memory they are not MMX instructions: x87 stays as it is (Intel SDM vol. 2, CVTPI2PD). */
+/*
+ * The registers become MMX registers before #XM is raised: so do AMD's processors.
+ * From memory they are not MMX instructions: x87 stays as it is (Intel SDM vol. 2,
+ * CVTPI2PD).
+ */
 #define FROM_MMX_HANDLERS(kind, name)                                                              \
     MEMORY_HANDLER(name##_mmx_rr)                                                                  \
     {                                                                                              \
         v128 value;                                                                                \
                                                                                                    \
         MMX_BEGIN;                                                                                 \
+        mmx_enter(cpu);                                                                            \
         SSE_ARITHMETIC({                                                                           \
             value = XMM(op->dst);                                                                  \
             __asm__ volatile(#name " %1, %0" : "+x"(value) : "m"(MMX(op->src)));                   \
         });                                                                                        \
-        mmx_enter(cpu);                                                                            \
         XMM(op->dst) = value;                                                                      \
         NEXT;                                                                                      \
     }                                                                                              \
@@ -131,12 +135,11 @@ FROM_MMX(FROM_MMX_HANDLERS)
         uint64_t value;                                                                            \
                                                                                                    \
         MMX_BEGIN;                                                                                 \
-        SSE_ARITHMETIC(                                                                            \
-            __asm__ volatile(#name " %1, %%mm0\n\tmovq %%mm0, %0\n\temms"                          \
-                             : "=r"(value)                                                         \
-                             : "m"(*(const type *)(const void *)&XMM(op->src))                     \
-                             : "mm0"));                                                            \
         mmx_enter(cpu);                                                                            \
+        SSE_ARITHMETIC(__asm__ volatile(#name " %1, %%mm0\n\tmovq %%mm0, %0\n\temms"               \
+                                        : "=r"(value)                                              \
+                                        : "m"(*(const type *)(const void *)&XMM(op->src))          \
+                                        : "mm0"));                                                 \
         mmx_set(cpu, op->dst, value);                                                              \
         NEXT;                                                                                      \
     }                                                                                              \
@@ -148,17 +151,18 @@ FROM_MMX(FROM_MMX_HANDLERS)
                                                                                                    \
         MMX_BEGIN;                                                                                 \
         READ_POINTER(size, align, from, copy, op_address(cpu, op));                                \
+        mmx_enter(cpu);                                                                            \
         SSE_ARITHMETIC(__asm__ volatile(#name " %1, %%mm0\n\tmovq %%mm0, %0\n\temms"               \
                                         : "=r"(value)                                              \
                                         : "m"(*(const type *)from)                                 \
                                         : "mm0"));                                                 \
-        mmx_enter(cpu);                                                                            \
         mmx_set(cpu, op->dst, value);                                                              \
         NEXT;                                                                                      \
     }
 TO_MMX(TO_MMX_HANDLERS)
 
-/* ---- By kind ---------------------------------------------------------------------------------- */
+/* ---- By kind ----------------------------------------------------------------------------------
+ */
 
 enum { FIRST = INSN_CVTPI2PS, LAST = INSN_CVTSD2SS };
 

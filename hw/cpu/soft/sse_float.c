@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Floating point in vectors: arithmetic, comparisons, logic, shuffles. Conversions: sse_convert.c */
+/* Floating point in vectors: arithmetic, comparisons, logic, shuffles. Conversions: sse_convert.c
+ */
 
 #include "hw/cpu/soft/sse_stubs.h"
 
@@ -74,9 +75,7 @@ DOUBLE(DOUBLE_HANDLERS)
     {                                                                                              \
         v128 value = XMM(op->dst);                                                                 \
                                                                                                    \
-        __asm__(#name " %1, %0"                                                                    \
-                : "+x"(value)                                                                      \
-                : "m"(*(const type *)(const void *)&XMM(op->src)));                                \
+        __asm__(#name " %1, %0" : "+x"(value) : "m"(*(const type *)(const void *)&XMM(op->src)));  \
         XMM(op->dst) = value;                                                                      \
         NEXT;                                                                                      \
     }                                                                                              \
@@ -112,11 +111,10 @@ _Static_assert(FLAGX_OF == UINT64_C(1) << 63 && FLAGX_PF == 1 << 8, "set_flags()
     {                                                                                              \
         bool zf, pf, cf;                                                                           \
                                                                                                    \
-        SSE_ARITHMETIC(                                                                            \
-            __asm__ volatile(#name " %3, %4"                                                       \
-                             : "=@ccz"(zf), "=@ccp"(pf), "=@ccc"(cf)                               \
-                             : "m"(*(const type *)(const void *)&XMM(op->src)), "x"(XMM(op->dst))) \
-        );                                                                                         \
+        SSE_ARITHMETIC(__asm__ volatile(#name " %3, %4"                                            \
+                                        : "=@ccz"(zf), "=@ccp"(pf), "=@ccc"(cf)                    \
+                                        : "m"(*(const type *)(const void *)&XMM(op->src)),         \
+                                          "x"(XMM(op->dst))));                                     \
         set_flags(cpu, zf, pf, cf);                                                                \
         NEXT;                                                                                      \
     }                                                                                              \
@@ -193,7 +191,7 @@ enum { FIRST = INSN_ADDPS, LAST = INSN_UNPCKHPD };
 
 static const struct sse_ops rows[LAST - FIRST + 1] = {
     PACKED(ROW) SINGLE(ROW) DOUBLE(ROW) QUIET(ROW) QUIET_SINGLE(ROW) COMPARE_FLAGS(COMPARE_ROW)
-    /* clang-format off */
+        /* clang-format off */
     [INSN_CMPPS - FIRST] = { .rr = compare_rr, .rm = compare_rm128, .stubs = cmpps_stubs },
     [INSN_CMPPD - FIRST] = { .rr = compare_rr, .rm = compare_rm128, .stubs = cmppd_stubs },
     [INSN_CMPSS - FIRST] = { .rr = compare_rr, .rm = compare_rm32, .stubs = cmpss_stubs },

@@ -166,10 +166,9 @@ enum { FIRST = INSN_PADDB, LAST = INSN_PUNPCKHQDQ };
 
 #define XMM_ROW(kind, name) [INSN_##kind - FIRST] = { .rr = name##_rr, .rm = name##_rm },
 #define BOTH_ROW(kind, name)                                                                       \
-    [INSN_##kind - FIRST] = { .rr = name##_rr,                                                     \
-                              .rm = name##_rm,                                                     \
-                              .mmx_rr = name##_mmx_rr,                                             \
-                              .mmx_rm = name##_mmx_rm },
+    [INSN_##kind - FIRST] = {                                                                      \
+        .rr = name##_rr, .rm = name##_rm, .mmx_rr = name##_mmx_rr, .mmx_rm = name##_mmx_rm         \
+    },
 #define SHUFFLE_ROW(kind, name)                                                                    \
     [INSN_##kind - FIRST] = { .rr = imm_rr, .rm = imm_rm, .stubs = name##_stubs },
 #define BYTE_SHIFT_ROW(kind, name) [INSN_##kind - FIRST] = { .ri = imm_r, .stubs = name##_stubs },
@@ -185,10 +184,10 @@ enum { FIRST = INSN_PADDB, LAST = INSN_PUNPCKHQDQ };
 
 static const struct sse_ops rows[LAST - FIRST + 1] = {
     XMM_AND_MMX(BOTH_ROW) UNPACK_LOW(BOTH_ROW) XMM_ONLY(XMM_ROW) SHIFTS(SHIFT_ROW)
-        BYTE_SHIFTS(BYTE_SHIFT_ROW) SHUFFLES(SHUFFLE_ROW)
-            [INSN_PSHUFW - FIRST] = { .mmx_rr = mmx_imm_rr,
-                                      .mmx_rm = mmx_imm_rm,
-                                      .mmx_stubs = pshufw_mmx_stubs },
+        BYTE_SHIFTS(BYTE_SHIFT_ROW)
+            SHUFFLES(SHUFFLE_ROW)[INSN_PSHUFW - FIRST] = { .mmx_rr = mmx_imm_rr,
+                                                           .mmx_rm = mmx_imm_rm,
+                                                           .mmx_stubs = pshufw_mmx_stubs },
 };
 
 const struct sse_ops *sse_int_ops(const struct insn *insn)

@@ -183,7 +183,8 @@ MEMORY_HANDLER(pmovmskb_mmx_rr)
     NEXT;
 }
 
-/* ---- Words ------------------------------------------------------------------------------------- */
+/* ---- Words -------------------------------------------------------------------------------------
+ */
 
 STUBS(pinsrw, "pinsrw $imm8, %ecx, %xmm0");
 STUBS(pinsrw_mmx, "pinsrw $imm8, %ecx, %mm0");
@@ -236,7 +237,8 @@ MEMORY_HANDLER(pinsrw_mmx_rm)
     NEXT;
 }
 
-/* ---- MMX ---------------------------------------------------------------------------------------- */
+/* ---- MMX ----------------------------------------------------------------------------------------
+ */
 
 MEMORY_HANDLER(movq_mmx_rr)
 {
@@ -270,7 +272,8 @@ MEMORY_HANDLER(emms_rr)
     NEXT;
 }
 
-/* ---- Chosen bytes --------------------------------------------------------------------------------- */
+/* ---- Chosen bytes
+ * --------------------------------------------------------------------------------- */
 
 /* All bytes are checked, the chosen ones or not: so do AMD's processors. */
 static void store_chosen(struct soft *cpu, const struct op *op, const uint8_t *bytes,
@@ -299,7 +302,8 @@ MEMORY_HANDLER(maskmovq_rr)
     NEXT;
 }
 
-/* ---- By kind ---------------------------------------------------------------------------------------- */
+/* ---- By kind
+ * ---------------------------------------------------------------------------------------- */
 
 enum { FIRST = INSN_MOVAPS, LAST = INSN_EMMS };
 
@@ -350,22 +354,18 @@ static const struct sse_ops rows[LAST - FIRST + 1] = {
 };
 
 /* MOVD and MOVQ: to, from, and with a general register or memory of 4 or 8 bytes. */
-static const struct sse_ops to_32 = { .rr = xmm_from_gpr32,
-                                      .rm = movss_rm,
-                                      .mmx_rr = mmx_from_gpr32,
-                                      .mmx_rm = mmx_load32 };
-static const struct sse_ops to_64 = { .rr = xmm_from_gpr64,
-                                      .rm = movsd_rm,
-                                      .mmx_rr = mmx_from_gpr64,
-                                      .mmx_rm = mmx_load64 };
-static const struct sse_ops from_32 = { .rr = gpr32_from_xmm,
-                                        .mr = movss_mr,
-                                        .mmx_rr = gpr32_from_mmx,
-                                        .mmx_mr = mmx_store32 };
-static const struct sse_ops from_64 = { .rr = gpr64_from_xmm,
-                                        .mr = movsd_mr,
-                                        .mmx_rr = gpr64_from_mmx,
-                                        .mmx_mr = mmx_store64 };
+static const struct sse_ops to_32 = {
+    .rr = xmm_from_gpr32, .rm = movss_rm, .mmx_rr = mmx_from_gpr32, .mmx_rm = mmx_load32
+};
+static const struct sse_ops to_64 = {
+    .rr = xmm_from_gpr64, .rm = movsd_rm, .mmx_rr = mmx_from_gpr64, .mmx_rm = mmx_load64
+};
+static const struct sse_ops from_32 = {
+    .rr = gpr32_from_xmm, .mr = movss_mr, .mmx_rr = gpr32_from_mmx, .mmx_mr = mmx_store32
+};
+static const struct sse_ops from_64 = {
+    .rr = gpr64_from_xmm, .mr = movsd_mr, .mmx_rr = gpr64_from_mmx, .mmx_mr = mmx_store64
+};
 static const struct sse_ops between = { .rr = movq_rr, .mmx_rr = movq_mmx_rr };
 
 static bool is_vector(const struct insn_operand *operand)

@@ -48,7 +48,7 @@ static HANDLER(insn_syscall)
     enter_flat(cpu, cs, cs + 8, true, cpu->lstar);
     soft_set_rflags(cpu, (flags & ~cpu->fmask) | FLAG_FIXED);
     soft_update_mode(cpu);
-    EXIT_RESYNC;
+    EXIT_LOOKUP; /* a flag that was not set is not set now */
 }
 
 static HANDLER(insn_sysret)
@@ -56,6 +56,7 @@ static HANDLER(insn_sysret)
     const uint64_t loaded = FLAGS_ARITH | FLAG_TF | FLAG_IF | FLAG_DF | FLAG_IOPL | FLAG_NT |
                             FLAG_AC | FLAG_ID; /* not RF, not VM */
     const unsigned base = (unsigned)(cpu->star >> 48) | 3;
+    const uint64_t before = cpu->rflags;
     const bool to_64 = op->aux == 8;
     const uint64_t rip = to_64 ? cpu->gpr[RCX] : (uint32_t)cpu->gpr[RCX];
 
@@ -65,7 +66,9 @@ static HANDLER(insn_sysret)
     enter_flat(cpu, (to_64 ? base + 16 : base) & 0xffff, (base + 8) & 0xffff, to_64, rip);
     soft_set_rflags(cpu, (cpu->gpr[R11] & loaded) | FLAG_FIXED);
     soft_update_mode(cpu);
-    EXIT_RESYNC;
+    if (flags_want_resync(cpu, before))
+        EXIT_RESYNC;
+    EXIT_LOOKUP;
 }
 
 static bool lower_syscall_insn(struct builder *builder, const struct insn *insn)

@@ -83,8 +83,8 @@ void build_far_pointer(struct builder *builder, const struct insn *insn)
 static lower_fn *find_part(enum insn_kind kind)
 {
     static lower_fn *(*const parts[])(enum insn_kind kind) = {
-        lower_segment, lower_table,   lower_far, lower_interrupt,
-        lower_syscall, lower_control, lower_msr, lower_port,
+        lower_segment, lower_table,   lower_far, lower_interrupt, lower_syscall,
+        lower_rflags,  lower_control, lower_msr, lower_port,
     };
 
     for (unsigned i = 0; i < ARRAY_SIZE(parts); i++) {

@@ -25,6 +25,7 @@ lower_fn *lower_table(enum insn_kind kind);     /* system_table.c */
 lower_fn *lower_far(enum insn_kind kind);       /* far.c */
 lower_fn *lower_interrupt(enum insn_kind kind); /* interrupt.c */
 lower_fn *lower_syscall(enum insn_kind kind);   /* syscall.c */
+lower_fn *lower_rflags(enum insn_kind kind);    /* rflags.c */
 lower_fn *lower_control(enum insn_kind kind);   /* control.c */
 lower_fn *lower_msr(enum insn_kind kind);       /* msr.c */
 lower_fn *lower_port(enum insn_kind kind);      /* port.c */
@@ -40,6 +41,15 @@ struct op *build_result16(struct builder *builder, const struct insn *insn, op_f
 
 /** temp[1] = offset, temp[2] = selector, of a far pointer in memory or code. */
 void build_far_pointer(struct builder *builder, const struct insn *insn);
+
+/** The flags that POPF and IRET of @size may change at this privilege; IRET also RF. */
+uint64_t loadable_flags(const struct soft *cpu, unsigned size);
+
+/**
+ * Whether the run loop must look at the flags, which were @before: they let an interrupt
+ * in that is waiting, or trace. One that comes later is seen at the next block anyway.
+ */
+bool flags_want_resync(const struct soft *cpu, uint64_t before);
 
 /** The next instruction's address as RIP would hold it. */
 static inline uint64_t next_rip(const struct soft *cpu, const struct op *op)

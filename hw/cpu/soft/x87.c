@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* x87's arithmetic, loads, stores and comparisons. */
 
+#include "hw/cpu/soft/x87.h"
 #include "hw/cpu/soft/flags.h"
 #include "hw/cpu/soft/sse_stubs.h"
-#include "hw/cpu/soft/x87.h"
 
 /* ---- The host's x87 ------------------------------------------------------------------------ */
 
@@ -162,7 +162,8 @@ static uint64_t call_flags(const void *stub, uint64_t flags)
     return (rax >> 8 & 0xff) | (rax & 1 ? FLAG_OF : 0);
 }
 
-/* ---- Handlers ---------------------------------------------------------------------------------- */
+/* ---- Handlers ----------------------------------------------------------------------------------
+ */
 
 /* What FNSTENV and FXSAVE say of the last instruction. The selectors are 0, as of late. */
 static ALWAYS_INLINE void set_last(struct soft *cpu, const struct op *op)
@@ -268,7 +269,8 @@ STORE_HANDLER(4)
 STORE_HANDLER(8)
 STORE_HANDLER(10)
 
-/* ---- Lowering ------------------------------------------------------------------------------------ */
+/* ---- Lowering
+ * ------------------------------------------------------------------------------------ */
 
 static bool is_store(enum insn_kind kind)
 {

@@ -77,9 +77,10 @@ static void put_environment(const struct soft *cpu, unsigned size, uint8_t *ret_
     const struct soft_fpu *fpu = &cpu->fpu;
 
     if (size == 14) {
-        const uint16_t words[7] = { fpu->control,      fpu->status, x87_tag_word(cpu),
-                                    (uint16_t)fpu->ip, fpu->cs,     (uint16_t)fpu->dp,
-                                    fpu->ds };
+        const uint16_t words[7] = {
+            fpu->control,      fpu->status, x87_tag_word(cpu), (uint16_t)fpu->ip, fpu->cs,
+            (uint16_t)fpu->dp, fpu->ds
+        };
 
         memcpy(ret_image, words, sizeof(words));
         return;
@@ -183,7 +184,8 @@ static HANDLER(frstor)
     NEXT;
 }
 
-/* ---- Words ------------------------------------------------------------------------------------ */
+/* ---- Words ------------------------------------------------------------------------------------
+ */
 
 MEMORY_HANDLER(fldcw)
 {
@@ -241,7 +243,8 @@ static HANDLER(fwait)
     NEXT;
 }
 
-/* ---- Lowering ----------------------------------------------------------------------------------- */
+/* ---- Lowering -----------------------------------------------------------------------------------
+ */
 
 static op_fn *handler(const struct insn *insn)
 {

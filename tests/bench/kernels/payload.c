@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The kernels on a bare machine, asked for over its serial port (16550). */
-#include "kernels.h"
 #include "tests/guest/payload.h"
+#include "kernels.h"
 
 enum { SERIAL = 0x3f8, LINE_STATUS = SERIAL + 5, HAS_BYTE = 1, IS_EMPTY = 0x20 };
 

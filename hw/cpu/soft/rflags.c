@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* RFLAGS as a whole, and the flags that are the system's. */
+#include "hw/cpu/soft/access.h"
+#include "hw/cpu/soft/segment.h"
+#include "hw/cpu/soft/system.h"
+
+/* ---- PUSHF, POPF: aux is the size
+ * ------------------------------------------------------------------ */
+
+static HANDLER(pushf)
+{
+    const unsigned size = op->aux;
+    const uint64_t image = soft_get_rflags(cpu) & ~(uint64_t)(FLAG_RF | FLAG_VM);
+
+    soft_store_slow(cpu, op, stack_address(cpu, 0 - (uint64_t)size), image, size);
+    stack_set_pointer(cpu, cpu->gpr[RSP] - size);
+    NEXT;
+}
+
+uint64_t loadable_flags(const struct soft *cpu, unsigned size)
+{
+    uint64_t mask = FLAGS_ARITH | FLAG_TF | FLAG_DF | FLAG_NT;
+
+    if (size > 2)
+        mask |= FLAG_AC | FLAG_ID;
+    if (cpu->cpl <= (cpu->rflags & FLAG_IOPL) >> 12)
+        mask |= FLAG_IF;
+    if (cpu->cpl == 0)
+        mask |= FLAG_IOPL;
+    return mask;
+}
+
+bool flags_want_resync(const struct soft *cpu, uint64_t before)
+{
+    const struct cpu_board *board = cpu->cpu.cpus->board;
+
+    if (cpu->rflags & FLAG_TF)
+        return true;
+    if (!(cpu->rflags & ~before & FLAG_IF) || !board->has_interrupt)
+        return false;
+    return board->has_interrupt(board->opaque, cpu->cpu.index);
+}
+
+static HANDLER(popf)
+{
+    const unsigned size = op->aux;
+    const uint64_t image = stack_peek(cpu, op, 0, size), mask = loadable_flags(cpu, size);
+    const uint64_t before = soft_get_rflags(cpu);
+
+    stack_set_pointer(cpu, cpu->gpr[RSP] + size);
+    soft_set_rflags(cpu, (before & ~(mask | FLAG_RF)) | (image & mask));
+    if (flags_want_resync(cpu, before))
+        END_RESYNC;
+    NEXT;
+}
+
+/* ---- CLI, STI, CLAC, STAC
+ * ---------------------------------------------------------------------------- */
+
+static void check_iopl(struct soft *cpu, const struct op *op)
+{
+    if (cpu->cpl > (cpu->rflags & FLAG_IOPL) >> 12)
+        soft_raise_error(cpu, op, VECTOR_GP, 0);
+}
+
+static HANDLER(cli)
+{
+    check_iopl(cpu, op);
+    cpu->rflags &= ~(uint64_t)FLAG_IF;
+    NEXT;
+}
+
+static HANDLER(sti)
+{
+    check_iopl(cpu, op);
+    cpu->is_shadowed = !(cpu->rflags & FLAG_IF);
+    cpu->rflags |= FLAG_IF;
+    END_RESYNC;
+}
+
+/* aux is what AC becomes. */
+static HANDLER(set_ac)
+{
+    if (cpu->cpl)
+        soft_raise(cpu, op, VECTOR_UD);
+    cpu->rflags = (cpu->rflags & ~(uint64_t)FLAG_AC) | (op->aux ? FLAG_AC : 0);
+    soft_update_mode(cpu);
+    NEXT;
+}
+
+static bool lower_flags(struct builder *builder, const struct insn *insn)
+{
+    switch (insn->row->kind) {
+    case INSN_PUSHF:
+        build_op(builder, pushf)->aux = insn->operand_size;
+        return true;
+    case INSN_POPF:
+        build_op(builder, popf)->aux = insn->operand_size;
+        return true;
+    case INSN_CLI:
+        build_op(builder, cli);
+        return true;
+    case INSN_STI:
+        build_op(builder, sti);
+        return true;
+    default: /* CLAC, STAC */
+        build_op(builder, set_ac)->aux = insn->row->kind == INSN_STAC;
+        return true;
+    }
+}
+
+lower_fn *lower_rflags(enum insn_kind kind)
+{
+    switch ((int)kind) {
+    case INSN_PUSHF:
+    case INSN_POPF:
+    case INSN_CLI:
+    case INSN_STI:
+    case INSN_CLAC:
+    case INSN_STAC:
+        return lower_flags;
+    default:
+        return NULL;
+    }
+}
