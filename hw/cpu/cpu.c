@@ -375,6 +375,7 @@ struct cpus *cpus_new(const struct cpu_backend *backend, unsigned nr_cpus, struc
     cpus->memory = memory;
     cpus->ports = ports;
     cpus->board = board;
+    cpus->nr_wanted = nr_cpus;
     mutex_init(&cpus->lock, "processors", RANK_LEAF);
     if (backend->attach && !backend->attach(cpus, error))
         goto fail;

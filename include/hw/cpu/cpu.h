@@ -123,6 +123,7 @@ struct cpus {
     struct space *memory; /* guest-physical memory, and the I/O ports */
     struct space *ports;
     const struct cpu_board *board;
+    unsigned nr_wanted; /* how many there will be: nr_cpus grows to it in cpus_new() */
     unsigned nr_cpus;
     struct cpu *cpu[CPUS_MAX];
     /* The rest is private to cpu.c. */

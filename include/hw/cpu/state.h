@@ -95,8 +95,8 @@ enum { /* vectors of exceptions */
 };
 
 enum { /* DR6 */
-    DR6_BD = 1 << 13,
-    DR6_BS = 1 << 14,
+       DR6_BD = 1 << 13,
+       DR6_BS = 1 << 14,
 };
 #define DR6_FIXED UINT64_C(0xffff0ff0) /* always 1 */
 

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Runs a payload on the machine of lab.h.
+ *
+ * usage: run [-accel soft|kvm|kvm:soft] [-smp N] [-timeout SECONDS] [-expect exit|triple-fault]
+ *            [-d TOPICS] PAYLOAD
+ *
+ * What the payload says goes to standard output: the Test Anything Protocol. Status 0: it ran to
+ * its end and all was well; 1: not; 2: wrong usage. Where there is no KVM, or none that is worth
+ * the name, what cannot be tested is skipped with the reason.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "hw/cpu/backend.h"
+#include "tests/guest/machine.h"
+#include "util/clock.h"
+#include "util/log.h"
+#include "util/start.h"
+
+struct options {
+    const char *accel, *payload;
+    unsigned nr_cpus, timeout_s;
+    bool is_triple_fault_expected;
+};
+
+static struct machine machine;
+static struct loop_timer watchdog;
+static bool has_timed_out; /* guarded by the BQL */
+
+static void on_watchdog(struct loop_timer *timer UNUSED)
+{
+    has_timed_out = true;
+    loop_quit();
+}
+
+/* KVM without VMX or SVM behind it: it interprets the guest's kernel, as far as it can. */
+static bool has_hardware_virtualisation(void)
+{
+    g_autofree char *text = NULL;
+
+    return g_file_get_contents("/proc/cpuinfo", &text, NULL, NULL) &&
+           (strstr(text, " vmx ") || strstr(text, " svm "));
+}
+
+static struct cpus *make_cpus(const struct options *options, GError **error)
+{
+    g_auto(GStrv) names = g_strsplit(options->accel, ":", -1);
+
+    for (unsigned i = 0; names[i]; i++) {
+        const struct cpu_backend *backend = &cpu_kvm;
+        struct cpus *cpus;
+
+        g_clear_error(error);
+#ifdef HAVE_SOFT
+        if (strcmp(names[i], "soft") == 0)
+            backend = &cpu_soft;
+#else
+        if (strcmp(names[i], "soft") == 0) {
+            g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_NOSYS, "soft is not built yet");
+            continue;
+        }
+#endif
+        cpus = cpus_new(backend, options->nr_cpus, machine.memory, machine.ports, &machine.board,
+                        error);
+        if (cpus)
+            return cpus;
+    }
+    return NULL;
+}
+
+/* What the payload itself could not say. Returns the status. */
+static int report_end(const struct options *options)
+{
+    const int why = load_acquire(&machine.stopped); /* pairs with the release in stopped() */
+
+    if (options->is_triple_fault_expected) {
+        printf("%s %u - triple fault\n1..%u\n", why == CPU_EXIT_TRIPLE_FAULT ? "ok" : "not ok",
+               machine.nr_checks + 1, machine.nr_checks + 1);
+        return why != CPU_EXIT_TRIPLE_FAULT;
+    }
+    if (machine.has_exited)
+        return machine.status != 0 && !machine.is_feeble;
+    if (machine.is_feeble) {
+        printf("ok %u - what comes behind it # SKIP %s: this KVM has no hardware virtualisation"
+               " behind it\n1..%u\n",
+               machine.nr_checks + 1,
+               has_timed_out                  ? "it takes too long"
+               : why == CPU_EXIT_TRIPLE_FAULT ? "it ends in a triple fault"
+                                              : "an instruction it cannot emulate",
+               machine.nr_checks + 1);
+        return 0;
+    }
+    if (has_timed_out)
+        printf("Bail out! no end after %u s\n", options->timeout_s);
+    else
+        printf("Bail out! %s\n", why == CPU_EXIT_TRIPLE_FAULT ? "triple fault" : "failed");
+    return 1;
+}
+
+static void log_where(void)
+{
+    cpus_pause(machine.cpus);
+    for (unsigned i = 0; i < machine.cpus->nr_cpus; i++) {
+        struct cpu_state state;
+
+        cpu_get_state(machine.cpus->cpu[i], &state);
+        fprintf(stderr,
+                "processor %u: rip=%" G_GINT64_MODIFIER "x rflags=%" G_GINT64_MODIFIER
+                "x rsp=%" G_GINT64_MODIFIER "x cr2=%" G_GINT64_MODIFIER "x%s\n",
+                i, state.rip, state.rflags, state.gpr[RSP], state.cr2,
+                state.is_halted ? ", halted" : "");
+    }
+    cpus_resume(machine.cpus);
+}
+
+static int run(const struct options *options)
+{
+    g_autoptr(GError) error = NULL;
+    int status = 1;
+
+    if (util_start(NULL) != 0)
+        return 1;
+    if (!machine_init(&machine, &error)) {
+        printf("Bail out! %s\n", error->message);
+        return 1;
+    }
+    bql_unlock();
+    machine.cpus = make_cpus(options, &error);
+    if (!machine.cpus) {
+        printf("1..0 # SKIP %s\n", error->message);
+        status = 0;
+    } else if (!machine_load(&machine, options->payload, &error) ||
+               !cpus_start(machine.cpus, &error)) {
+        printf("Bail out! %s\n", error->message);
+    } else {
+        machine.is_feeble = machine.cpus->backend == &cpu_kvm && !has_hardware_virtualisation();
+        watchdog.fn = on_watchdog;
+        bql_lock();
+        loop_timer_set(&watchdog, deadline_after_ns(monotonic_ns(), options->timeout_s * NS_PER_S));
+        loop_run();
+        bql_unlock();
+        if (!machine.has_exited && !options->is_triple_fault_expected)
+            log_where();
+        cpus_stop(machine.cpus);
+        status = report_end(options);
+    }
+    cpus_free(machine.cpus);
+    bql_lock();
+    loop_timer_cancel(&watchdog);
+    machine_fini(&machine);
+    util_stop();
+    return status;
+}
+
+static void usage(void)
+{
+    fputs("usage: run [-accel soft|kvm|kvm:soft] [-smp N] [-timeout SECONDS]\n"
+          "           [-expect exit|triple-fault] [-d TOPICS] PAYLOAD\n",
+          stderr);
+    exit(2);
+}
+
+static bool parse_option(struct options *options, const char *name, const char *value)
+{
+    if (strcmp(name, "-accel") == 0) {
+        options->accel = value;
+        return !strcmp(value, "soft") || !strcmp(value, "kvm") || !strcmp(value, "kvm:soft");
+    }
+    if (strcmp(name, "-smp") == 0) {
+        options->nr_cpus = (unsigned)strtoul(value, NULL, 10);
+        return options->nr_cpus >= 1 && options->nr_cpus <= 4;
+    }
+    if (strcmp(name, "-timeout") == 0) {
+        options->timeout_s = (unsigned)strtoul(value, NULL, 10);
+        return options->timeout_s > 0;
+    }
+    if (strcmp(name, "-expect") == 0) {
+        options->is_triple_fault_expected = strcmp(value, "triple-fault") == 0;
+        return options->is_triple_fault_expected || strcmp(value, "exit") == 0;
+    }
+    return strcmp(name, "-d") == 0 && log_set_topics(value, NULL);
+}
+
+int main(int argc, char **argv)
+{
+    struct options options = { .accel = "soft", .nr_cpus = 1, .timeout_s = 60 };
+    int i = 1;
+
+    for (; i + 1 < argc && argv[i][0] == '-'; i += 2) {
+        if (!parse_option(&options, argv[i], argv[i + 1]))
+            usage();
+    }
+    if (i + 1 != argc)
+        usage();
+    options.payload = argv[i];
+    return run(&options);
+}
