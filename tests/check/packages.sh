@@ -28,6 +28,7 @@ need | full       | clang-19                   | clang 19            | lock anal
 want | full       | gcc-multilib               | compiles gcc -m32   | the 32-bit build
 want | full       | gcc-mingw-w64-x86-64-posix | has $MINGW_CC       | the Windows build
 want | full       | wine                       | has wine            | Windows tests
+want | full       | libzydis-dev               | includes Zydis/Zydis.h | decoder tests
 want | full,bench | liburcu-dev                | library liburcu     | bench: liburcu
 want | full,bench | libck-dev                  | library ck          | bench: ck
 want | full,bench | valgrind                   | has valgrind        | bench: instructions

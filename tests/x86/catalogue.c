@@ -91,6 +91,10 @@ bool catalogue_may_run(const struct insn *insn)
         return false;
     if (insn->has_modrm && (insn->modrm >> 6) != 3 && insn->memory.segment == SEG_FS)
         return false;
+    /* Counts above 16 of 16 bits: the result is undefined (Intel SDM, SHLD). */
+    if ((insn->row->kind == INSN_SHLD || insn->row->kind == INSN_SHRD) && insn->operand_size == 2 &&
+        insn->operands[2].kind == OPERAND_IMM && (insn->imm & 31) > 16)
+        return false;
     return true;
 }
 

@@ -37,6 +37,7 @@ struct catalogue_row {
     const char *why_not; /* if RUN_NOT */
     /* Kept by compare.c: how often code of this row alone was run, and of that without fault. */
     uint64_t nr_runs, nr_done;
+    unsigned nr_reports; /* of differences */
 };
 
 struct catalogue {

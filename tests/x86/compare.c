@@ -137,17 +137,23 @@ uint64_t compare_flags_mask(const struct comparison *comparison)
 {
     const struct program *const program = &comparison->program;
     unsigned index = program->nr;
+    uint64_t ignored = 0;
 
-    if (comparison->host.has_fault && !is_inside(program, comparison->host.after.rip, &index))
-        index = program->nr; /* a trap, behind the last */
-    return (FLAGS_ARITH | FLAG_DF | FLAG_IF | FLAG_IOPL | FLAG_NT | FLAG_AC | FLAG_ID) &
-           ~(uint64_t)program->ignored[index];
+    if (comparison->host.has_fault && is_inside(program, comparison->host.after.rip, &index)) {
+        const struct insn *const insn = &program->insns[index];
+
+        /* Between two comparisons: Intel puts the flags back (SDM, REP), AMD does not. */
+        if ((insn->row->prefixes & ROW_REPCC) && (insn->prefixes & (PREFIX_REP | PREFIX_REPNE)))
+            ignored = FLAGS_ARITH;
+    }
+    ignored |= program->ignored[index];
+    return (FLAGS_ARITH | FLAG_DF | FLAG_IF | FLAG_IOPL | FLAG_NT | FLAG_AC | FLAG_ID) & ~ignored;
 }
 
-/* Linux says of its own half of addresses that pages are there. */
+/* Linux says of addresses that are no user's that pages are there: from its TASK_SIZE_MAX on. */
 static uint32_t known_error(const struct outcome *outcome)
 {
-    if (outcome->vector == VECTOR_PF && outcome->cr2 >> 47)
+    if (outcome->vector == VECTOR_PF && outcome->cr2 >= (UINT64_C(1) << 47) - SANDBOX_PAGE)
         return outcome->error & ~(uint32_t)PF_PRESENT;
     return outcome->error;
 }

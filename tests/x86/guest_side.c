@@ -37,6 +37,7 @@ enum { ENDLESS = 20000 }; /* instructions, after which nobody waits for the end 
 
 /* Where the descriptor table is: in the upper half, as a kernel's. */
 #define VA_GDT UINT64_C(0xffff800000000000)
+#define VA_TSS (VA_GDT + 0x800)
 
 enum { /* page table entries */
        PTE_PRESENT = 1 << 0,
@@ -108,6 +109,8 @@ static void make_tables(void)
     /* Linux's selectors of user programs: data 0x2b, 64-bit code 0x33. */
     put_entry(GPA_GDT, 5, UINT64_C(0x00cff3000000ffff));
     put_entry(GPA_GDT, 6, UINT64_C(0x00affb000000ffff));
+    /* The I/O permission bitmap is behind the TSS's end: no ports. */
+    memset(ram_at(GPA_GDT + (VA_TSS - VA_GDT) + 0x66), 0xff, 2);
 }
 
 static void set_segment(struct cpu_segment *segment, uint16_t selector, uint64_t base,
@@ -136,7 +139,8 @@ static void set_state(void)
     set_segment(&state.seg[SEG_CS], 0x33, 0, user | SEG_TYPE_CODE | SEG_L);
     set_segment(&state.seg[SEG_SS], 0x2b, 0, user | SEG_DB);
     state.seg[SEG_GS].base = SANDBOX_GS_BASE;
-    set_segment(&state.seg[SEG_TR], 0x40, VA_GDT, SEG_P | 0xb);
+    set_segment(&state.seg[SEG_TR], 0x40, VA_TSS, SEG_P | 0xb);
+    state.seg[SEG_TR].limit = 103;
     state.rip = CODE;
     state.rflags = FLAG_FIXED | FLAG_IF;
     if (cpu_set_state(&guest.cpu->cpu, &state) != 0) {

@@ -223,8 +223,8 @@ static void map_sandbox(void)
     }
     map_at(CODE, CODE_BYTES, PROT_READ | PROT_WRITE | PROT_EXEC, -1);
 
-    /* jmp *0(%rip), and where to. */
-    static const uint8_t jump[6] = { 0xff, 0x25, 0, 0, 0, 0 };
+    /* jmp *2(%rip), and where to: aligned, since RFLAGS.AC may be set. */
+    static const uint8_t jump[8] = { 0xff, 0x25, 2, 0, 0, 0 };
     const uint64_t target = (uintptr_t)host_exit;
 
     map_at(STUB, SANDBOX_PAGE, PROT_READ | PROT_WRITE, -1);

@@ -180,6 +180,11 @@ static bool is_possible(const struct insn *insn, const struct encode_style *styl
 {
     if (!catalogue_may_run(insn))
         return false;
+    /* scene.c sees to the count, unless somebody else wants RCX. */
+    if ((insn->row->kind == INSN_SHLD || insn->row->kind == INSN_SHRD) && insn->operand_size == 2 &&
+        insn->operands[2].kind == OPERAND_GPR &&
+        (style->pointers || insn->memory.base == RCX || insn->memory.index == RCX))
+        return false;
     /* What holds an address must go on doing so. */
     for (unsigned i = 0; style->kept && i < INSN_OPERANDS_MAX; i++) {
         const struct insn_operand *const operand = &insn->operands[i];

@@ -5,7 +5,10 @@
 #include "tests/x86/compare.h"
 #include "util/annotate.h"
 
-enum { REPORTS_MAX = 20 }; /* in full; then only counted */
+enum { /* in full; then only counted */
+       REPORTS_MAX = 40,
+       ROW_REPORTS_MAX = 2,
+};
 
 const char *const shape_names[NR_SHAPES] = {
     [SHAPE_SINGLE] = "single",   [SHAPE_SEQUENCE] = "sequence",
@@ -226,9 +229,22 @@ void report_case(const struct comparison *comparison)
            id->row, (unsigned long long)id->seed, id->scene);
 }
 
+/* The same mistake in every row and shape would fill the log. */
+static bool is_worth_saying(const struct comparison *comparison)
+{
+    static unsigned nr_reports;
+    struct catalogue_row *entry = NULL;
+
+    if (comparison->program.nr)
+        entry = catalogue_find(comparison->program.insns[comparison->program.entry].row);
+    if (comparison->id.shape == SHAPE_SINGLE && entry && entry->nr_reports++ >= ROW_REPORTS_MAX)
+        return false;
+    return nr_reports++ < REPORTS_MAX;
+}
+
 void report_difference(const struct comparison *comparison, const char *what)
 {
-    if (comparison->nr_different >= REPORTS_MAX)
+    if (!is_worth_saying(comparison))
         return;
     printf("# %s: %s%s\n", shape_names[comparison->id.shape],
            comparison->program.nr ? comparison->program.insns[comparison->program.entry].row->name

@@ -10,11 +10,13 @@
 enum {
     HASH_BITS = 16,
     COMPARED_ENTRIES = 256,
+    NR_PAGE_BUCKETS = 1 << 12,
     BLOCKS_BYTES_MAX = 128 << 20, /* of one processor; then it begins anew */
 };
 
 /* A page of RAM with blocks in it. */
 struct code_page {
+    struct code_page *next; /* in its bucket */
     struct ram *ram; /* a name: the view keeps it, and a change of the view drops the page */
     uint64_t ram_page;
     const uint8_t *host;
@@ -37,7 +39,9 @@ struct compared {
 struct blocks {
     struct block *hash[1 << HASH_BITS];
     struct compared compared[COMPARED_ENTRIES];
-    GHashTable *pages; /* a set of struct code_page, by ram and ram_page */
+    struct code_page *pages[NR_PAGE_BUCKETS]; /* by ram and ram_page */
+    gpa_t lowest, highest; /* all of them lie between, but for those that are aliased */
+    bool has_aliased;
     size_t nr_bytes;
     struct block *dead; /* dropped, by page_next; perhaps running */
     struct builder builder;
@@ -50,25 +54,17 @@ static unsigned hash_of(const uint8_t *host, uint8_t mode)
     return (unsigned)(bits & ((1 << HASH_BITS) - 1));
 }
 
-static guint page_hash(gconstpointer key)
+static struct code_page **page_bucket(struct blocks *blocks, const struct ram *ram,
+                                      uint64_t ram_page)
 {
-    const struct code_page *page = key;
-
-    return (guint)((uintptr_t)page->ram >> 4) * 31 + (guint)page->ram_page;
-}
-
-static gboolean page_equal(gconstpointer a, gconstpointer b)
-{
-    const struct code_page *one = a, *other = b;
-
-    return one->ram == other->ram && one->ram_page == other->ram_page;
+    return &blocks->pages[((uintptr_t)ram / sizeof(void *) + ram_page) & (NR_PAGE_BUCKETS - 1)];
 }
 
 struct blocks *blocks_new(void)
 {
     struct blocks *blocks = g_new0(struct blocks, 1);
 
-    blocks->pages = g_hash_table_new_full(page_hash, page_equal, g_free, NULL);
+    blocks->lowest = UINT64_MAX;
     return blocks;
 }
 
@@ -92,10 +88,10 @@ static void unhash(struct blocks *blocks, struct block *block)
     *link = block->hash_next;
 }
 
-static gboolean drop_page(gpointer key, gpointer value UNUSED, gpointer data)
+/* The page at @link, with all its blocks. */
+static void drop_page(struct blocks *blocks, struct code_page **link)
 {
-    const struct code_page *page = key;
-    struct blocks *blocks = data;
+    struct code_page *page = *link;
     struct block *next;
 
     for (struct block *block = page->first; block; block = next) {
@@ -103,57 +99,58 @@ static gboolean drop_page(gpointer key, gpointer value UNUSED, gpointer data)
         unhash(blocks, block);
         blocks_bury(blocks, block);
     }
-    return TRUE;
+    *link = page->next;
+    g_free(page);
+}
+
+static void drop_all(struct blocks *blocks)
+{
+    for (unsigned i = 0; i < NR_PAGE_BUCKETS; i++)
+        while (blocks->pages[i])
+            drop_page(blocks, &blocks->pages[i]);
 }
 
 void blocks_drop_all(struct soft *cpu)
 {
-    struct blocks *blocks = cpu->blocks;
-
-    g_hash_table_foreach_remove(blocks->pages, drop_page, blocks);
+    drop_all(cpu->blocks);
     soft_jumps_flush(cpu);
-}
-
-struct extent_drop {
-    struct blocks *blocks;
-    gpa_t start;
-    uint64_t size;
-    bool has_dropped;
-};
-
-static gboolean drop_in_extent(gpointer key, gpointer value, gpointer data)
-{
-    const struct code_page *page = key;
-    struct extent_drop *drop = data;
-    bool is_inside = page->gpa - drop->start < drop->size ||
-                     drop->start - page->gpa < PAGE_SIZE;
-
-    if (!is_inside && !page->is_aliased)
-        return FALSE;
-    drop->has_dropped = true;
-    return drop_page(key, value, drop->blocks);
 }
 
 void blocks_drop_extent(struct soft *cpu, gpa_t start, uint64_t size)
 {
     struct blocks *blocks = cpu->blocks;
-    struct extent_drop drop = { blocks, start, size, false };
+    bool has_dropped = false;
 
-    g_hash_table_foreach_remove(blocks->pages, drop_in_extent, &drop);
-    if (drop.has_dropped)
+    if (!blocks->has_aliased && (start > blocks->highest + PAGE_SIZE - 1 ||
+                                 (start < blocks->lowest && size <= blocks->lowest - start)))
+        return; /* as a blob in its window */
+    for (unsigned i = 0; i < NR_PAGE_BUCKETS; i++) {
+        struct code_page **link = &blocks->pages[i];
+
+        while (*link) {
+            const struct code_page *page = *link;
+
+            if (page->gpa - start < size || start - page->gpa < PAGE_SIZE || page->is_aliased) {
+                drop_page(blocks, link);
+                has_dropped = true;
+            } else {
+                link = &(*link)->next;
+            }
+        }
+    }
+    if (has_dropped)
         soft_jumps_flush(cpu);
 }
 
-static void drop_changed(struct blocks *blocks, const struct code_change *change)
+/* Where the page is linked, or would be. */
+static struct code_page **find_page(struct blocks *blocks, const struct ram *ram,
+                                    uint64_t ram_page)
 {
-    struct code_page key = { .ram = (struct ram *)(uintptr_t)change->ram,
-                             .ram_page = change->page };
-    struct code_page *page = g_hash_table_lookup(blocks->pages, &key);
+    struct code_page **link = page_bucket(blocks, ram, ram_page);
 
-    if (!page)
-        return;
-    drop_page(page, NULL, blocks);
-    g_hash_table_remove(blocks->pages, page);
+    while (*link && ((*link)->ram != ram || (*link)->ram_page != ram_page))
+        link = &(*link)->next;
+    return link;
 }
 
 static void free_dead(struct blocks *blocks)
@@ -191,8 +188,12 @@ void blocks_sync(struct soft *cpu, struct code_gate *gate)
         blocks_drop_all(cpu);
         return;
     }
-    for (unsigned i = 0; i < nr; i++)
-        drop_changed(blocks, &changes[i]);
+    for (unsigned i = 0; i < nr; i++) {
+        struct code_page **link = find_page(blocks, changes[i].ram, changes[i].page);
+
+        if (*link)
+            drop_page(blocks, link);
+    }
     soft_jumps_flush(cpu);
 }
 
@@ -200,12 +201,11 @@ void blocks_free(struct blocks *blocks)
 {
     if (!blocks)
         return;
-    g_hash_table_foreach_remove(blocks->pages, drop_page, blocks);
+    drop_all(blocks);
     for (unsigned i = 0; i < COMPARED_ENTRIES; i++)
         if (blocks->compared[i].block)
             blocks_bury(blocks, blocks->compared[i].block);
     free_dead(blocks);
-    g_hash_table_unref(blocks->pages);
     g_free(blocks);
 }
 
@@ -231,18 +231,21 @@ static struct block *block_new(struct blocks *blocks, const uint8_t *host)
 }
 
 /* A page that two addresses lead to is dropped when either of them changes. */
-static void note_alias(struct code_page *page, const struct fetch_page *fetch)
+static void note_alias(struct blocks *blocks, struct code_page *page,
+                       const struct fetch_page *fetch)
 {
-    page->is_aliased |= page->gpa != fetch->gpa;
+    if (unlikely(page->gpa != fetch->gpa)) {
+        page->is_aliased = true;
+        blocks->has_aliased = true;
+    }
 }
 
 static struct code_page *page_get(struct blocks *blocks, const struct fetch_page *fetch)
 {
-    struct code_page key = { .ram = fetch->ram, .ram_page = fetch->ram_page };
-    struct code_page *page = g_hash_table_lookup(blocks->pages, &key);
+    struct code_page **link = find_page(blocks, fetch->ram, fetch->ram_page), *page = *link;
 
     if (page) {
-        note_alias(page, fetch);
+        note_alias(blocks, page, fetch);
         return page;
     }
     page = g_new(struct code_page, 1);
@@ -252,7 +255,9 @@ static struct code_page *page_get(struct blocks *blocks, const struct fetch_page
         .host = fetch->host,
         .gpa = fetch->gpa,
     };
-    g_hash_table_add(blocks->pages, page);
+    *link = page;
+    blocks->lowest = MIN(blocks->lowest, page->gpa);
+    blocks->highest = MAX(blocks->highest, page->gpa);
     return page;
 }
 
@@ -331,7 +336,7 @@ static const struct block *find_cached(struct soft *cpu, const struct fetch_page
     for (const struct block *block = cpu->blocks->hash[hash_of(host, cpu->mode)]; block;
          block = block->hash_next)
         if (block->host == host && block->mode == cpu->mode) {
-            note_alias(block->page, fetch);
+            note_alias(cpu->blocks, block->page, fetch);
             return block;
         }
     return build_cached(cpu, fetch, offset);

@@ -119,33 +119,50 @@ static uint8_t register_offset(const struct insn_operand *operand)
     }
 }
 
-/* The handler for the operands that @insn has. */
 static op_fn *choose(const struct sse_ops *ops, const struct insn *insn, bool is_mmx)
 {
-    if (insn->operands[0].kind == OPERAND_MEMORY)
-        return is_mmx ? ops->mmx_mr : ops->mr;
-    if (insn->operands[1].kind == OPERAND_MEMORY)
-        return is_mmx ? ops->mmx_rm : ops->rm;
     if (insn->operands[1].kind == OPERAND_IMM)
         return is_mmx ? ops->mmx_ri : ops->ri;
     return is_mmx ? ops->mmx_rr : ops->rr;
+}
+
+/* One of the first two operands is in memory. MASKMOVDQU has a third, which its handler knows. */
+static const struct memory_run *choose_memory(const struct sse_ops *ops, const struct insn *insn,
+                                              bool is_mmx)
+{
+    if (insn->operands[0].kind == OPERAND_MEMORY)
+        return is_mmx ? &ops->mmx_mr : &ops->mr;
+    if (insn->operands[1].kind == OPERAND_MEMORY)
+        return is_mmx ? &ops->mmx_rm : &ops->rm;
+    return NULL;
+}
+
+static struct op *append(struct builder *builder, const struct insn *insn,
+                         const struct sse_ops *ops, bool is_mmx)
+{
+    const struct memory_run *memory = choose_memory(ops, insn, is_mmx);
+    op_fn *run = choose(ops, insn, is_mmx);
+
+    if (memory)
+        return memory->any ? build_memory_form(builder, insn, memory) : NULL;
+    if (!run)
+        return NULL;
+    return insn_touches_memory(insn) ? build_memory_op(builder, insn, run) : build_op(builder, run);
 }
 
 static bool lower(struct builder *builder, const struct insn *insn)
 {
     const struct sse_ops *ops = find_ops(insn);
     const bool is_mmx = names_mmx(insn);
-    op_fn *run = ops ? choose(ops, insn, is_mmx) : NULL;
-    const uint8_t *stubs;
+    const uint8_t *stubs = is_mmx ? ops->mmx_stubs : ops->stubs;
     struct op *op;
 
-    if (!run)
-        return false;
     sse_build_check(builder, is_mmx && !names_xmm(insn) ? CHECK_MMX : CHECK_SSE);
-    op = insn_touches_memory(insn) ? build_memory_op(builder, insn, run) : build_op(builder, run);
+    op = append(builder, insn, ops, is_mmx);
+    if (!op)
+        return false; /* no such form: the builder takes back what was appended */
     op->dst = register_offset(&insn->operands[0]);
     op->src = register_offset(&insn->operands[1]);
-    stubs = is_mmx ? ops->mmx_stubs : ops->stubs;
     if (stubs)
         op->ptr = stubs + STUB_BYTES * (uint8_t)insn->imm;
     else

@@ -110,8 +110,9 @@
 #define DIRECTION FLAGS(D, 0, 0)
 #define DIRECTION_SUM FLAGS(D | ALL, ALL, 0)
 
-#define PUSHED FLAGS(ALL | D, 0, 0) /* the flags are stored: pushf, int, syscall */
+#define PUSHED FLAGS(ALL | D, 0, 0) /* the flags are stored: pushf, int */
 #define POPPED FLAGS(0, ALL | D, 0)
+#define MASKED FLAGS(ALL | D, ALL | D, 0) /* syscall: stored, and what an MSR says cleared */
 
 /* The sixteen conditions from opcode @base on, each with the flags that it reads. */
 /* clang-format off */

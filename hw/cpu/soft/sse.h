@@ -10,8 +10,7 @@
 #ifndef HW_CPU_SOFT_SSE_H
 #define HW_CPU_SOFT_SSE_H
 
-#include "hw/cpu/soft/access.h"
-#include "hw/cpu/soft/build.h"
+#include "hw/cpu/soft/forms.h"
 #include "hw/cpu/soft/fpu.h"
 #include "util/annotate.h"
 
@@ -25,7 +24,6 @@ typedef uint32_t __attribute__((may_alias, aligned(1))) mem32;
 typedef uint16_t __attribute__((may_alias, aligned(1))) mem16;
 
 #define XMM(offset) (*(v128 *)(void *)((char *)cpu->xmm + (offset)))
-#define MMX(offset) (*(mem64 *)(void *)((char *)cpu->fpu.reg + (offset)))
 
 /* ---- Memory ------------------------------------------------------------------------- */
 
@@ -140,37 +138,6 @@ uint32_t sse_get_mxcsr(const struct soft *cpu);
 void x87_load(struct soft *cpu);
 void x87_save(struct soft *cpu);
 
-/** For MMX: x87_save(), and #MF if an exception is pending. */
-void mmx_begin(struct soft *cpu, const struct op *op);
-
-/** What each MMX instruction but EMMS does to x87, behind all that may fault. */
-static ALWAYS_INLINE void mmx_enter(struct soft *cpu)
-{
-    cpu->fpu.status &= (uint16_t)~0x3800; /* TOP */
-    cpu->fpu.full_tag = 0xff;
-}
-
-/* At the beginning of a MEMORY_HANDLER that names MMX registers. */
-#define MMX_BEGIN                                                                                  \
-    do {                                                                                           \
-        if (is_slow)                                                                               \
-            mmx_begin(cpu, op);                                                                    \
-        else if (unlikely(cpu->fpu.x87 != X87_SAVED || (cpu->fpu.status & 0x80)))                  \
-            return slow(cpu, op);                                                                  \
-    } while (0)
-
-/* A write of a MMX register: the exponent above it is all ones. */
-static ALWAYS_INLINE void mmx_set_exponent(struct soft *cpu, unsigned offset)
-{
-    memset((char *)cpu->fpu.reg + offset + 8, 0xff, 2);
-}
-
-static ALWAYS_INLINE void mmx_set(struct soft *cpu, unsigned offset, uint64_t value)
-{
-    MMX(offset) = value;
-    mmx_set_exponent(cpu, offset);
-}
-
 /* ---- Lowering -------------------------------------------------------------------------------- */
 
 enum sse_check {
@@ -187,13 +154,20 @@ void sse_build_check(struct builder *builder, enum sse_check check);
 
 /* The handlers of a kind, by what the operands are. NULL where there is no such form. */
 struct sse_ops {
-    op_fn *rr;                                /* register from register */
-    op_fn *rm;                                /* from memory */
-    op_fn *mr;                                /* to memory */
-    op_fn *ri;                                /* by an immediate alone */
-    op_fn *mmx_rr, *mmx_rm, *mmx_mr, *mmx_ri; /* the same where one of them is a MMX register */
-    const void *stubs, *mmx_stubs;            /* for an immediate: sse_stubs.h */
+    op_fn *rr;              /* register from register */
+    op_fn *ri;              /* by an immediate alone */
+    struct memory_run rm;   /* from memory */
+    struct memory_run mr;   /* to memory */
+    op_fn *mmx_rr, *mmx_ri; /* the same where one of them is a MMX register */
+    struct memory_run mmx_rm, mmx_mr;
+    const void *stubs, *mmx_stubs; /* for an immediate: sse_stubs.h */
 };
+
+/* A MEMORY_HANDLER that has no form for plain addresses: what is rare. */
+#define ONE_RUN(name)                                                                              \
+    {                                                                                              \
+        name, name                                                                                 \
+    }
 
 /* By file, for a kind of that file's; its operands may choose too. */
 const struct sse_ops *sse_move_ops(const struct insn *insn);

@@ -2,6 +2,7 @@
 /* Conversions: between floating point formats, and with integers in XMM, MMX and general registers.
  */
 
+#include "hw/cpu/soft/mmx.h"
 #include "hw/cpu/soft/sse_stubs.h"
 
 /* clang-format off */
@@ -40,12 +41,12 @@
         XMM(op->dst) = value;                                                                      \
         NEXT;                                                                                      \
     }                                                                                              \
-    MEMORY_HANDLER(name##_rm)                                                                      \
+    MEMORY_FORMS(name##_rm)                                                                        \
     {                                                                                              \
         v128 value, copy;                                                                          \
         const void *from;                                                                          \
                                                                                                    \
-        READ_POINTER(size, align, from, copy, op_address(cpu, op));                                \
+        READ_POINTER(size, align, from, copy, ADDRESS);                                            \
         SSE_ARITHMETIC({                                                                           \
             value = XMM(op->dst);                                                                  \
             __asm__ volatile(insn " %1, %0" : "+x"(value) : "m"(*(const type *)from));             \
@@ -77,13 +78,13 @@ FROM_GPR(HANDLERS_GPR)
         REG64(op->dst) = value;                                                                    \
         NEXT;                                                                                      \
     }                                                                                              \
-    MEMORY_HANDLER(name##_rm)                                                                      \
+    MEMORY_FORMS(name##_rm)                                                                        \
     {                                                                                              \
         uint##bits##_t value;                                                                      \
         const void *from;                                                                          \
         v128 copy;                                                                                 \
                                                                                                    \
-        READ_POINTER(size, 1, from, copy, op_address(cpu, op));                                    \
+        READ_POINTER(size, 1, from, copy, ADDRESS);                                                \
         SSE_ARITHMETIC(__asm__ volatile(insn " %1, %0" : "=r"(value) : "m"(*(const type *)from))); \
         REG64(op->dst) = value;                                                                    \
         NEXT;                                                                                      \
@@ -166,13 +167,15 @@ TO_MMX(TO_MMX_HANDLERS)
 
 enum { FIRST = INSN_CVTPI2PS, LAST = INSN_CVTSD2SS };
 
-#define ROW(kind, name) [INSN_##kind - FIRST] = { .rr = name##_rr, .rm = name##_rm },
-#define ROW_32(kind, name, ...) [INSN_##kind - FIRST] = { .rr = name##_32_rr, .rm = name##_32_rm },
-#define ROW_64(kind, name, ...) [INSN_##kind - FIRST] = { .rr = name##_64_rr, .rm = name##_64_rm },
+#define ROW(kind, name) [INSN_##kind - FIRST] = { .rr = name##_rr, .rm = MEMORY_RUN(name##_rm) },
+#define ROW_32(kind, name, ...)                                                                    \
+    [INSN_##kind - FIRST] = { .rr = name##_32_rr, .rm = MEMORY_RUN(name##_32_rm) },
+#define ROW_64(kind, name, ...)                                                                    \
+    [INSN_##kind - FIRST] = { .rr = name##_64_rr, .rm = MEMORY_RUN(name##_64_rm) },
 #define FROM_MMX_ROW(kind, name)                                                                   \
-    [INSN_##kind - FIRST] = { .mmx_rr = name##_mmx_rr, .rm = name##_rm },
+    [INSN_##kind - FIRST] = { .mmx_rr = name##_mmx_rr, .rm = ONE_RUN(name##_rm) },
 #define TO_MMX_ROW(kind, name, ...)                                                                \
-    [INSN_##kind - FIRST] = { .mmx_rr = name##_mmx_rr, .mmx_rm = name##_mmx_rm },
+    [INSN_##kind - FIRST] = { .mmx_rr = name##_mmx_rr, .mmx_rm = ONE_RUN(name##_mmx_rm) },
 
 /* clang-format off */
 static const struct sse_ops rows[LAST - FIRST + 1] = {

@@ -50,12 +50,12 @@
         XMM(op->dst) = value;                                                                      \
         NEXT;                                                                                      \
     }                                                                                              \
-    MEMORY_HANDLER(name##_rm)                                                                      \
+    MEMORY_FORMS(name##_rm)                                                                        \
     {                                                                                              \
         v128 value, copy;                                                                          \
         const void *from;                                                                          \
                                                                                                    \
-        READ_POINTER(size, align, from, copy, op_address(cpu, op));                                \
+        READ_POINTER(size, align, from, copy, ADDRESS);                                            \
         SSE_ARITHMETIC({                                                                           \
             value = XMM(op->dst);                                                                  \
             __asm__ volatile(#name " %1, %0" : "+x"(value) : "m"(*(const type *)from));            \
@@ -79,12 +79,12 @@ DOUBLE(DOUBLE_HANDLERS)
         XMM(op->dst) = value;                                                                      \
         NEXT;                                                                                      \
     }                                                                                              \
-    MEMORY_HANDLER(name##_rm)                                                                      \
+    MEMORY_FORMS(name##_rm)                                                                        \
     {                                                                                              \
         v128 value, copy;                                                                          \
         const void *from;                                                                          \
                                                                                                    \
-        READ_POINTER(size, align, from, copy, op_address(cpu, op));                                \
+        READ_POINTER(size, align, from, copy, ADDRESS);                                            \
         value = XMM(op->dst);                                                                      \
         __asm__ volatile(#name " %1, %0" : "+x"(value) : "m"(*(const type *)from));                \
         XMM(op->dst) = value;                                                                      \
@@ -118,13 +118,13 @@ _Static_assert(FLAGX_OF == UINT64_C(1) << 63 && FLAGX_PF == 1 << 8, "set_flags()
         set_flags(cpu, zf, pf, cf);                                                                \
         NEXT;                                                                                      \
     }                                                                                              \
-    MEMORY_HANDLER(name##_rm)                                                                      \
+    MEMORY_FORMS(name##_rm)                                                                        \
     {                                                                                              \
         bool zf, pf, cf;                                                                           \
         const void *from;                                                                          \
         v128 copy;                                                                                 \
                                                                                                    \
-        READ_POINTER(size, 1, from, copy, op_address(cpu, op));                                    \
+        READ_POINTER(size, 1, from, copy, ADDRESS);                                                \
         SSE_ARITHMETIC(__asm__ volatile(#name " %3, %4"                                            \
                                         : "=@ccz"(zf), "=@ccp"(pf), "=@ccc"(cf)                    \
                                         : "m"(*(const type *)from), "x"(XMM(op->dst))));           \
@@ -186,18 +186,18 @@ MEMORY_HANDLER(shuffle_rm)
 
 enum { FIRST = INSN_ADDPS, LAST = INSN_UNPCKHPD };
 
-#define ROW(kind, name) [INSN_##kind - FIRST] = { .rr = name##_rr, .rm = name##_rm },
+#define ROW(kind, name) [INSN_##kind - FIRST] = { .rr = name##_rr, .rm = MEMORY_RUN(name##_rm) },
 #define COMPARE_ROW(kind, name, size, type) ROW(kind, name)
 
 static const struct sse_ops rows[LAST - FIRST + 1] = {
     PACKED(ROW) SINGLE(ROW) DOUBLE(ROW) QUIET(ROW) QUIET_SINGLE(ROW) COMPARE_FLAGS(COMPARE_ROW)
         /* clang-format off */
-    [INSN_CMPPS - FIRST] = { .rr = compare_rr, .rm = compare_rm128, .stubs = cmpps_stubs },
-    [INSN_CMPPD - FIRST] = { .rr = compare_rr, .rm = compare_rm128, .stubs = cmppd_stubs },
-    [INSN_CMPSS - FIRST] = { .rr = compare_rr, .rm = compare_rm32, .stubs = cmpss_stubs },
-    [INSN_CMPSD - FIRST] = { .rr = compare_rr, .rm = compare_rm64, .stubs = cmpsd_stubs },
-    [INSN_SHUFPS - FIRST] = { .rr = shuffle_rr, .rm = shuffle_rm, .stubs = shufps_stubs },
-    [INSN_SHUFPD - FIRST] = { .rr = shuffle_rr, .rm = shuffle_rm, .stubs = shufpd_stubs },
+    [INSN_CMPPS - FIRST] = { .rr = compare_rr, .rm = ONE_RUN(compare_rm128), .stubs = cmpps_stubs },
+    [INSN_CMPPD - FIRST] = { .rr = compare_rr, .rm = ONE_RUN(compare_rm128), .stubs = cmppd_stubs },
+    [INSN_CMPSS - FIRST] = { .rr = compare_rr, .rm = ONE_RUN(compare_rm32), .stubs = cmpss_stubs },
+    [INSN_CMPSD - FIRST] = { .rr = compare_rr, .rm = ONE_RUN(compare_rm64), .stubs = cmpsd_stubs },
+    [INSN_SHUFPS - FIRST] = { .rr = shuffle_rr, .rm = ONE_RUN(shuffle_rm), .stubs = shufps_stubs },
+    [INSN_SHUFPD - FIRST] = { .rr = shuffle_rr, .rm = ONE_RUN(shuffle_rm), .stubs = shufpd_stubs },
     /* clang-format on */
 };
 

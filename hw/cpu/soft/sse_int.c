@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Integers in vectors: arithmetic, logic, shifts, shuffles; of XMM and of MMX registers. */
 
+#include "hw/cpu/soft/mmx.h"
 #include "hw/cpu/soft/sse_stubs.h"
 
 /* clang-format off */
@@ -44,12 +45,12 @@
         XMM(op->dst) = value;                                                                      \
         NEXT;                                                                                      \
     }                                                                                              \
-    MEMORY_HANDLER(name##_rm)                                                                      \
+    MEMORY_FORMS(name##_rm)                                                                        \
     {                                                                                              \
         v128 value, copy;                                                                          \
         const void *from;                                                                          \
                                                                                                    \
-        READ_POINTER(16, 16, from, copy, op_address(cpu, op));                                     \
+        READ_POINTER(16, 16, from, copy, ADDRESS);                                                 \
         value = XMM(op->dst);                                                                      \
         __asm__ volatile(#name " %1, %0" : "+x"(value) : "m"(*(const v128 *)from));                \
         XMM(op->dst) = value;                                                                      \
@@ -164,20 +165,22 @@ MEMORY_HANDLER(mmx_imm_rm)
 
 enum { FIRST = INSN_PADDB, LAST = INSN_PUNPCKHQDQ };
 
-#define XMM_ROW(kind, name) [INSN_##kind - FIRST] = { .rr = name##_rr, .rm = name##_rm },
+#define XMM_ROW(kind, name)                                                                        \
+    [INSN_##kind - FIRST] = { .rr = name##_rr, .rm = MEMORY_RUN(name##_rm) },
 #define BOTH_ROW(kind, name)                                                                       \
-    [INSN_##kind - FIRST] = {                                                                      \
-        .rr = name##_rr, .rm = name##_rm, .mmx_rr = name##_mmx_rr, .mmx_rm = name##_mmx_rm         \
-    },
+    [INSN_##kind - FIRST] = { .rr = name##_rr,                                                     \
+                              .rm = MEMORY_RUN(name##_rm),                                         \
+                              .mmx_rr = name##_mmx_rr,                                             \
+                              .mmx_rm = ONE_RUN(name##_mmx_rm) },
 #define SHUFFLE_ROW(kind, name)                                                                    \
-    [INSN_##kind - FIRST] = { .rr = imm_rr, .rm = imm_rm, .stubs = name##_stubs },
+    [INSN_##kind - FIRST] = { .rr = imm_rr, .rm = ONE_RUN(imm_rm), .stubs = name##_stubs },
 #define BYTE_SHIFT_ROW(kind, name) [INSN_##kind - FIRST] = { .ri = imm_r, .stubs = name##_stubs },
 #define SHIFT_ROW(kind, name)                                                                      \
     [INSN_##kind - FIRST] = { .rr = name##_rr,                                                     \
-                              .rm = name##_rm,                                                     \
+                              .rm = MEMORY_RUN(name##_rm),                                         \
                               .ri = imm_r,                                                         \
                               .mmx_rr = name##_mmx_rr,                                             \
-                              .mmx_rm = name##_mmx_rm,                                             \
+                              .mmx_rm = ONE_RUN(name##_mmx_rm),                                    \
                               .mmx_ri = mmx_imm_r,                                                 \
                               .stubs = name##_stubs,                                               \
                               .mmx_stubs = name##_mmx_stubs },
@@ -186,7 +189,7 @@ static const struct sse_ops rows[LAST - FIRST + 1] = {
     XMM_AND_MMX(BOTH_ROW) UNPACK_LOW(BOTH_ROW) XMM_ONLY(XMM_ROW) SHIFTS(SHIFT_ROW)
         BYTE_SHIFTS(BYTE_SHIFT_ROW)
             SHUFFLES(SHUFFLE_ROW)[INSN_PSHUFW - FIRST] = { .mmx_rr = mmx_imm_rr,
-                                                           .mmx_rm = mmx_imm_rm,
+                                                           .mmx_rm = ONE_RUN(mmx_imm_rm),
                                                            .mmx_stubs = pshufw_mmx_stubs },
 };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What moves XMM and MMX registers, whole and in parts. */
 
+#include "hw/cpu/soft/mmx.h"
 #include "hw/cpu/soft/sse_stubs.h"
 
 #define LOW64(offset) (*(mem64 *)(void *)((char *)cpu->xmm + (offset)))
@@ -24,18 +25,18 @@ static HANDLER(move_rr)
 }
 
 #define MOVE_HANDLERS(name, align)                                                                 \
-    MEMORY_HANDLER(name##_rm)                                                                      \
+    MEMORY_FORMS(name##_rm)                                                                        \
     {                                                                                              \
         const void *from;                                                                          \
         v128 copy;                                                                                 \
                                                                                                    \
-        READ_POINTER(16, align, from, copy, op_address(cpu, op));                                  \
+        READ_POINTER(16, align, from, copy, ADDRESS);                                              \
         XMM(op->dst) = read_v128(from);                                                            \
         NEXT;                                                                                      \
     }                                                                                              \
-    MEMORY_HANDLER(name##_mr)                                                                      \
+    MEMORY_FORMS(name##_mr)                                                                        \
     {                                                                                              \
-        STORE_V128(align, op_address(cpu, op), XMM(op->src));                                      \
+        STORE_V128(align, ADDRESS, XMM(op->src));                                                  \
         NEXT;                                                                                      \
     }
 MOVE_HANDLERS(aligned, 16)
@@ -53,18 +54,18 @@ MOVE_HANDLERS(unaligned, 1)
         XMM(op->dst) = value;                                                                      \
         NEXT;                                                                                      \
     }                                                                                              \
-    MEMORY_HANDLER(name##_rm)                                                                      \
+    MEMORY_FORMS(name##_rm)                                                                        \
     {                                                                                              \
         const void *from;                                                                          \
         v128 copy;                                                                                 \
                                                                                                    \
-        READ_POINTER(size, 1, from, copy, op_address(cpu, op));                                    \
+        READ_POINTER(size, 1, from, copy, ADDRESS);                                                \
         XMM(op->dst) = read_v##bits(from);                                                         \
         NEXT;                                                                                      \
     }                                                                                              \
-    MEMORY_HANDLER(name##_mr)                                                                      \
+    MEMORY_FORMS(name##_mr)                                                                        \
     {                                                                                              \
-        STORE(bits, op_address(cpu, op), low(op->src));                                            \
+        STORE(bits, ADDRESS, low(op->src));                                                        \
         NEXT;                                                                                      \
     }
 SCALAR_HANDLERS(movss, 32, 4, LOW32)
@@ -81,20 +82,20 @@ static HANDLER(movq_rr)
 
 /* One half; the other one stays. */
 #define HALF_HANDLERS(name, half)                                                                  \
-    MEMORY_HANDLER(name##_rm)                                                                      \
+    MEMORY_FORMS(name##_rm)                                                                        \
     {                                                                                              \
         v128 value, copy;                                                                          \
         const void *from;                                                                          \
                                                                                                    \
-        READ_POINTER(8, 1, from, copy, op_address(cpu, op));                                       \
+        READ_POINTER(8, 1, from, copy, ADDRESS);                                                   \
         value = XMM(op->dst);                                                                      \
         __asm__ volatile(#name " %1, %0" : "+x"(value) : "m"(*(const mem64 *)from));               \
         XMM(op->dst) = value;                                                                      \
         NEXT;                                                                                      \
     }                                                                                              \
-    MEMORY_HANDLER(name##_mr)                                                                      \
+    MEMORY_FORMS(name##_mr)                                                                        \
     {                                                                                              \
-        STORE(64, op_address(cpu, op), half(op->src));                                             \
+        STORE(64, ADDRESS, half(op->src));                                                         \
         NEXT;                                                                                      \
     }
 HALF_HANDLERS(movlps, LOW64)
@@ -310,11 +311,11 @@ enum { FIRST = INSN_MOVAPS, LAST = INSN_EMMS };
 #define ROW(kind) [INSN_##kind - FIRST]
 #define ALIGNED_ROW                                                                                \
     {                                                                                              \
-        .rr = move_rr, .rm = aligned_rm, .mr = aligned_mr                                          \
+        .rr = move_rr, .rm = MEMORY_RUN(aligned_rm), .mr = MEMORY_RUN(aligned_mr)                  \
     }
 #define UNALIGNED_ROW                                                                              \
     {                                                                                              \
-        .rr = move_rr, .rm = unaligned_rm, .mr = unaligned_mr                                      \
+        .rr = move_rr, .rm = MEMORY_RUN(unaligned_rm), .mr = MEMORY_RUN(unaligned_mr)              \
     }
 
 static const struct sse_ops rows[LAST - FIRST + 1] = {
@@ -324,16 +325,16 @@ static const struct sse_ops rows[LAST - FIRST + 1] = {
     ROW(MOVUPS) = UNALIGNED_ROW,
     ROW(MOVUPD) = UNALIGNED_ROW,
     ROW(MOVDQU) = UNALIGNED_ROW,
-    ROW(MOVNTPS) = { .mr = aligned_mr },
-    ROW(MOVNTPD) = { .mr = aligned_mr },
-    ROW(MOVNTDQ) = { .mr = aligned_mr },
-    ROW(MOVNTQ) = { .mmx_mr = mmx_store64 },
-    ROW(MOVSS) = { .rr = movss_rr, .rm = movss_rm, .mr = movss_mr },
-    ROW(MOVSD) = { .rr = movsd_rr, .rm = movsd_rm, .mr = movsd_mr },
-    ROW(MOVLPS) = { .rm = movlps_rm, .mr = movlps_mr },
-    ROW(MOVLPD) = { .rm = movlps_rm, .mr = movlps_mr },
-    ROW(MOVHPS) = { .rm = movhps_rm, .mr = movhps_mr },
-    ROW(MOVHPD) = { .rm = movhps_rm, .mr = movhps_mr },
+    ROW(MOVNTPS) = { .mr = MEMORY_RUN(aligned_mr) },
+    ROW(MOVNTPD) = { .mr = MEMORY_RUN(aligned_mr) },
+    ROW(MOVNTDQ) = { .mr = MEMORY_RUN(aligned_mr) },
+    ROW(MOVNTQ) = { .mmx_mr = ONE_RUN(mmx_store64) },
+    ROW(MOVSS) = { .rr = movss_rr, .rm = MEMORY_RUN(movss_rm), .mr = MEMORY_RUN(movss_mr) },
+    ROW(MOVSD) = { .rr = movsd_rr, .rm = MEMORY_RUN(movsd_rm), .mr = MEMORY_RUN(movsd_mr) },
+    ROW(MOVLPS) = { .rm = MEMORY_RUN(movlps_rm), .mr = MEMORY_RUN(movlps_mr) },
+    ROW(MOVLPD) = { .rm = MEMORY_RUN(movlps_rm), .mr = MEMORY_RUN(movlps_mr) },
+    ROW(MOVHPS) = { .rm = MEMORY_RUN(movhps_rm), .mr = MEMORY_RUN(movhps_mr) },
+    ROW(MOVHPD) = { .rm = MEMORY_RUN(movhps_rm), .mr = MEMORY_RUN(movhps_mr) },
     ROW(MOVHLPS) = { .rr = movhlps_rr },
     ROW(MOVLHPS) = { .rr = movlhps_rr },
     ROW(MOVQ2DQ) = { .mmx_rr = movq2dq_rr },
@@ -343,9 +344,9 @@ static const struct sse_ops rows[LAST - FIRST + 1] = {
     ROW(PMOVMSKB) = { .rr = pmovmskb_rr, .mmx_rr = pmovmskb_mmx_rr },
     ROW(PEXTRW) = { .rr = pextrw_rr, .mmx_rr = pextrw_mmx_rr },
     ROW(PINSRW) = { .rr = pinsrw_rr,
-                    .rm = pinsrw_rm,
+                    .rm = ONE_RUN(pinsrw_rm),
                     .mmx_rr = pinsrw_mmx_rr,
-                    .mmx_rm = pinsrw_mmx_rm,
+                    .mmx_rm = ONE_RUN(pinsrw_mmx_rm),
                     .stubs = pinsrw_stubs,
                     .mmx_stubs = pinsrw_mmx_stubs },
     ROW(MASKMOVDQU) = { .rr = maskmovdqu_rr },
@@ -354,18 +355,22 @@ static const struct sse_ops rows[LAST - FIRST + 1] = {
 };
 
 /* MOVD and MOVQ: to, from, and with a general register or memory of 4 or 8 bytes. */
-static const struct sse_ops to_32 = {
-    .rr = xmm_from_gpr32, .rm = movss_rm, .mmx_rr = mmx_from_gpr32, .mmx_rm = mmx_load32
-};
-static const struct sse_ops to_64 = {
-    .rr = xmm_from_gpr64, .rm = movsd_rm, .mmx_rr = mmx_from_gpr64, .mmx_rm = mmx_load64
-};
-static const struct sse_ops from_32 = {
-    .rr = gpr32_from_xmm, .mr = movss_mr, .mmx_rr = gpr32_from_mmx, .mmx_mr = mmx_store32
-};
-static const struct sse_ops from_64 = {
-    .rr = gpr64_from_xmm, .mr = movsd_mr, .mmx_rr = gpr64_from_mmx, .mmx_mr = mmx_store64
-};
+static const struct sse_ops to_32 = { .rr = xmm_from_gpr32,
+                                      .rm = MEMORY_RUN(movss_rm),
+                                      .mmx_rr = mmx_from_gpr32,
+                                      .mmx_rm = ONE_RUN(mmx_load32) };
+static const struct sse_ops to_64 = { .rr = xmm_from_gpr64,
+                                      .rm = MEMORY_RUN(movsd_rm),
+                                      .mmx_rr = mmx_from_gpr64,
+                                      .mmx_rm = ONE_RUN(mmx_load64) };
+static const struct sse_ops from_32 = { .rr = gpr32_from_xmm,
+                                        .mr = MEMORY_RUN(movss_mr),
+                                        .mmx_rr = gpr32_from_mmx,
+                                        .mmx_mr = ONE_RUN(mmx_store32) };
+static const struct sse_ops from_64 = { .rr = gpr64_from_xmm,
+                                        .mr = MEMORY_RUN(movsd_mr),
+                                        .mmx_rr = gpr64_from_mmx,
+                                        .mmx_mr = ONE_RUN(mmx_store64) };
 static const struct sse_ops between = { .rr = movq_rr, .mmx_rr = movq_mmx_rr };
 
 static bool is_vector(const struct insn_operand *operand)

@@ -85,7 +85,8 @@ struct form {
     SIZED(Ob, AT_MOFFS, NONE, 0, 0, 1)   SIZED(Ov, AT_MOFFS, NONE, 0, 0, SIZE_V)                   \
     SIZED(SIb, AT_FIXED_BASE, NONE, RSI, 0, 1) SIZED(SIv, AT_FIXED_BASE, NONE, RSI, 0, SIZE_V)     \
     SIZED(DIb, AT_FIXED_BASE, NONE, RDI, 0, 1) SIZED(DIv, AT_FIXED_BASE, NONE, RDI, 0, SIZE_V)     \
-    SIZED(SIz, AT_FIXED_BASE, NONE, RSI, 0, SIZE_Z) SIZED(DIz, AT_FIXED_BASE, NONE, RDI, 0, SIZE_Z) \
+    SIZED(SIz, AT_FIXED_BASE, NONE, RSI, 0, SIZE_Z)                                                \
+    SIZED(DIz, AT_FIXED_BASE, NONE, RDI, 0, SIZE_Z)                                                \
     X(BXb, AT_FIXED_BASE, NONE, RBX, 0, 1)
 
 #define FORMS_MEMORY(X)                                                                            \

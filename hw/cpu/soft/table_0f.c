@@ -92,17 +92,25 @@ static const struct slot group_16[8] = {
     [4 ... 7] = ROW("nop", NOP, 0, KEPT, HOST, Nv),
 };
 
+/* Of 3DNow!, and in all 64-bit processors. With a register: #UD (AMD) or nothing (Intel). */
+static const struct slot group_p[8] = {
+    [0] = ROW("prefetch", NOP, 0, KEPT, HOST, M),
+    [1] = ROW("prefetchw", NOP, 0, KEPT, HOST, M),
+    [2] = ROW("prefetchwt1", NOP, 0, KEPT, HOST, M),
+    [3 ... 7] = ROW("prefetch", NOP, 0, KEPT, HOST, M),
+};
+
 const struct slot table_0f[256] = {
     [0x00] = GO_ON(SPLIT_REG, group_6),
     [0x01] = GO_ON(SPLIT_REG, group_7),
-    [0x02] = ROW("lar", LAR, ROW_FAULTS, ZERO_ONLY, PAYLOAD("segments"), Gv, RvMw),
-    [0x03] = ROW("lsl", LSL, ROW_FAULTS, ZERO_ONLY, PAYLOAD("segments"), Gv, RvMw),
-    [0x05] = ROW("syscall", SYSCALL, FAR | ROW_64, PUSHED, PAYLOAD("syscall"), None),
+    [0x02] = ROW("lar", LAR, ROW_FAULTS, ZERO_ONLY, PAYLOAD("segments"), Gv, Ew),
+    [0x03] = ROW("lsl", LSL, ROW_FAULTS, ZERO_ONLY, PAYLOAD("segments"), Gv, Ew),
+    [0x05] = ROW("syscall", SYSCALL, FAR | ROW_64, MASKED, PAYLOAD("syscall"), None),
     [0x06] = ROW("clts", CLTS, ROW_CPL0 | FAR, KEPT, PAYLOAD("system"), None),
     [0x07] = ROW("sysret", SYSRET, ROW_CPL0 | FAR | ROW_64, POPPED, PAYLOAD("syscall"), None),
     [0x08] = ROW("invd", INVD, PRIVILEGED, KEPT, PAYLOAD("system"), None),
     [0x09] = ROW("wbinvd", WBINVD, PRIVILEGED, KEPT, PAYLOAD("system"), None),
-    [0x0d] = ROW("prefetchw", NOP, 0, KEPT, HOST, Nv),
+    [0x0d] = GO_ON(SPLIT_REG, group_p),
     [0x10 ... 0x17] = GO_ON(SPLIT_OPCODE, table_sse),
     [0x18] = GO_ON(SPLIT_REG, group_16),
     [0x19 ... 0x1f] = ROW("nop", NOP, 0, KEPT, HOST, Nv),

@@ -127,9 +127,8 @@ const struct slot table_base[256] = {
 
     [0x60] = ROW("pusha", PUSHA, ROW_32 | ROW_FAULTS, KEPT, PAYLOAD("compat32"), None),
     [0x61] = ROW("popa", POPA, ROW_32 | ROW_FAULTS, KEPT, PAYLOAD("compat32"), None),
-    [0x63] = BY_REX_W(
-        [IF_0] = ROW("movsxd", MOVSXD, ROW_64, KEPT, HOST, Gv, Ev),
-        [IF_1] = ROW("movsxd", MOVSXD, ROW_64, KEPT, HOST, Gv, Ed)),
+    /* With 66, too, four bytes of memory are read. */
+    [0x63] = ROW("movsxd", MOVSXD, ROW_64, KEPT, HOST, Gv, Ed),
     [0x68] = ROW("push", PUSH, STACK, KEPT, HOST, Iz),
     [0x69] = ROW("imul", IMUL, 0, PRODUCT, HOST, Gv, Ev, Iz),
     [0x6a] = ROW("push", PUSH, STACK, KEPT, HOST, Ib),
@@ -154,10 +153,11 @@ const struct slot table_base[256] = {
     [0x8b] = ROW("mov", MOV, 0, KEPT, HOST, Gv, Ev),
     [0x8c] = ROW("mov", MOV_SEG, 0, KEPT, PAYLOAD("segments"), RvMw, Sw),
     [0x8d] = ROW("lea", LEA, 0, KEPT, HOST, Gv, M),
-    [0x8e] = ROW("mov", MOV_SEG, SEGMENT, KEPT, PAYLOAD("segments"), Sw, RvMw),
+    [0x8e] = ROW("mov", MOV_SEG, SEGMENT, KEPT, PAYLOAD("segments"), Sw, Ew),
     [0x8f] = BY_REG([0] = ROW("pop", POP, STACK, KEPT, HOST, Ev)),
 
-    /* XCHG of rAX with itself does nothing, not even clear the upper half, but R8 is another. */
+    /* XCHG of rAX with itself does nothing, not even clear the upper half, but R8 is another:
+     * F3 changes nothing about that (not in the manuals; seen on Zen 3). */
     [0x90] = BY_REX_B(
         [IF_0] = BY_PREFIX(
             [NO_PREFIX ... PREFIX_F2] = ROW("nop", NOP, 0, KEPT, HOST, None),

@@ -3,6 +3,7 @@
 
 #include "hw/cpu/soft/x87.h"
 #include "hw/cpu/soft/flags.h"
+#include "hw/cpu/soft/mmx.h"
 #include "hw/cpu/soft/sse_stubs.h"
 
 /* ---- The host's x87 ------------------------------------------------------------------------ */
