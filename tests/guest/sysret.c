@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* SYSCALL and SYSRET (AMD64 APM vol. 3; where AMD and Intel differ, nothing is asked). */
+/* SYSCALL and SYSRET: flags, segments, 32-bit code, and when not (AMD64 APM vol. 3). */
 #include "payload.h"
 
 /* What was found on entry. */
