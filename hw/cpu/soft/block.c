@@ -9,7 +9,6 @@
 
 enum {
     HASH_BITS = 16,
-    PAGE_HASH_BITS = 10,
     COMPARED_ENTRIES = 256,
     NR_PAGE_BUCKETS = 1 << 12,
     BLOCKS_BYTES_MAX = 128 << 20, /* of one processor; then it begins anew */
@@ -182,7 +181,8 @@ void blocks_sync(struct soft *cpu, struct code_gate *gate)
     struct blocks *blocks = cpu->blocks;
     struct code_change changes[CODE_GATE_LOG];
     unsigned nr;
-    bool is_known = code_gate_changes(gate, cpu->code_sequence, changes, &nr, &cpu->code_sequence);
+    bool is_known =
+        code_gate_changes(gate, cpu->code_sequence, changes, &nr, &cpu->code_sequence);
 
     if (!is_known) {
         blocks_drop_all(cpu);
@@ -215,7 +215,8 @@ void blocks_free(struct blocks *blocks)
 static struct block *block_new(struct blocks *blocks, const uint8_t *host)
 {
     const struct builder *builder = &blocks->builder;
-    struct block *block = g_malloc(sizeof(*block) + builder->nr_ops * sizeof(struct op));
+    struct block *block =
+        g_malloc(sizeof(*block) + builder->nr_ops * sizeof(struct op));
 
     *block = (struct block){
         .host = host,
@@ -249,7 +250,6 @@ static struct code_page *page_get(struct blocks *blocks, const struct fetch_page
     }
     page = g_new(struct code_page, 1);
     *page = (struct code_page){
-        .hash_next = *bucket,
         .ram = fetch->ram,
         .ram_page = fetch->ram_page,
         .host = fetch->host,
