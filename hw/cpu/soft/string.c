@@ -7,8 +7,8 @@
  * Upwards, MOVS and STOS do as many iterations at once as lie in plain memory of one
  * page: by the host's own instruction, which is right about overlaps too.
  *
- * Comparisons set the flags when they have ended. A fault finds those from before
- * (Intel SDM vol. 2, REP), and an interrupted one sets them later.
+ * A fault or an interrupt in between finds the flags of the last comparison that has ended, as
+ * on AMD's; on Intel's a fault finds those from before (Intel SDM vol. 2, REP).
  */
 #include "hw/cpu/soft/alu.h"
 #include "hw/cpu/soft/exec.h"
@@ -217,18 +217,15 @@ struct comparison {
     }                                                                                              \
     static HANDLER(rep_##name##_##bits)                                                            \
     {                                                                                              \
-        struct comparison last;                                                                    \
-        if (string_count(cpu, op) == 0)                                                            \
-            NEXT;                                                                                  \
-        for (;;) {                                                                                 \
-            last = name##_one_##bits(cpu, op);                                                     \
+        while (string_count(cpu, op) > 0) {                                                        \
+            const struct comparison last = name##_one_##bits(cpu, op);                             \
             string_counted(cpu, op, 1);                                                            \
-            if ((last.a == last.b) != op->imm || string_count(cpu, op) == 0)                       \
+            alu_flags(cpu, ALU_CMP, bits, last.a, last.b, 0, last.a - last.b);                     \
+            if ((last.a == last.b) != op->imm)                                                     \
                 break;                                                                             \
-            if (is_kicked(cpu))                                                                    \
+            if (is_kicked(cpu) && string_count(cpu, op) > 0)                                       \
                 return leave_unfinished(cpu, op);                                                  \
         }                                                                                          \
-        alu_flags(cpu, ALU_CMP, bits, last.a, last.b, 0, last.a - last.b);                         \
         NEXT;                                                                                      \
     }
 
