@@ -33,13 +33,14 @@ static const struct form forms[NR_FORMS] = { FORMS(FORM_ROW_, FORM_SIZED_) };
 /* The gate to the guest's bytes: @count (1, 2, 4 or 8) more of them, zero-extended. */
 static bool take(struct decoder *decoder, unsigned count, uint64_t *ret_value)
 {
-    const uint8_t *from = decoder->bytes + decoder->at;
+    const uint8_t *from;
     uint64_t value = 0;
 
     if (count > decoder->size - decoder->at) {
         decoder->at = decoder->size;
         return false;
     }
+    from = decoder->bytes + decoder->at;
     switch (count) {
     case 1:
         value = *from;

@@ -5,28 +5,97 @@
 #include "hw/cpu/soft/system.h"
 #include "util/log.h"
 
+/* Where a far pointer leads, in the end. */
+struct target {
+    struct cpu_segment cs;
+    uint64_t rip;
+    bool is_gate;
+};
+
+/* Whether @selector is that of a call gate, which the present program may use. */
+static bool read_call_gate(struct soft *cpu, const struct op *op, uint16_t selector,
+                           struct descriptor *ret_gate)
+{
+    unsigned attributes, dpl;
+
+    if (!is_long(cpu) || is_null_selector(selector) ||
+        !descriptor_read(cpu, op, selector, ret_gate))
+        return false;
+    attributes = descriptor_attributes(ret_gate);
+    if ((attributes & (SEG_S | SEG_TYPE)) != SYSTEM_CALL_GATE)
+        return false;
+    dpl = attributes_dpl(attributes);
+    if (dpl < cpu->cpl || dpl < (selector & SELECTOR_RPL))
+        raise_selector(cpu, op, VECTOR_GP, selector);
+    if (!(attributes & SEG_P))
+        raise_selector(cpu, op, VECTOR_NP, selector);
+    if (!descriptor_read_high(cpu, op, ret_gate))
+        raise_selector(cpu, op, VECTOR_GP, selector);
+    return true;
+}
+
+/* The target of the pointer in temp[1] and temp[2]; all checks. Through a gate only CALL goes
+ * inwards. */
+static struct target find_target(struct soft *cpu, const struct op *op, bool is_call)
+{
+    const uint16_t selector = REG16(OFFSET_TEMP2);
+    struct target target = { .rip = REG64(OFFSET_TEMP1) };
+    struct descriptor gate;
+
+    target.is_gate = read_call_gate(cpu, op, selector, &gate);
+    if (target.is_gate) {
+        const uint16_t inner = (uint16_t)(gate.low >> 16) & 0xfffc;
+
+        target.rip = (gate.low & 0xffff) | (gate.low >> 32 & 0xffff0000) | gate.high << 32;
+        target.cs = segment_check_code(cpu, op, inner, is_call ? FAR_GATE : FAR_DIRECT);
+        if (!(target.cs.attributes & SEG_L))
+            raise_selector(cpu, op, VECTOR_GP, inner);
+    } else {
+        target.cs = segment_check_code(cpu, op, selector, FAR_DIRECT);
+    }
+    segment_check_rip(cpu, op, &target.cs, target.rip);
+    return target;
+}
+
 static HANDLER(jmp_far)
 {
-    const uint64_t rip = REG64(OFFSET_TEMP1);
-    const struct cpu_segment cs = segment_check_code(cpu, op, REG16(OFFSET_TEMP2), FAR_DIRECT);
+    const struct target target = find_target(cpu, op, false);
 
-    segment_check_rip(cpu, op, &cs, rip);
-    segment_enter_code(cpu, &cs, rip);
+    segment_enter_code(cpu, &target.cs, target.rip);
     EXIT_RESYNC;
+}
+
+/* Through a gate, inwards: to a stack of its own, as an interrupt's. */
+static void call_inwards(struct soft *cpu, const struct op *op, const struct target *target)
+{
+    const uint64_t frame[] = { cpu->seg[SEG_SS].selector, cpu->gpr[RSP], cpu->seg[SEG_CS].selector,
+                               next_rip(cpu, op) };
+    const unsigned cpl = target->cs.selector & SELECTOR_RPL;
+    uint64_t rsp = stack_from_tss(cpu, op, TSS_RSP0 + 8 * cpl);
+
+    for (unsigned i = 0; i < ARRAY_SIZE(frame); i++) {
+        rsp -= 8;
+        stack_store(cpu, op, cpl, rsp, frame[i]);
+    }
+    segment_enter_code(cpu, &target->cs, target->rip);
+    segment_set_null(cpu, SEG_SS, (uint16_t)cpl);
+    cpu->gpr[RSP] = rsp;
 }
 
 static HANDLER(call_far)
 {
-    const unsigned size = op->aux;
-    const uint64_t rip = REG64(OFFSET_TEMP1);
-    const struct cpu_segment cs = segment_check_code(cpu, op, REG16(OFFSET_TEMP2), FAR_DIRECT);
+    const struct target target = find_target(cpu, op, true);
+    const unsigned size = target.is_gate ? 8 : op->aux;
 
-    segment_check_rip(cpu, op, &cs, rip);
+    if ((target.cs.selector & SELECTOR_RPL) < cpu->cpl) {
+        call_inwards(cpu, op, &target);
+        EXIT_RESYNC;
+    }
     soft_store_slow(cpu, op, stack_address(cpu, 0 - (uint64_t)size), cpu->seg[SEG_CS].selector,
                     size);
     soft_store_slow(cpu, op, stack_address(cpu, 0 - (uint64_t)2 * size), next_rip(cpu, op), size);
     stack_set_pointer(cpu, cpu->gpr[RSP] - 2 * size);
-    segment_enter_code(cpu, &cs, rip);
+    segment_enter_code(cpu, &target.cs, target.rip);
     EXIT_RESYNC;
 }
 

@@ -16,11 +16,9 @@
 #include "hw/cpu/soft/system.h"
 #include "util/log.h"
 
-enum { /* offsets in a TSS of long mode */
-       TSS_RSP0 = 4,
-       TSS_IST1 = 36,
-       GATE_BYTES = 16,
-       ERROR_IDT = 2, /* in an error code: the index is the IDT's */
+enum {
+    GATE_BYTES = 16,
+    ERROR_IDT = 2, /* in an error code: the index is the IDT's */
 };
 
 /* What is to be delivered, from whatever source. */
@@ -74,15 +72,6 @@ static struct gate read_gate(struct soft *cpu, const struct op *op, const struct
     };
 }
 
-static uint64_t read_tss(struct soft *cpu, const struct op *op, unsigned offset)
-{
-    const struct cpu_segment *tss = &cpu->seg[SEG_TR];
-
-    if (offset + 7 > tss->limit)
-        raise_selector(cpu, op, VECTOR_TS, tss->selector);
-    return soft_load_system(cpu, op, tss->base + offset, 8);
-}
-
 /* The stack pointer that the handler begins with, before its frame. */
 static uint64_t find_stack(struct soft *cpu, const struct op *op, const struct gate *gate,
                            unsigned cpl)
@@ -90,23 +79,12 @@ static uint64_t find_stack(struct soft *cpu, const struct op *op, const struct g
     uint64_t rsp = cpu->gpr[RSP];
 
     if (gate->ist)
-        rsp = read_tss(cpu, op, TSS_IST1 + 8 * (gate->ist - 1u));
+        rsp = stack_from_tss(cpu, op, TSS_IST1 + 8 * (gate->ist - 1u));
     else if (cpl < cpu->cpl)
-        rsp = read_tss(cpu, op, TSS_RSP0 + 8 * cpl);
-    if (!is_canonical(rsp))
+        rsp = stack_from_tss(cpu, op, TSS_RSP0 + 8 * cpl);
+    else if (!is_canonical(rsp))
         raise_selector(cpu, op, VECTOR_SS, 0);
     return rsp & ~UINT64_C(15);
-}
-
-/* Only ring 3 itself has its stack checked as ring 3's. */
-static void push(struct soft *cpu, const struct op *op, unsigned cpl, uint64_t va, uint64_t value)
-{
-    if (!is_canonical(va))
-        raise_selector(cpu, op, VECTOR_SS, 0);
-    if (cpl == 3)
-        soft_store_slow(cpu, op, va, value, 8);
-    else
-        soft_store_system(cpu, op, va, value, 8);
 }
 
 /* ---- Delivery ------------------------------------------------------------------------------- */
@@ -120,7 +98,7 @@ static void push_frame(struct soft *cpu, const struct op *op, const struct deliv
 
     for (unsigned i = 0; i < nr; i++) {
         *rsp -= 8;
-        push(cpu, op, cpl, *rsp, frame[i]);
+        stack_store(cpu, op, cpl, *rsp, frame[i]);
     }
 }
 

@@ -222,12 +222,8 @@ struct cpu_segment segment_check_code(struct soft *cpu, const struct op *op, uin
     if (!descriptor_read(cpu, op, selector, &descriptor))
         raise_selector(cpu, op, VECTOR_GP, selector);
     attributes = descriptor_attributes(&descriptor);
-    if ((attributes & (SEG_S | SEG_TYPE_CODE)) != (SEG_S | SEG_TYPE_CODE)) {
-        if (!(attributes & SEG_S))
-            log_guest_error("cpu %u: no gates but the IDT's, selector 0x%x of type %u",
-                            cpu->cpu.index, selector, attributes & SEG_TYPE);
+    if ((attributes & (SEG_S | SEG_TYPE_CODE)) != (SEG_S | SEG_TYPE_CODE))
         raise_selector(cpu, op, VECTOR_GP, selector);
-    }
     privilege = privilege_in(cpu, attributes, selector, kind);
     if (privilege < 0 || !is_size_known(cpu, attributes, selector, kind))
         raise_selector(cpu, op, VECTOR_GP, selector);
@@ -292,4 +288,27 @@ uint64_t stack_peek(struct soft *cpu, const struct op *op, unsigned n, unsigned 
 void stack_set_pointer(struct soft *cpu, uint64_t rsp)
 {
     cpu->gpr[RSP] = cpu->mode == MODE_64 ? rsp : (uint32_t)rsp;
+}
+
+uint64_t stack_from_tss(struct soft *cpu, const struct op *op, unsigned offset)
+{
+    const struct cpu_segment *tss = &cpu->seg[SEG_TR];
+    uint64_t rsp;
+
+    if (offset + 7 > tss->limit)
+        raise_selector(cpu, op, VECTOR_TS, tss->selector);
+    rsp = soft_load_system(cpu, op, tss->base + offset, 8);
+    if (!is_canonical(rsp))
+        raise_selector(cpu, op, VECTOR_SS, 0);
+    return rsp;
+}
+
+void stack_store(struct soft *cpu, const struct op *op, unsigned cpl, uint64_t va, uint64_t value)
+{
+    if (!is_canonical(va))
+        raise_selector(cpu, op, VECTOR_SS, 0);
+    if (cpl == 3)
+        soft_store_slow(cpu, op, va, value, 8);
+    else
+        soft_store_system(cpu, op, va, value, 8);
 }

@@ -5,9 +5,8 @@
  *
  * Long mode with its 64-bit and flat 32-bit code, and protected mode without
  * paging, as far as getting into long mode needs it. Limits of 32-bit segments are
- * kept but not enforced, but for code at a far transfer. There are no call gates, no
- * task gates and no 16-bit code: #GP for the selector, and a line under
- * `-d guest_errors`.
+ * kept but not enforced, but for code at a far transfer. Call gates are those of long
+ * mode. There are no tasks and no 16-bit code: #GP for the selector.
  *
  * `op` is the instruction, or NULL outside blocks. Whatever can raise comes first: the
  * check functions change nothing but accessed bits in memory. While an event is
@@ -96,7 +95,7 @@ struct cpu_segment segment_check_stack(struct soft *cpu, const struct op *op, ui
 enum far_kind {
     FAR_DIRECT, /* JMP, CALL: privilege stays */
     FAR_RETURN, /* RET, IRET: to the selector's RPL, never inwards */
-    FAR_GATE,   /* through the IDT: 64-bit code, never outwards */
+    FAR_GATE,   /* INT, CALL through a gate: 64-bit code, never outwards */
 };
 
 /** Whether control may go to @selector. The result's RPL is the privilege that it runs with. */
@@ -114,5 +113,16 @@ void segment_enter_code(struct soft *cpu, const struct cpu_segment *cs, uint64_t
 uint64_t stack_peek(struct soft *cpu, const struct op *op, unsigned n, unsigned size);
 void stack_set_pointer(struct soft *cpu, uint64_t rsp);
 uint64_t stack_address(const struct soft *cpu, uint64_t offset);
+
+enum { /* offsets in a TSS of long mode */
+       TSS_RSP0 = 4,
+       TSS_IST1 = 36,
+};
+
+/** The stack pointer at @offset in the TSS. */
+uint64_t stack_from_tss(struct soft *cpu, const struct op *op, unsigned offset);
+
+/** Push 8 bytes for privilege @cpl. Only ring 3 itself has its stack checked as ring 3's. */
+void stack_store(struct soft *cpu, const struct op *op, unsigned cpl, uint64_t va, uint64_t value);
 
 #endif
