@@ -275,6 +275,14 @@ static bool may_keep_flags(const struct insn *insn)
     }
 }
 
+/* The flags that are only read because they may be kept. */
+static unsigned kept_flags(const struct insn *insn)
+{
+    const bool rotates_carry = insn->row->kind == INSN_RCL || insn->row->kind == INSN_RCR;
+
+    return !may_keep_flags(insn) ? 0 : rotates_carry ? FLAGS_ARITH & ~FLAG_CF : FLAGS_ARITH;
+}
+
 static unsigned ignored_after(const struct insn *insn, unsigned ignored)
 {
     if (!may_keep_flags(insn))
@@ -309,7 +317,7 @@ bool program_is_defined(const struct program *program)
     for (unsigned i = 0; i < program->nr; i++) {
         const struct insn *const insn = &program->insns[i];
 
-        if ((insn->row->flags_read & program->ignored[i] & FLAGS_ARITH) && !may_keep_flags(insn))
+        if (insn->row->flags_read & program->ignored[i] & FLAGS_ARITH & ~kept_flags(insn))
             return false;
     }
     return true;
