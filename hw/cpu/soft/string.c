@@ -198,8 +198,9 @@ struct comparison {
     }                                                                                              \
     static struct comparison cmps_one_##bits(struct soft *cpu, const struct op *op)                \
     {                                                                                              \
-        const uint64_t a = load##bits(cpu, op, string_address(cpu, op, RSI));                      \
+        /* in this order, as AMD's do: seen where both fault */                                    \
         const uint64_t b = load##bits(cpu, op, string_address(cpu, op, RDI));                      \
+        const uint64_t a = load##bits(cpu, op, string_address(cpu, op, RSI));                      \
         string_advance(cpu, op, RSI, (bits) / 8);                                                  \
         string_advance(cpu, op, RDI, (bits) / 8);                                                  \
         return (struct comparison){ a, b };                                                        \
