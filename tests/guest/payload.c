@@ -7,10 +7,6 @@
 
 static unsigned nr_checks, nr_failed;
 
-/* What the compiler may call. */
-void *memset(void *to, int byte, size_t size);
-void *memcpy(void *to, const void *from, size_t size);
-
 void *memset(void *to, int byte, size_t size)
 {
     void *begin = to;

@@ -25,6 +25,10 @@ typedef int64_t s64;
 /* A payload's main; when it returns, the plan is printed and the machine ends. */
 void payload_main(void);
 
+/* What the compiler may call. */
+void *memset(void *to, int byte, size_t size);
+void *memcpy(void *to, const void *from, size_t size);
+
 /* ---- Results -------------------------------------------------------------------------- */
 
 void say(const char *format, ...) __attribute__((format(printf, 1, 2))); /* %s %c %d %u %x %lx */
