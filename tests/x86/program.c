@@ -257,7 +257,8 @@ void program_drop_last(struct program *program)
 /* A count in CL, or a repeat count, may be 0; then flags are kept, and not read either. */
 static bool may_keep_flags(const struct insn *insn)
 {
-    if (insn->prefixes & (PREFIX_REP | PREFIX_REPNE))
+    if ((insn->row->prefixes & (ROW_REP | ROW_REPCC)) &&
+        (insn->prefixes & (PREFIX_REP | PREFIX_REPNE)))
         return true;
     switch ((enum insn_kind)insn->row->kind) {
     case INSN_ROL:
