@@ -93,8 +93,10 @@ static void *string_bulk(struct soft *cpu, const struct op *op, enum gpr reg, bo
 
     if (cpu->rflags & FLAG_DF)
         return NULL;
+    if ((string_address(cpu, op, reg) & ~PAGE_MASK) > PAGE_SIZE - bytes)
+        return NULL; /* and what that raises is not what its first byte alone would */
     host = soft_bulk(cpu, op, string_address(cpu, op, reg), is_write, &size);
-    if (!host || size < bytes)
+    if (!host)
         return NULL;
     *ret_count = MIN(*ret_count, size / bytes);
     *ret_count = MIN(*ret_count, before_wrap(cpu, op, reg, bytes));
