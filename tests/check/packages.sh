@@ -32,6 +32,7 @@ want | full       | libzydis-dev               | includes Zydis/Zydis.h | decode
 want | full,bench | liburcu-dev                | library liburcu     | bench: liburcu
 want | full,bench | libck-dev                  | library ck          | bench: ck
 want | full,bench | valgrind                   | has valgrind        | bench: instructions
+want | full,bench | qemu-system-x86            | has qemu-system-x86_64 | bench: TCG
 nice | full       | herdtools7                 | has herd7           | models (herd7)
 nice | full       | cbmc                       | has cbmc            | models (cbmc)
 LIST

@@ -86,6 +86,9 @@ bool catalogue_may_run(const struct insn *insn)
         return false;
     if (insn->map && insn->opcode == 0xae && (insn->prefixes & PREFIX_OPSIZE))
         return false;
+    /* AMD's family 25 reads F2 LOOPE as LOOPNE. */
+    if (is_repeat && (insn->row->kind == INSN_LOOPE || insn->row->kind == INSN_LOOPNE))
+        return false;
     /* Intel ignores it in 64-bit code, AMD makes the target 16 bits. */
     if (family == FAMILY_BRANCH && (insn->prefixes & PREFIX_OPSIZE))
         return false;

@@ -212,7 +212,7 @@ static const uint8_t opcodes[] = { 0x01, 0x09, 0x21, 0x29, 0x31, 0x39, 0x89,
 static void append_victim(struct program *program, struct random *random)
 {
     const uint8_t bytes[] = { opcodes[random_below(random, ARRAY_SIZE(opcodes))],
-                              (uint8_t)(0xc0 | random_below(random, 2) << 3 |
+                              (uint8_t)(0xc0 | random_below(random, 2) << 4 |
                                         (random_chance(random, 128) ? RDX : RAX)) };
 
     program_append_bytes(program, bytes, sizeof(bytes));

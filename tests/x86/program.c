@@ -257,7 +257,8 @@ void program_drop_last(struct program *program)
 /* A count in CL, or a repeat count, may be 0; then flags are kept, and not read either. */
 static bool may_keep_flags(const struct insn *insn)
 {
-    if (insn->prefixes & (PREFIX_REP | PREFIX_REPNE))
+    if ((insn->row->prefixes & (ROW_REP | ROW_REPCC)) &&
+        (insn->prefixes & (PREFIX_REP | PREFIX_REPNE)))
         return true;
     switch ((enum insn_kind)insn->row->kind) {
     case INSN_ROL:
@@ -273,6 +274,14 @@ static bool may_keep_flags(const struct insn *insn)
     default:
         return false;
     }
+}
+
+/* The flags that are only read because they may be kept. */
+static unsigned kept_flags(const struct insn *insn)
+{
+    const bool rotates_carry = insn->row->kind == INSN_RCL || insn->row->kind == INSN_RCR;
+
+    return !may_keep_flags(insn) ? 0 : rotates_carry ? FLAGS_ARITH & ~FLAG_CF : FLAGS_ARITH;
 }
 
 static unsigned ignored_after(const struct insn *insn, unsigned ignored)
@@ -309,7 +318,7 @@ bool program_is_defined(const struct program *program)
     for (unsigned i = 0; i < program->nr; i++) {
         const struct insn *const insn = &program->insns[i];
 
-        if ((insn->row->flags_read & program->ignored[i] & FLAGS_ARITH) && !may_keep_flags(insn))
+        if (insn->row->flags_read & program->ignored[i] & FLAGS_ARITH & ~kept_flags(insn))
             return false;
     }
     return true;

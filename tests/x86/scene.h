@@ -21,6 +21,7 @@ struct scene {
     uint16_t fixed;        /* registers that have got their value */
     bool is_float;         /* numbers are wanted, and all of the floating point state */
     bool may_tear;         /* a faulting store may have written a part */
+    bool may_become_mmx;   /* even if it faults: AMD has the x87 state changed by then */
     bool is_page_of_fault; /* of a faulting address, the page alone is certain */
 };
 

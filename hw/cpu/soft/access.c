@@ -82,6 +82,7 @@ static uint64_t load_split(struct soft *cpu, const struct op *op, uint64_t va, u
     unsigned nr_low = PAGE_SIZE - (va & ~PAGE_MASK);
     uint64_t value = 0;
 
+    soft_check_canonical(cpu, op, va + size - 1);
     (void)soft_place(cpu, op, va, false, class, 1);
     for (unsigned i = nr_low; i < size; i++)
         value |= load_class(cpu, op, va + i, 1, class) << (8 * i);
@@ -202,6 +203,7 @@ static void store_placed(struct soft *cpu, const struct op *op, uint64_t va, uin
 static void probe_write(struct soft *cpu, const struct op *op, uint64_t va, size_t size,
                         enum tlb_class class)
 {
+    soft_check_canonical(cpu, op, va + size - 1);
     for (size_t done = 0; done < size;) {
         size_t step = MIN(size - done, PAGE_SIZE - ((va + done) & ~PAGE_MASK));
 

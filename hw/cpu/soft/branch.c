@@ -219,7 +219,7 @@ MEMORY_HANDLER(ret_64)
 {
     uint64_t target;
 
-    LOAD(64, target, stack_address(cpu, true, 0));
+    STACK_LOAD(64, target, stack_address(cpu, true, 0));
     if (unlikely(!is_canonical(target)))
         return raise_gp(cpu, op);
     stack_move(cpu, true, 8 + (int64_t)op->imm);
@@ -231,7 +231,7 @@ MEMORY_HANDLER(ret_32)
 {
     uint32_t target;
 
-    LOAD(32, target, stack_address(cpu, false, 0));
+    STACK_LOAD(32, target, stack_address(cpu, false, 0));
     stack_move(cpu, false, 4 + (int64_t)op->imm);
     cpu->rip = target;
     EXIT_LOOKUP;

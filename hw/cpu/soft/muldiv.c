@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * MUL, IMUL, DIV, IDIV. After a multiplication CF and OF say that the upper half is
- * more than an extension of the lower; the others are undefined: here SF, ZF and PF are
- * of the low half, AF is 0.
+ * more than an extension of the lower; the others are undefined, and here stay, as on AMD's.
  *
  * A division whose quotient does not fit raises #DE, before the host could trap.
  */
@@ -31,7 +30,7 @@
         const uint##bits##_t low = (uint##bits##_t)product;                                        \
         const uint##bits##_t high = (uint##bits##_t)(product >> (bits));                           \
         SET_HALVES(bits, high, low);                                                               \
-        flags_result(cpu, bits, low, high != 0, high != 0);                                        \
+        flags_set_cf_of(cpu, high != 0, high != 0);                                                \
     } while (0)
 #define MULTIPLY_SIGNED_(bits, type, value)                                                        \
     do {                                                                                           \
@@ -39,7 +38,7 @@
         const uint##bits##_t low = (uint##bits##_t)product;                                        \
         const bool is_over = product != SIGNED(bits, low);                                         \
         SET_HALVES(bits, (uint##bits##_t)(product >> (bits)), low);                                \
-        flags_result(cpu, bits, low, is_over, is_over);                                            \
+        flags_set_cf_of(cpu, is_over, is_over);                                                    \
     } while (0)
 
 #define MUL_HANDLERS(bits, type, signed_type)                                                      \
@@ -79,7 +78,7 @@ WIDE_TYPES(MUL_HANDLERS)
         const bool is_over = __builtin_mul_overflow(SIGNED(bits, a), SIGNED(bits, b), &product);   \
         SET(bits, op->dst, product);                                                               \
         if (live)                                                                                  \
-            flags_result(cpu, bits, (uint64_t)product, is_over, is_over);                          \
+            flags_set_cf_of(cpu, is_over, is_over);                                                \
     } while (0)
 
 #define IMUL_HANDLERS_(bits, live, flags)                                                          \

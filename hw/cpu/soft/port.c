@@ -167,9 +167,9 @@ static HANDLER(ins)
     const unsigned port = REG16(8 * RDX);
     uint64_t va, value;
 
+    check_allowed(cpu, op, port, form.size); /* also if nothing is to be done */
     if (form.is_repeated && !counter(cpu, &form, RCX))
         END_RESYNC;
-    check_allowed(cpu, op, port, form.size);
     va = item_address(cpu, &form, RDI);
     soft_probe_write(cpu, op, va, form.size); /* what was read from a port is not there again */
     value = read_port(cpu, port, form.size);
@@ -184,9 +184,9 @@ static HANDLER(outs)
     const unsigned port = REG16(8 * RDX);
     uint64_t value;
 
+    check_allowed(cpu, op, port, form.size); /* also if nothing is to be done */
     if (form.is_repeated && !counter(cpu, &form, RCX))
         END_RESYNC;
-    check_allowed(cpu, op, port, form.size);
     value = soft_load_slow(cpu, op, item_address(cpu, &form, RSI), form.size);
     write_port(cpu, port, form.size, value);
     step_over_item(cpu, op, &form, RSI);

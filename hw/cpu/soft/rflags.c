@@ -88,14 +88,23 @@ static HANDLER(set_ac)
     NEXT;
 }
 
+/* The base says that it is the stack, whose faults are #SS. */
+static void build_on_stack(struct builder *builder, const struct insn *insn, op_fn *run)
+{
+    struct op *op = build_op(builder, run);
+
+    op->aux = insn->operand_size;
+    op->base = 8 * RSP;
+}
+
 static bool lower_flags(struct builder *builder, const struct insn *insn)
 {
     switch (insn->row->kind) {
     case INSN_PUSHF:
-        build_op(builder, pushf)->aux = insn->operand_size;
+        build_on_stack(builder, insn, pushf);
         return true;
     case INSN_POPF:
-        build_op(builder, popf)->aux = insn->operand_size;
+        build_on_stack(builder, insn, popf);
         return true;
     case INSN_CLI:
         build_op(builder, cli);

@@ -56,8 +56,8 @@
 
 #define SHIFTS(X)                                                                                  \
     X(rol, SHIFT_ROL)                                                                              \
-    X(ror, SHIFT_ROR) X(rcl, SHIFT_RCL) X(rcr, SHIFT_RCR) X(shl, SHIFT_SHL) X(shr, SHIFT_SHR)      \
-        X(sar, SHIFT_SAR)
+    X(ror, SHIFT_ROR)                                                                              \
+    X(rcl, SHIFT_RCL) X(rcr, SHIFT_RCR) X(shl, SHIFT_SHL) X(shr, SHIFT_SHR) X(sar, SHIFT_SAR)
 SHIFTS(DEFINE)
 
 struct shift_run {
@@ -120,34 +120,30 @@ bool lower_shift(struct builder *builder, const struct insn *insn)
 /* ---- SHLD, SHRD ------------------------------------------------------------------------------ */
 
 /*
- * More than 16 of 16 bits is undefined by the manuals. Here the shift then goes on with
- * the first operand behind the second.
+ * More than 16 of 16 bits is undefined by the manuals. As on AMD's the filler then follows
+ * upon itself, and CF is 0.
  */
 static ALWAYS_INLINE uint64_t double_result(bool is_left, unsigned bits, uint64_t value,
                                             uint64_t filler, unsigned count)
 {
+    const uint64_t fillers = filler << 16 | filler;
+
     if (count == 0)
         return value;
-    if (bits == 16) {
-        const uint64_t ring = value << 32 | filler << 16 | value;
-
-        return is_left ? ring << count >> 32 : ring >> count;
-    }
+    if (bits == 16)
+        return is_left ? (value << 32 | fillers) << count >> 32 : (fillers << 16 | value) >> count;
     return is_left ? value << count | filler >> (bits - count)
                    : value >> count | filler << (bits - count);
 }
 
-/* @count is not 0. */
+/* @count is not 0. OF is "the sign has changed" by the last of so many shifts by 1. */
 static ALWAYS_INLINE void double_flags(struct soft *cpu, bool is_left, unsigned bits,
-                                       uint64_t value, uint64_t filler, unsigned count,
-                                       uint64_t result)
+                                       uint64_t value, unsigned count, uint64_t result)
 {
-    const bool is_over = count > bits;
-    const uint64_t from = is_over ? filler : value;
-    const unsigned rest = is_over ? count - bits : count;
+    const bool carry = count <= bits && shift_bit(value, is_left ? bits - count : count - 1);
+    const bool sign = shift_bit(result, bits - 1);
 
-    flags_result(cpu, bits, result, shift_bit(from, is_left ? bits - rest : rest - 1),
-                 shift_bit(result, bits - 1) ^ shift_bit(value, bits - 1));
+    flags_result(cpu, bits, result, carry, sign ^ (is_left ? carry : shift_bit(result, bits - 2)));
 }
 
 #define DOUBLE_HANDLERS(name, is_left, form, bits, amount)                                         \
@@ -158,7 +154,7 @@ static ALWAYS_INLINE void double_flags(struct soft *cpu, bool is_left, unsigned 
         const uint64_t result = double_result(is_left, bits, value, filler, count);                \
         SET(bits, op->dst, result);                                                                \
         if (count)                                                                                 \
-            double_flags(cpu, is_left, bits, value, filler, count, result);                        \
+            double_flags(cpu, is_left, bits, value, count, result);                                \
         NEXT;                                                                                      \
     }                                                                                              \
     MEMORY_HANDLER(name##_m##form##_##bits)                                                        \
@@ -171,7 +167,7 @@ static ALWAYS_INLINE void double_flags(struct soft *cpu, bool is_left, unsigned 
         result = double_result(is_left, bits, value, filler, count);                               \
         RMW_STORE(bits, address, host, (uint##bits##_t)result);                                    \
         if (count)                                                                                 \
-            double_flags(cpu, is_left, bits, value, filler, count, result);                        \
+            double_flags(cpu, is_left, bits, value, count, result);                                \
         NEXT;                                                                                      \
     }
 #define DOUBLE_SIZE_(name, is_left, bits)                                                          \

@@ -29,7 +29,7 @@
     MEMORY_HANDLER(pop_r_##bits##_##mode)                                                          \
     {                                                                                              \
         uint##bits##_t value;                                                                      \
-        LOAD(bits, value, stack_address(cpu, wide, 0));                                            \
+        STACK_LOAD(bits, value, stack_address(cpu, wide, 0));                                      \
         stack_move(cpu, wide, (bits) / 8);                                                         \
         SET(bits, op->dst, value);                                                                 \
         NEXT;                                                                                      \
@@ -37,7 +37,7 @@
     MEMORY_HANDLER(pop_m_##bits##_##mode)                                                          \
     {                                                                                              \
         uint##bits##_t value;                                                                      \
-        LOAD(bits, value, stack_address(cpu, wide, 0));                                            \
+        STACK_LOAD(bits, value, stack_address(cpu, wide, 0));                                      \
         STORE(bits, op_address(cpu, op), value);                                                   \
         stack_move(cpu, wide, (bits) / 8);                                                         \
         NEXT;                                                                                      \
@@ -46,7 +46,8 @@
     {                                                                                              \
         const uint64_t frame = cpu->gpr[RBP];                                                      \
         uint##bits##_t value;                                                                      \
-        LOAD(bits, value, wide ? frame : (uint32_t)((uint32_t)frame + cpu->seg_base[SEG_SS]));     \
+        STACK_LOAD(bits, value,                                                                    \
+                   wide ? frame : (uint32_t)((uint32_t)frame + cpu->seg_base[SEG_SS]));            \
         cpu->gpr[RSP] = wide ? frame + (bits) / 8 : (uint32_t)(frame + (bits) / 8);                \
         SET(bits, GPR(RBP), value);                                                                \
         NEXT;                                                                                      \
@@ -133,26 +134,49 @@ static void store_operand(struct soft *cpu, const struct op *op, uint64_t va, ui
         store64(cpu, op, va, value);
 }
 
-/* imm: bytes to be reserved. shift: the level of nesting, which copies so many frame pointers. */
+static void enter_push(struct soft *cpu, const struct op *op, int64_t displacement, uint64_t value)
+{
+    const uint64_t va = stack_address(cpu, cpu->mode == MODE_64, displacement);
+
+    stack_check(cpu, op, va, op->aux);
+    store_operand(cpu, op, va, value);
+}
+
+static uint64_t enter_load(struct soft *cpu, const struct op *op, uint64_t address)
+{
+    const uint64_t va =
+        cpu->mode == MODE_64 ? address : (uint32_t)((uint32_t)address + cpu->seg_base[SEG_SS]);
+
+    stack_check(cpu, op, va, op->aux);
+    return load_operand(cpu, op, va);
+}
+
+/*
+ * imm: bytes to be reserved. shift: the level of nesting, which copies so many frame pointers. What
+ * is reserved is not touched, but where it ends must be writable (Intel SDM vol. 2, ENTER).
+ */
 static HANDLER(enter)
 {
     const bool wide = cpu->mode == MODE_64;
     const int64_t size = op->aux, level = op->shift;
     const uint64_t frame = cpu->gpr[RSP] - (uint64_t)size;
     int64_t top = -size;
+    uint64_t end;
 
-    store_operand(cpu, op, stack_address(cpu, wide, top), cpu->gpr[RBP]);
+    enter_push(cpu, op, top, cpu->gpr[RBP]);
     for (int64_t i = 1; i < level; i++) {
-        uint64_t from = cpu->gpr[RBP] - (uint64_t)(i * size);
+        const uint64_t value = enter_load(cpu, op, cpu->gpr[RBP] - (uint64_t)(i * size));
 
-        from = wide ? from : (uint32_t)((uint32_t)from + cpu->seg_base[SEG_SS]);
         top -= size;
-        store_operand(cpu, op, stack_address(cpu, wide, top), load_operand(cpu, op, from));
+        enter_push(cpu, op, top, value);
     }
     if (level) {
         top -= size;
-        store_operand(cpu, op, stack_address(cpu, wide, top), frame);
+        enter_push(cpu, op, top, frame);
     }
+    end = stack_address(cpu, wide, top - (int64_t)op->imm);
+    stack_check(cpu, op, end, (unsigned)size);
+    soft_probe_write(cpu, op, end, (size_t)size);
     stack_move(cpu, wide, top - (int64_t)op->imm);
     if (size == 2)
         SET(16, GPR(RBP), frame);

@@ -23,10 +23,31 @@ static ALWAYS_INLINE void stack_move(struct soft *cpu, bool wide, int64_t displa
     cpu->gpr[RSP] = wide ? address : (uint32_t)address;
 }
 
-/* In a MEMORY_HANDLER, whose last access it is. */
+/** What is not canonical raises #SS here, where it would be #GP elsewhere. For slow instances. */
+static inline void stack_check(struct soft *cpu, const struct op *op, uint64_t va, unsigned size)
+{
+    const uint64_t last = va + size - 1;
+
+    if ((int64_t)(va << 16) >> 16 != (int64_t)va || (int64_t)(last << 16) >> 16 != (int64_t)last)
+        soft_raise_error(cpu, op, VECTOR_SS, 0);
+}
+
+/* LOAD and STORE (access.h) at an address on the stack. */
+#define STACK_LOAD(bits, variable, address)                                                        \
+    do {                                                                                           \
+        const uint64_t stack_va_ = (address);                                                      \
+        if (is_slow)                                                                               \
+            stack_check(cpu, op, stack_va_, (bits) / 8);                                           \
+        LOAD(bits, variable, stack_va_);                                                           \
+    } while (0)
+
+/* The last access of a body. */
 #define PUSH(bits, wide, value)                                                                    \
     do {                                                                                           \
-        STORE(bits, stack_address(cpu, wide, -(bits) / 8), (value));                               \
+        const uint64_t stack_va_ = stack_address(cpu, wide, -(bits) / 8);                          \
+        if (is_slow)                                                                               \
+            stack_check(cpu, op, stack_va_, (bits) / 8);                                           \
+        STORE(bits, stack_va_, (value));                                                           \
         stack_move(cpu, wide, -(bits) / 8);                                                        \
     } while (0)
 

@@ -13,7 +13,8 @@
 /* Members that both structs have under one name and in one type. */
 #define SHARED_MEMBERS(X)                                                                          \
     X(gdt)                                                                                         \
-    X(idt) X(cr0) X(cr2) X(cr3) X(cr4) X(cr8) X(efer) X(star) X(lstar) X(cstar) X(fmask)           \
+    X(idt)                                                                                         \
+    X(cr0) X(cr2) X(cr3) X(cr4) X(cr8) X(efer) X(star) X(lstar) X(cstar) X(fmask)                  \
         X(kernel_gs_base) X(sysenter_cs) X(sysenter_esp) X(sysenter_eip) X(pat) X(tsc_aux)         \
             X(is_halted) X(is_shadowed) X(is_nmi_blocked)
 
@@ -81,15 +82,10 @@ static bool has_valid_flags(const struct cpu_state *state)
     return (state->rflags & FLAG_FIXED) && !(state->rflags & ~known);
 }
 
-static bool is_in_64(const struct cpu_state *state)
-{
-    return (state->efer & EFER_LMA) && (state->seg[SEG_CS].attributes & SEG_L);
-}
-
+/* RIP may be anything: whether code can be fetched there is found then. */
 static bool is_valid(const struct cpu_state *state)
 {
     return has_canonical_addresses(state) && has_valid_control(state) && has_valid_flags(state) &&
-           (is_in_64(state) ? is_canonical(state->rip) : state->rip <= UINT32_MAX) &&
            pat_is_valid(state->pat) && state->tsc_aux <= UINT32_MAX && state->fmask <= UINT32_MAX;
 }
 

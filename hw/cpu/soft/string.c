@@ -7,8 +7,8 @@
  * Upwards, MOVS and STOS do as many iterations at once as lie in plain memory of one
  * page: by the host's own instruction, which is right about overlaps too.
  *
- * Comparisons set the flags when they have ended. A fault finds those from before
- * (Intel SDM vol. 2, REP), and an interrupted one sets them later.
+ * A fault or an interrupt in between finds the flags of the last comparison that has ended, as
+ * on AMD's; on Intel's a fault finds those from before (Intel SDM vol. 2, REP).
  */
 #include "hw/cpu/soft/alu.h"
 #include "hw/cpu/soft/exec.h"
@@ -93,8 +93,10 @@ static void *string_bulk(struct soft *cpu, const struct op *op, enum gpr reg, bo
 
     if (cpu->rflags & FLAG_DF)
         return NULL;
+    if ((string_address(cpu, op, reg) & ~PAGE_MASK) > PAGE_SIZE - bytes)
+        return NULL; /* and what that raises is not what its first byte alone would */
     host = soft_bulk(cpu, op, string_address(cpu, op, reg), is_write, &size);
-    if (!host || size < bytes)
+    if (!host)
         return NULL;
     *ret_count = MIN(*ret_count, size / bytes);
     *ret_count = MIN(*ret_count, before_wrap(cpu, op, reg, bytes));
@@ -198,8 +200,9 @@ struct comparison {
     }                                                                                              \
     static struct comparison cmps_one_##bits(struct soft *cpu, const struct op *op)                \
     {                                                                                              \
-        const uint64_t a = load##bits(cpu, op, string_address(cpu, op, RSI));                      \
+        /* in this order, as AMD's do: seen where both fault */                                    \
         const uint64_t b = load##bits(cpu, op, string_address(cpu, op, RDI));                      \
+        const uint64_t a = load##bits(cpu, op, string_address(cpu, op, RSI));                      \
         string_advance(cpu, op, RSI, (bits) / 8);                                                  \
         string_advance(cpu, op, RDI, (bits) / 8);                                                  \
         return (struct comparison){ a, b };                                                        \
@@ -217,18 +220,15 @@ struct comparison {
     }                                                                                              \
     static HANDLER(rep_##name##_##bits)                                                            \
     {                                                                                              \
-        struct comparison last;                                                                    \
-        if (string_count(cpu, op) == 0)                                                            \
-            NEXT;                                                                                  \
-        for (;;) {                                                                                 \
-            last = name##_one_##bits(cpu, op);                                                     \
+        while (string_count(cpu, op) > 0) {                                                        \
+            const struct comparison last = name##_one_##bits(cpu, op);                             \
             string_counted(cpu, op, 1);                                                            \
-            if ((last.a == last.b) != op->imm || string_count(cpu, op) == 0)                       \
+            alu_flags(cpu, ALU_CMP, bits, last.a, last.b, 0, last.a - last.b);                     \
+            if ((last.a == last.b) != op->imm)                                                     \
                 break;                                                                             \
-            if (is_kicked(cpu))                                                                    \
+            if (is_kicked(cpu) && string_count(cpu, op) > 0)                                       \
                 return leave_unfinished(cpu, op);                                                  \
         }                                                                                          \
-        alu_flags(cpu, ALU_CMP, bits, last.a, last.b, 0, last.a - last.b);                         \
         NEXT;                                                                                      \
     }
 

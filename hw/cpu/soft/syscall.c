@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * SYSCALL and SYSRET, of 64-bit code only, as on Intel's. So too SYSRET checks that RCX
- * is canonical before it leaves ring 0, and gives SS all its attributes. SYSENTER and
- * SYSEXIT are #UD, as in AMD's long mode, and CPUID does not announce them; their
- * registers remember.
+ * SYSCALL and SYSRET. Where AMD and Intel differ: SYSCALL is of 64-bit code only, and
+ * SYSRET gives SS all its attributes, as on Intel's; SYSRET to what is not canonical
+ * faults in ring 3, at the target, as on AMD's. SYSENTER and SYSEXIT are #UD, as in
+ * AMD's long mode, and CPUID does not announce them; their registers remember.
  */
 #include "hw/cpu/soft/segment.h"
 #include "hw/cpu/soft/system.h"
@@ -61,12 +61,12 @@ static HANDLER(insn_sysret)
     const uint64_t rip = to_64 ? cpu->gpr[RCX] : (uint32_t)cpu->gpr[RCX];
 
     check_enabled(cpu, op);
-    if (cpu->cpl || !is_canonical(rip))
+    if (cpu->cpl)
         soft_raise_error(cpu, op, VECTOR_GP, 0);
     enter_flat(cpu, (to_64 ? base + 16 : base) & 0xffff, (base + 8) & 0xffff, to_64, rip);
     soft_set_rflags(cpu, (cpu->gpr[R11] & loaded) | FLAG_FIXED);
     soft_update_mode(cpu);
-    if (flags_want_resync(cpu, before))
+    if (flags_want_resync(cpu, before) || !is_canonical(rip)) /* no jump entry's salt is met */
         EXIT_RESYNC;
     EXIT_LOOKUP;
 }

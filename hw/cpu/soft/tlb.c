@@ -232,7 +232,7 @@ static bool is_canonical(uint64_t va)
 }
 
 /* Through the stack segment, that is by RSP or RBP, it is #SS. */
-static void check_canonical(struct soft *cpu, const struct op *op, uint64_t va)
+void soft_check_canonical(struct soft *cpu, const struct op *op, uint64_t va)
 {
     bool is_stack;
 
@@ -310,7 +310,7 @@ struct place soft_place(struct soft *cpu, const struct op *op, uint64_t va, bool
         place.host = (uint8_t *)(uintptr_t)(va + entry->addend);
         return place;
     }
-    check_canonical(cpu, op, va);
+    soft_check_canonical(cpu, op, va);
     do {
         struct mmu_page page;
         uint32_t error;

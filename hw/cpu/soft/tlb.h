@@ -42,6 +42,12 @@ void soft_tlb_pin(struct soft *cpu) REQUIRES_SHARED(rcu);
 /** Forget write mappings of @nr host pages. */
 void soft_tlb_drop_writes(struct soft *cpu, const uint8_t *const host_pages[], unsigned nr);
 
+/**
+ * #GP, or #SS through the stack segment, if no page can be at @va. Of what crosses into another
+ * page the last byte is looked at before anything is translated.
+ */
+void soft_check_canonical(struct soft *cpu, const struct op *op, uint64_t va);
+
 /* What an address means just now. */
 struct place {
     gpa_t gpa;
