@@ -58,6 +58,10 @@ static void returns(void)
 {
     const u64 nowhere = 0x800000000000;
 
+    if (!in_lab()) { /* QEMU's TCG goes there, and does not come back */
+        skip("returns to nowhere", "other emulators differ");
+        return;
+    }
     RAISES(GP, "RETF: not canonical", "push %0; push %1; lretq",
            :
            : "r"((u64)SEL_CODE), "r"(nowhere));
