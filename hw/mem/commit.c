@@ -75,15 +75,13 @@ static void append(GArray *ranges, const struct range *range)
 /* Append the part of the ascending @ranges that lies in @part. */
 static void append_part(GArray *ranges, const GArray *from, struct span part)
 {
-    for (guint i = 0; i < from->len; i++) {
+    for (guint i = first_after(from, part.lo); i < from->len && part.lo < part.hi; i++) {
         const struct range *range = &g_array_index(from, struct range, i);
-        gpa_t lo = MAX(range->start, part.lo), hi = MIN(range_end(range), part.hi);
+        gpa_t end = MIN(range_end(range), part.hi);
+        struct range clipped = range_clip(range, part.lo, end);
 
-        if (lo < hi) {
-            struct range clipped = range_clip(range, lo, hi);
-
-            append(ranges, &clipped);
-        }
+        append(ranges, &clipped);
+        part.lo = end;
     }
 }
 

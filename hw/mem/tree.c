@@ -46,111 +46,115 @@ static struct node *node_new(struct node *left, const struct range *range, struc
     return node;
 }
 
-/* Take @node apart: one reference each of its subtrees instead of that on @node, whose range is
- * still needed. So the caller drops @node at the end. */
-static void open_node(const struct node *node, struct node **ret_left, struct node **ret_right)
+/*
+ * To change a tree is to open nodes and to make them anew with other children. A
+ * node that nobody else refers to is in no view: it is made in place. That can
+ * only turn from false to true meanwhile, when the rcu thread drops an old view.
+ */
+static bool is_ours_alone(const struct node *node)
 {
-    *ret_left = node_ref(node->left);
-    *ret_right = node_ref(node->right);
+    return load_acquire(&node->refs) == 1; /* pairs with the full barrier in node_unref() */
+}
+
+/* A reference on each child; @node, still referenced, is good for make() only. */
+static void open_node(struct node *node, struct node **ret_left, struct node **ret_right)
+{
+    if (is_ours_alone(node)) {
+        *ret_left = g_steal_pointer(&node->left);
+        *ret_right = g_steal_pointer(&node->right);
+    } else {
+        *ret_left = node_ref(node->left);
+        *ret_right = node_ref(node->right);
+    }
+}
+
+/* @node's range over these children. Takes all three references. */
+static struct node *make(struct node *left, struct node *node, struct node *right)
+{
+    struct node *copy;
+
+    if (is_ours_alone(node)) {
+        node_unref(node->left); /* NULL, unless it has become ours since it was opened */
+        node_unref(node->right);
+        node->left = left;
+        node->right = right;
+        node->height = 1 + MAX(height(left), height(right));
+        return node;
+    }
+    copy = node_new(left, &node->range, right);
+    node_unref(node);
+    return copy;
 }
 
 /* @left is higher by two: what is too deep comes up. */
-static struct node *rotate_right(struct node *left, const struct range *range, struct node *right)
+static struct node *rotate_right(struct node *left, struct node *node, struct node *right)
 {
-    struct node *outer, *inner, *tree;
+    struct node *outer, *inner, *inner_left, *inner_right;
 
     open_node(left, &outer, &inner);
-    if (height(outer) >= height(inner)) {
-        tree = node_new(outer, &left->range, node_new(inner, range, right));
-    } else {
-        struct node *inner_left, *inner_right;
-
-        open_node(inner, &inner_left, &inner_right);
-        tree = node_new(node_new(outer, &left->range, inner_left), &inner->range,
-                        node_new(inner_right, range, right));
-        node_unref(inner);
-    }
-    node_unref(left);
-    return tree;
+    if (height(outer) >= height(inner))
+        return make(outer, left, make(inner, node, right));
+    open_node(inner, &inner_left, &inner_right);
+    return make(make(outer, left, inner_left), inner, make(inner_right, node, right));
 }
 
-static struct node *rotate_left(struct node *left, const struct range *range, struct node *right)
+static struct node *rotate_left(struct node *left, struct node *node, struct node *right)
 {
-    struct node *outer, *inner, *tree;
+    struct node *outer, *inner, *inner_left, *inner_right;
 
     open_node(right, &inner, &outer);
-    if (height(outer) >= height(inner)) {
-        tree = node_new(node_new(left, range, inner), &right->range, outer);
-    } else {
-        struct node *inner_left, *inner_right;
-
-        open_node(inner, &inner_left, &inner_right);
-        tree = node_new(node_new(left, range, inner_left), &inner->range,
-                        node_new(inner_right, &right->range, outer));
-        node_unref(inner);
-    }
-    node_unref(right);
-    return tree;
+    if (height(outer) >= height(inner))
+        return make(make(left, node, inner), right, outer);
+    open_node(inner, &inner_left, &inner_right);
+    return make(make(left, node, inner_left), inner, make(inner_right, right, outer));
 }
 
 /* Heights that differ by two at most. */
-static struct node *balance(struct node *left, const struct range *range, struct node *right)
+static struct node *balance(struct node *left, struct node *node, struct node *right)
 {
     if (height(left) > height(right) + 1)
-        return rotate_right(left, range, right);
+        return rotate_right(left, node, right);
     if (height(right) > height(left) + 1)
-        return rotate_left(left, range, right);
-    return node_new(left, range, right);
+        return rotate_left(left, node, right);
+    return make(left, node, right);
 }
 
-/* @left, @range, @right in this order: down the higher one's spine to where the other fits. */
-static struct node *join_around(struct node *left, const struct range *range, struct node *right)
+/* @left, @node, @right in this order: down the higher one's spine to where the other fits. */
+static struct node *join_around(struct node *left, struct node *node, struct node *right)
 {
-    struct node *outer, *inner, *tree;
+    struct node *outer, *inner;
 
     if (height(left) > height(right) + 1) {
         open_node(left, &outer, &inner);
-        tree = balance(outer, &left->range, join_around(inner, range, right));
-        node_unref(left);
-        return tree;
+        return balance(outer, left, join_around(inner, node, right));
     }
     if (height(right) > height(left) + 1) {
         open_node(right, &inner, &outer);
-        tree = balance(join_around(left, range, inner), &right->range, outer);
-        node_unref(right);
-        return tree;
+        return balance(join_around(left, node, inner), right, outer);
     }
-    return node_new(left, range, right);
+    return make(left, node, right);
 }
 
-/* @tree, which is not empty, without its first node. That one is borrowed from what the caller
- * holds of @tree besides. */
-static struct node *without_first(struct node *tree, const struct range **ret_first)
+/* @tree, which is not empty, without its first node; that one opened in *@ret_first. */
+static struct node *without_first(struct node *tree, struct node **ret_first)
 {
-    struct node *left, *right, *rest;
+    struct node *left, *right;
 
     open_node(tree, &left, &right);
-    if (left) {
-        rest = balance(without_first(left, ret_first), &tree->range, right);
-    } else {
-        *ret_first = &tree->range;
-        rest = right;
-    }
-    node_unref(tree);
-    return rest;
+    if (left)
+        return balance(without_first(left, ret_first), tree, right);
+    *ret_first = tree;
+    return right;
 }
 
 struct node *tree_join(struct node *left, struct node *right)
 {
-    const struct range *first;
-    struct node *rest, *tree;
+    struct node *first, *rest;
 
     if (!left || !right)
         return left ? left : right;
-    rest = without_first(node_ref(right), &first);
-    tree = join_around(left, first, rest);
-    node_unref(right);
-    return tree;
+    rest = without_first(right, &first);
+    return join_around(left, first, rest);
 }
 
 void tree_split(struct node *tree, gpa_t key, struct node **ret_left, struct node **ret_right)
@@ -164,12 +168,11 @@ void tree_split(struct node *tree, gpa_t key, struct node **ret_left, struct nod
     open_node(tree, &left, &right);
     if (tree->range.start < key) {
         tree_split(right, key, &middle, ret_right);
-        *ret_left = join_around(left, &tree->range, middle);
+        *ret_left = join_around(left, tree, middle);
     } else {
         tree_split(left, key, ret_left, &middle);
-        *ret_right = join_around(middle, &tree->range, right);
+        *ret_right = join_around(middle, tree, right);
     }
-    node_unref(tree);
 }
 
 struct node *tree_build(const struct range *ranges, size_t nr_ranges)

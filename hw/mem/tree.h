@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /**
- * The balanced tree of a view: ranges by their start, in nodes that never change.
+ * The balanced tree of a view: ranges by their start, in nodes that do not change
+ * once they are published.
  *
  * An AVL tree whose only construction is *join*: a new node over two finished
  * trees, rebalanced along one spine. Splitting a tree copies the path to the cut
