@@ -24,6 +24,7 @@ struct code_gate {
 
 struct mem {
     unsigned depth GUARDED_BY(bql); /* of open transactions */
+    bool is_committing GUARDED_BY(bql);
     struct list spaces GUARDED_BY(bql);
     GArray *undo GUARDED_BY(bql);           /* struct change, since the outermost begin */
     uint64_t next_sequence GUARDED_BY(bql); /* of region_add(): the later is in front */
