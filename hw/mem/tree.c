@@ -185,17 +185,19 @@ struct node *tree_build(const struct range *ranges, size_t nr_ranges)
                     tree_build(ranges + middle + 1, nr_ranges - middle - 1));
 }
 
+/* The last range that starts at @gpa or before. Which side to go is a number, not a branch: that
+ * would be guessed wrong every other time, which costs more than the few levels to the bottom. */
 const struct range *tree_find(const struct node *tree, gpa_t gpa)
 {
+    const struct node *last = NULL;
+
     while (tree) {
-        if (gpa < tree->range.start)
-            tree = tree->left;
-        else if (gpa - tree->range.start < tree->range.size)
-            return &tree->range;
-        else
-            tree = tree->right;
+        bool is_right = gpa >= tree->range.start;
+
+        last = is_right ? tree : last;
+        tree = tree->side[is_right];
     }
-    return NULL;
+    return last && gpa - last->range.start < last->range.size ? &last->range : NULL;
 }
 
 void tree_for_each(const struct node *tree, void (*visit)(const struct range *range, void *arg),

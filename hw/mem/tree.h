@@ -18,9 +18,15 @@
 
 #include "hw/mem/view.h"
 
+/* What a search looks at comes first, so that it is mostly on one cache line. */
 struct node {
+    union {
+        struct {
+            struct node *left, *right;
+        };
+        struct node *side[2];
+    };
     struct range range;
-    struct node *left, *right;
     uint32_t refs; /* atomic */
     uint32_t height;
 };
