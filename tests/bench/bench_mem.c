@@ -119,6 +119,7 @@ static void change_once(struct scene *scene, unsigned size)
     int64_t start, committed;
 
     store_relaxed(&released_ns, 0);
+    rcu_promise_drive(true); /* as the main loop does: what is queued wakes nobody yet */
     bql_lock();
     start = monotonic_ns();
     unmap(scene, number);
@@ -135,6 +136,8 @@ static void change_once(struct scene *scene, unsigned size)
     map(scene, number);
     samples_add(&map_ns[size], (double)(monotonic_ns() - start));
     bql_unlock();
+    rcu_keep_promise();
+    rcu_promise_drive(false);
     drain_call_rcu(); /* of the view before the map: not in the next sample */
 }
 
