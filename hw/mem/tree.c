@@ -1,188 +1,167 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include <glib.h>
-
-#include "hw/mem/region.h"
 #include "hw/mem/tree.h"
-#include "util/atomic.h"
 
 static uint32_t height(const struct node *node)
 {
     return node ? node->height : 0;
 }
 
-struct node *node_ref(struct node *node)
-{
-    if (node)
-        fetch_add_relaxed(&node->refs, 1); /* whoever has one may make more */
-    return node;
-}
-
-/* Recursion is as deep as the tree is high: 46 for the largest that memory holds. */
-void node_unref(struct node *node)
-{
-    while (node && fetch_sub(&node->refs, 1) == 1) {
-        struct node *right = node->right;
-
-        node_unref(node->left);
-        region_unref(node->range.region);
-        g_free(node);
-        node = right;
-    }
-}
-
-static struct node *node_new(struct node *left, const struct range *range, struct node *right)
+static struct node *node_new(const struct tree_edit *edit, struct node *left,
+                             const struct range *range, struct node *right)
 {
     struct node *node = g_new(struct node, 1);
 
     *node = (struct node){
-        .range = *range,
         .left = left,
         .right = right,
-        .refs = 1,
+        .range = *range,
+        .edit = edit->number,
         .height = 1 + MAX(height(left), height(right)),
     };
-    if (range->region)
-        region_ref(range->region);
     return node;
 }
 
-/*
- * To change a tree is to open nodes and to make them anew with other children. A
- * node that nobody else refers to is in no view: it is made in place. That can
- * only turn from false to true meanwhile, when the rcu thread drops an old view.
- */
-static bool is_ours_alone(const struct node *node)
-{
-    return load_acquire(&node->refs) == 1; /* pairs with the full barrier in node_unref() */
-}
-
-/* A reference on each child; @node, still referenced, is good for make() only. */
-static void open_node(struct node *node, struct node **ret_left, struct node **ret_right)
-{
-    if (is_ours_alone(node)) {
-        *ret_left = g_steal_pointer(&node->left);
-        *ret_right = g_steal_pointer(&node->right);
-    } else {
-        *ret_left = node_ref(node->left);
-        *ret_right = node_ref(node->right);
-    }
-}
-
-/* @node's range over these children. Takes all three references. */
-static struct node *make(struct node *left, struct node *node, struct node *right)
+/* @node's range over these children: in place, if no version has @node yet. */
+static struct node *make(struct tree_edit *edit, struct node *left, struct node *node,
+                         struct node *right)
 {
     struct node *copy;
 
-    if (is_ours_alone(node)) {
-        node_unref(node->left); /* NULL, unless it has become ours since it was opened */
-        node_unref(node->right);
-        node->left = left;
-        node->right = right;
-        node->height = 1 + MAX(height(left), height(right));
-        return node;
+    if (node->edit != edit->number) {
+        copy = node_new(edit, left, &node->range, right);
+        g_ptr_array_add(edit->leavings, node);
+        return copy;
     }
-    copy = node_new(left, &node->range, right);
-    node_unref(node);
-    return copy;
+    node->left = left;
+    node->right = right;
+    node->height = 1 + MAX(height(left), height(right));
+    return node;
 }
 
 /* @left is higher by two: what is too deep comes up. */
-static struct node *rotate_right(struct node *left, struct node *node, struct node *right)
+static struct node *rotate_right(struct tree_edit *edit, struct node *left, struct node *node,
+                                 struct node *right)
 {
-    struct node *outer, *inner, *inner_left, *inner_right;
+    struct node *outer = left->left, *inner = left->right, *inner_left, *inner_right;
 
-    open_node(left, &outer, &inner);
     if (height(outer) >= height(inner))
-        return make(outer, left, make(inner, node, right));
-    open_node(inner, &inner_left, &inner_right);
-    return make(make(outer, left, inner_left), inner, make(inner_right, node, right));
+        return make(edit, outer, left, make(edit, inner, node, right));
+    inner_left = inner->left;
+    inner_right = inner->right;
+    return make(edit, make(edit, outer, left, inner_left), inner,
+                make(edit, inner_right, node, right));
 }
 
-static struct node *rotate_left(struct node *left, struct node *node, struct node *right)
+static struct node *rotate_left(struct tree_edit *edit, struct node *left, struct node *node,
+                                struct node *right)
 {
-    struct node *outer, *inner, *inner_left, *inner_right;
+    struct node *outer = right->right, *inner = right->left, *inner_left, *inner_right;
 
-    open_node(right, &inner, &outer);
     if (height(outer) >= height(inner))
-        return make(make(left, node, inner), right, outer);
-    open_node(inner, &inner_left, &inner_right);
-    return make(make(left, node, inner_left), inner, make(inner_right, right, outer));
+        return make(edit, make(edit, left, node, inner), right, outer);
+    inner_left = inner->left;
+    inner_right = inner->right;
+    return make(edit, make(edit, left, node, inner_left), inner,
+                make(edit, inner_right, right, outer));
 }
 
 /* Heights that differ by two at most. */
-static struct node *balance(struct node *left, struct node *node, struct node *right)
+static struct node *balance(struct tree_edit *edit, struct node *left, struct node *node,
+                            struct node *right)
 {
     if (height(left) > height(right) + 1)
-        return rotate_right(left, node, right);
+        return rotate_right(edit, left, node, right);
     if (height(right) > height(left) + 1)
-        return rotate_left(left, node, right);
-    return make(left, node, right);
+        return rotate_left(edit, left, node, right);
+    return make(edit, left, node, right);
 }
 
 /* @left, @node, @right in this order: down the higher one's spine to where the other fits. */
-static struct node *join_around(struct node *left, struct node *node, struct node *right)
+static struct node *join_around(struct tree_edit *edit, struct node *left, struct node *node,
+                                struct node *right)
 {
-    struct node *outer, *inner;
-
-    if (height(left) > height(right) + 1) {
-        open_node(left, &outer, &inner);
-        return balance(outer, left, join_around(inner, node, right));
-    }
-    if (height(right) > height(left) + 1) {
-        open_node(right, &inner, &outer);
-        return balance(join_around(left, node, inner), right, outer);
-    }
-    return make(left, node, right);
+    if (height(left) > height(right) + 1)
+        return balance(edit, left->left, left, join_around(edit, left->right, node, right));
+    if (height(right) > height(left) + 1)
+        return balance(edit, join_around(edit, left, node, right->left), right, right->right);
+    return make(edit, left, node, right);
 }
 
-/* @tree, which is not empty, without its first node; that one opened in *@ret_first. */
-static struct node *without_first(struct node *tree, struct node **ret_first)
+/* @tree, which is not empty, without its first node; that one, still to be made, in *@ret_first. */
+static struct node *without_first(struct tree_edit *edit, struct node *tree,
+                                  struct node **ret_first)
 {
-    struct node *left, *right;
-
-    open_node(tree, &left, &right);
-    if (left)
-        return balance(without_first(left, ret_first), tree, right);
+    if (tree->left)
+        return balance(edit, without_first(edit, tree->left, ret_first), tree, tree->right);
     *ret_first = tree;
-    return right;
+    return tree->right;
 }
 
-struct node *tree_join(struct node *left, struct node *right)
+struct node *tree_join(struct tree_edit *edit, struct node *left, struct node *right)
 {
     struct node *first, *rest;
 
     if (!left || !right)
         return left ? left : right;
-    rest = without_first(right, &first);
-    return join_around(left, first, rest);
+    rest = without_first(edit, right, &first);
+    return join_around(edit, left, first, rest);
 }
 
-void tree_split(struct node *tree, gpa_t key, struct node **ret_left, struct node **ret_right)
+void tree_split(struct tree_edit *edit, struct node *tree, gpa_t key, struct node **ret_left,
+                struct node **ret_right)
 {
-    struct node *left, *right, *middle;
+    struct node *middle;
 
     if (!tree) {
         *ret_left = *ret_right = NULL;
-        return;
-    }
-    open_node(tree, &left, &right);
-    if (tree->range.start < key) {
-        tree_split(right, key, &middle, ret_right);
-        *ret_left = join_around(left, tree, middle);
+    } else if (tree->range.start < key) {
+        struct node *left = tree->left;
+
+        tree_split(edit, tree->right, key, &middle, ret_right);
+        *ret_left = join_around(edit, left, tree, middle);
     } else {
-        tree_split(left, key, ret_left, &middle);
-        *ret_right = join_around(middle, tree, right);
+        struct node *right = tree->right;
+
+        tree_split(edit, tree->left, key, ret_left, &middle);
+        *ret_right = join_around(edit, middle, tree, right);
     }
 }
 
-struct node *tree_build(const struct range *ranges, size_t nr_ranges)
+struct node *tree_build(const struct tree_edit *edit, const struct range *ranges, size_t nr_ranges)
 {
     size_t middle = nr_ranges / 2;
 
     if (nr_ranges == 0)
         return NULL;
-    return node_new(tree_build(ranges, middle), &ranges[middle],
-                    tree_build(ranges + middle + 1, nr_ranges - middle - 1));
+    return node_new(edit, tree_build(edit, ranges, middle), &ranges[middle],
+                    tree_build(edit, ranges + middle + 1, nr_ranges - middle - 1));
+}
+
+/* Recursion is as deep as the tree is high: 46 for the largest that memory holds. */
+void tree_drop(struct tree_edit *edit, struct node *tree)
+{
+    while (tree) {
+        struct node *right = tree->right;
+
+        tree_drop(edit, tree->left);
+        if (tree->edit == edit->number)
+            g_free(tree);
+        else
+            g_ptr_array_add(edit->leavings, tree);
+        tree = right;
+    }
+}
+
+/* What the edit has made is at the top: what is older refers to nothing that is newer. */
+void tree_abandon(const struct tree_edit *edit, struct node *tree)
+{
+    while (tree && tree->edit == edit->number) {
+        struct node *right = tree->right;
+
+        tree_abandon(edit, tree->left);
+        g_free(tree);
+        tree = right;
+    }
 }
 
 /* The last range that starts at @gpa or before. Which side to go is a number, not a branch: that
