@@ -48,8 +48,6 @@ enum { /* page table entries */
 };
 #define PTE_NX (UINT64_C(1) << 63)
 
-enum { END_BYTE = 0xf4 }; /* HLT, which faults at this privilege */
-
 static struct {
     struct mem *mem;
     struct ram *ram;
@@ -219,13 +217,6 @@ void guest_put_code(uint32_t address, const uint8_t *bytes, size_t size)
     code_gate_written(guest.ram, offset, size);
 }
 
-void guest_put_end(uint32_t address)
-{
-    const uint8_t byte = END_BYTE;
-
-    guest_put_code(address, &byte, 1);
-}
-
 static void load_registers(struct soft *cpu, const struct registers *before)
 {
     memcpy(cpu->gpr, before->gpr, sizeof(before->gpr));
@@ -289,8 +280,7 @@ static bool run_paced(struct soft *cpu, enum guest_pace pace)
     return false;
 }
 
-void guest_run(const struct registers *before, uint32_t end, enum guest_pace pace,
-               struct outcome *ret_outcome)
+void guest_run(const struct registers *before, enum guest_pace pace, struct outcome *ret_outcome)
 {
     struct soft *const cpu = guest.cpu;
 
@@ -302,9 +292,10 @@ void guest_run(const struct registers *before, uint32_t end, enum guest_pace pac
     ret_outcome->error = cpu->fault.has_error ? cpu->fault.error : 0;
     ret_outcome->cr2 = cpu->fault.vector == VECTOR_PF ? cpu->cr2 : 0;
     store_registers(cpu, &ret_outcome->after);
-    if (ret_outcome->has_fault && ret_outcome->vector == VECTOR_GP && cpu->rip == end) {
+    if (ret_outcome->has_fault && ret_outcome->vector == VECTOR_PF && cpu->rip == STUB) {
         ret_outcome->has_fault = false;
         ret_outcome->vector = 0;
         ret_outcome->error = 0;
+        ret_outcome->cr2 = 0;
     }
 }

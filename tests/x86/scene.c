@@ -66,13 +66,14 @@ static uint32_t pick_inside(struct random *random, unsigned size)
 }
 
 /*
- * Of more than 16 bytes processors do not all touch the same ones first: such operands
- * find at most one thing wrong.
+ * Of operands that are not one access processors do not all touch the same part first: such
+ * operands find at most one thing wrong.
  */
 static uint64_t pick_wild(struct random *random, unsigned size)
 {
     const uint64_t r = random_next(random);
-    const bool is_large = size > 16;
+    const bool is_large = size > 16 || size == 10 || size == 14; /* x87's: in pieces, too */
+    const uint64_t within = !is_large ? r : (r & ~UINT64_C(0xfff)) | r % (SANDBOX_PAGE - size);
     const unsigned before = is_large ? 0 : random_below(random, size + 1);
 
     switch (random_below(random, 12)) {
@@ -88,15 +89,15 @@ static uint64_t pick_wild(struct random *random, unsigned size)
     case 6:
         return DATA_A - before - (is_large ? size : 0);
     case 7:
-        return r | UINT64_C(1) << 63;
+        return within | UINT64_C(1) << 63;
     case 8: /* the last canonical address, and over it */
         return (UINT64_C(1) << 47) - before;
     case 9:
-        return r | UINT64_C(0xffff8000) << 32;
+        return within | UINT64_C(0xffff8000) << 32;
     case 10:
-        return r;
+        return within;
     default:
-        return (uint32_t)r;
+        return (uint32_t)within;
     }
 }
 
