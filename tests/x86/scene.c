@@ -436,7 +436,7 @@ static void set_kind(const struct setting *setting)
         break;
     case INSN_MASKMOVQ:
     case INSN_MASKMOVDQU:
-        scene->may_become_mmx = setting->insn->row->kind == INSN_MASKMOVQ;
+        scene->may_become_mmx |= setting->insn->row->kind == INSN_MASKMOVQ;
         scene->is_page_of_fault = true;
         set_reg(scene, RDI,
                 as_address(setting, pick_target(random, 16, 1) - segment_base(setting->insn)));
