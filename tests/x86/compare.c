@@ -161,6 +161,17 @@ static uint32_t known_error(const struct outcome *outcome)
     return outcome->error;
 }
 
+/* x87's operands that are more than one number of 8 bytes. */
+static bool is_in_pieces(const struct insn *insn)
+{
+    for (unsigned i = 0; i < INSN_OPERANDS_MAX; i++) {
+        if (insn->operands[i].kind == OPERAND_MEMORY && insn->operands[i].size > 8 &&
+            insn_kind_family(insn->row->kind) == FAMILY_X87)
+            return true;
+    }
+    return false;
+}
+
 /*
  * CMPS has two operands to read, in no order that anybody promises. An indirect CALL to where no
  * code can be is refused before the push by Intel's (SDM, CALL), after it by AMD's. MASKMOV
@@ -181,7 +192,7 @@ static bool is_order_unknown(const struct comparison *comparison)
     case INSN_CALL:
         return program->insns[index].operands[0].kind != OPERAND_IMM;
     default:
-        return false;
+        return is_in_pieces(&program->insns[index]);
     }
 }
 
@@ -324,33 +335,40 @@ static const char *compare_all_memory(const struct comparison *comparison)
     return what;
 }
 
-static const char *run_scene(struct comparison *comparison, unsigned number)
+/* The present program with the present scene. NULL: alike, or not tried. */
+const char *compare_rerun(struct comparison *comparison)
 {
     const struct program *const program = &comparison->program;
-    struct random random = random_from(random_mix(comparison->id.seed, 1000 + number));
-    struct scene *const scene = &comparison->scene;
-    const char *what;
+    const struct scene *const scene = &comparison->scene;
 
-    comparison->id.scene = number;
-    scene_set(scene, &random, program);
     put_windows(scene);
     if (!comparison->has_code || program->writes_code)
         put_code(program);
     comparison->has_code = true;
-    guest_run(&scene->before, choose_pace(&random), &comparison->guest);
+    guest_run(&scene->before, comparison->pace, &comparison->guest);
     if (!is_harmless(&comparison->guest)) {
         comparison->nr_skipped++;
-        /* The host's memory is what ours was before. */
-        memcpy(guest_data(), host_data(), DATA_BYTES);
+        memcpy(guest_data(), host_data(), DATA_BYTES); /* as if nothing had been */
         return NULL;
     }
     host_run(&scene->before, &comparison->host);
-    what = compare_outcomes(comparison);
     comparison->nr_cases++;
     comparison->nr_faults += comparison->host.has_fault;
-    if (!what && program->measured) {
-        struct catalogue_row *const entry = (struct catalogue_row *)(uintptr_t)program->measured;
+    return compare_outcomes(comparison);
+}
 
+static const char *run_scene(struct comparison *comparison, unsigned number)
+{
+    struct catalogue_row *const entry = comparison->program.measured;
+    struct random random = random_from(random_mix(comparison->id.seed, 1000 + number));
+    const uint64_t nr_before = comparison->nr_cases;
+    const char *what;
+
+    comparison->id.scene = number;
+    scene_set(&comparison->scene, &random, &comparison->program);
+    comparison->pace = choose_pace(&random);
+    what = compare_rerun(comparison);
+    if (!what && entry && comparison->nr_cases > nr_before) {
         entry->nr_runs++;
         entry->nr_done += !comparison->host.has_fault;
     }
@@ -366,6 +384,8 @@ bool compare_program(struct comparison *comparison)
         what = run_scene(comparison, number++);
     if (what)
         report_difference(comparison, what);
+    if (what && comparison->program.nr > 1)
+        minimise(comparison);
 
     const char *const far = compare_all_memory(comparison);
 
@@ -385,5 +405,7 @@ bool compare_again(struct comparison *comparison)
         what = run_scene(comparison, number);
 
     report_difference(comparison, what ? what : "nothing is");
+    if (what)
+        minimise(comparison);
     return !what;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "tests/x86/values.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "util/annotate.h"
@@ -108,20 +109,39 @@ static void put_double(struct random *random, uint8_t *to)
     memcpy(to, &value, sizeof(value));
 }
 
+/* Numbers made once, from which memory is filled: making them anew took half of all the time. */
+enum pool { POOL_BITS, POOL_SINGLES, POOL_DOUBLES, NR_POOLS };
+enum { POOL_BYTES = 1 << 16, POOL_ROOM = 1 << 11 };
+
+static const uint8_t *pool_at(struct random *random, enum pool pool)
+{
+    static uint8_t pools[NR_POOLS][POOL_BYTES + POOL_ROOM];
+    static bool is_filled;
+    struct random filler = random_from(7);
+
+    for (size_t i = 0; !is_filled && i < sizeof(pools[0]); i += 8) {
+        const uint64_t bits = random_next(&filler);
+
+        memcpy(pools[POOL_BITS] + i, &bits, sizeof(bits));
+        put_single(&filler, pools[POOL_SINGLES] + i);
+        put_single(&filler, pools[POOL_SINGLES] + i + 4);
+        put_double(&filler, pools[POOL_DOUBLES] + i);
+    }
+    is_filled = true;
+    return pools[pool] + 8 * random_below(random, POOL_BYTES / 8);
+}
+
 void value_vector(struct random *random, uint8_t ret[16])
 {
+    static const uint8_t pools[8] = { POOL_SINGLES, POOL_SINGLES, POOL_SINGLES, POOL_DOUBLES,
+                                      POOL_DOUBLES, POOL_DOUBLES, POOL_BITS,    POOL_BITS };
     const unsigned kind = random_below(random, 8);
 
-    for (unsigned i = 0; i < 16; i += 8) {
-        uint64_t whole = kind == 7 ? value_integer(random) : random_next(random);
+    memcpy(ret, pool_at(random, (enum pool)pools[kind]), 16);
+    if (kind == 7) {
+        const uint64_t whole = value_integer(random);
 
-        memcpy(ret + i, &whole, sizeof(whole));
-        if (kind < 3) {
-            put_single(random, ret + i);
-            put_single(random, ret + i + 4);
-        } else if (kind < 6) {
-            put_double(random, ret + i);
-        }
+        memcpy(ret, &whole, sizeof(whole));
     }
 }
 
@@ -154,17 +174,12 @@ void value_memory(struct random *random, bool is_float, uint8_t *ret, size_t siz
             ret[random_below(random, (unsigned)size)] ^= (uint8_t)random_next(random);
         return;
     }
-    for (size_t i = 0; i < size; i += 8) {
-        const uint64_t value = random_next(random);
-
-        memcpy(ret + i, &value, sizeof(value));
-        if (kind >= 4 && kind < 6) {
-            put_double(random, ret + i);
-        } else if (kind >= 6) {
-            put_single(random, ret + i);
-            put_single(random, ret + i + 4);
-        }
-    }
+    assert(size <= POOL_ROOM);
+    memcpy(ret,
+           pool_at(random, kind < 4   ? POOL_BITS
+                           : kind < 6 ? POOL_DOUBLES
+                                      : POOL_SINGLES),
+           size);
 }
 
 static void put16(uint8_t *to, unsigned value)
