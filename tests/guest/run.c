@@ -50,19 +50,10 @@ static struct cpus *make_cpus(const struct options *options, GError **error)
     g_auto(GStrv) names = g_strsplit(options->accel, ":", -1);
 
     for (unsigned i = 0; names[i]; i++) {
-        const struct cpu_backend *backend = &cpu_kvm;
+        const struct cpu_backend *backend = strcmp(names[i], "kvm") == 0 ? &cpu_kvm : &cpu_soft;
         struct cpus *cpus;
 
         g_clear_error(error);
-#ifdef HAVE_SOFT
-        if (strcmp(names[i], "soft") == 0)
-            backend = &cpu_soft;
-#else
-        if (strcmp(names[i], "soft") == 0) {
-            g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_NOSYS, "soft is not built yet");
-            continue;
-        }
-#endif
         cpus = cpus_new(backend, options->nr_cpus, machine.memory, machine.ports, &machine.board,
                         error);
         if (cpus)
