@@ -24,7 +24,7 @@ enum shape {
     NR_SHAPES,
 };
 
-enum { SCENES = 8 }; /* for each program */
+enum { SCENES = 12 }; /* for each program */
 
 struct case_id {
     enum shape shape;

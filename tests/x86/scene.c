@@ -374,7 +374,7 @@ static void set_loaded_image(const struct setting *setting)
     struct scene *const scene = setting->scene;
     struct random *const random = setting->random;
     const uint64_t va = scene_address(&scene->before, setting->insn, setting->address);
-    uint8_t image[512], xmm[16];
+    uint8_t image[512];
     uint8_t legacy[108] = { 0 };
 
     value_float_state(random, image);
@@ -391,9 +391,11 @@ static void set_loaded_image(const struct setting *setting)
     case INSN_FRSTOR: {
         const bool is_short = setting->insn->operand_size == 2;
 
-        value_vector(random, xmm);
+        const uint64_t tag = random_next(random);
+
         for (unsigned i = 0; i < 3; i++)
-            memcpy(legacy + i * (is_short ? 2 : 4), i == 2 ? xmm : image + 2 * i, 2);
+            memcpy(legacy + i * (is_short ? 2u : 4u),
+                   i == 2 ? (const void *)&tag : image + (size_t)2 * i, 2);
         for (unsigned i = 0; i < 8; i++)
             memcpy(legacy + (is_short ? 14 : 28) + 10 * i, image + FX_ST + 16 * i, 10);
         poke(scene, va, legacy, memory_size(setting->insn));

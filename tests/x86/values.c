@@ -131,21 +131,29 @@ static const uint8_t *pool_at(struct random *random, enum pool pool)
     return pools[pool] + 8 * random_below(random, POOL_BYTES / 8);
 }
 
-void value_vector(struct random *random, uint8_t ret[16])
+/* @nr vectors: a few in a row are of a kind, so that kinds meet. */
+static void put_vectors(struct random *random, uint8_t *to, unsigned nr)
 {
-    static const uint8_t pools[8] = { POOL_SINGLES, POOL_SINGLES, POOL_SINGLES, POOL_DOUBLES,
-                                      POOL_DOUBLES, POOL_DOUBLES, POOL_BITS,    POOL_BITS };
-    const unsigned kind = random_below(random, 8);
+    static const uint8_t kinds[] = { POOL_SINGLES, POOL_SINGLES, POOL_SINGLES, POOL_DOUBLES,
+                                     POOL_DOUBLES, POOL_DOUBLES, POOL_BITS };
 
-    memcpy(ret, pool_at(random, (enum pool)pools[kind]), 16);
-    if (kind == 7) {
+    while (nr) {
+        const unsigned run = nr < 3 ? nr : 1 + random_below(random, 3);
+        const enum pool kind = (enum pool)kinds[random_below(random, ARRAY_SIZE(kinds))];
+
+        memcpy(to, pool_at(random, kind), 16 * (size_t)run);
+        to += 16 * (size_t)run;
+        nr -= run;
+    }
+    if (random_chance(random, 128)) { /* a whole number, for conversions */
         const uint64_t whole = value_integer(random);
 
-        memcpy(ret, &whole, sizeof(whole));
+        memcpy(to - 16, &whole, sizeof(whole));
     }
 }
 
-void value_extended(struct random *random, uint8_t ret[10])
+/* An x87 number, sometimes one of those that are none. */
+static void put_extended(struct random *random, uint8_t ret[10])
 {
     const unsigned i = random_below(random, ARRAY_SIZE(extendeds));
     uint16_t exponent = extendeds[i].exponent;
@@ -220,11 +228,10 @@ void value_float_state(struct random *random, uint8_t ret_fxsave[512])
     memset(ret_fxsave, 0, FX_ST);
     choose_controls(random, ret_fxsave);
     for (unsigned i = 0; i < 8; i++) {
-        value_extended(random, ret_fxsave + FX_ST + 16 * i);
+        put_extended(random, ret_fxsave + FX_ST + 16 * i);
         memset(ret_fxsave + FX_ST + 16 * i + 10, 0, 6);
     }
-    for (unsigned i = 0; i < 16; i++)
-        value_vector(random, ret_fxsave + FX_XMM + 16 * i);
+    put_vectors(random, ret_fxsave + FX_XMM, 16);
 }
 
 void value_plain_float_state(uint8_t ret_fxsave[512])
