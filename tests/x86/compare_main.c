@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tests/tap.h"
 #include "tests/x86/compare.h"
@@ -143,6 +144,28 @@ static void every_row_of_this_oracle_was_run(void)
     ok(nr_rows > 100);
 }
 
+/* The other oracles: what they name is there, and none is without one. */
+static void rows_with_another_oracle_have_it(void)
+{
+    const struct catalogue *const catalogue = catalogue_get();
+
+    for (unsigned i = 0; i < catalogue->nr_rows; i++) {
+        const struct insn_row *const row = catalogue->rows[i].row;
+        char path[512];
+
+        if (!is_ours(&catalogue->rows[i]))
+            continue;
+        ok(row->oracle != ORACLE_NONE);
+        if (row->oracle == ORACLE_DECODE)
+            ok(row->why && row->why[0]);
+        if (row->oracle != ORACLE_PAYLOAD)
+            continue;
+        (void)snprintf(path, sizeof(path), PAYLOADS "/%s.c", row->why ? row->why : "");
+        if (!ok(access(path, R_OK) == 0))
+            printf("#   row %u, %s: %s\n", i, row->name, path);
+    }
+}
+
 /* shape:row:seed:scene */
 static bool parse_case(const char *text, struct case_id *ret_id)
 {
@@ -178,6 +201,7 @@ int compare_main(int argc, char **argv, bool is_float)
     static const struct tap_test tests[] = {
         TAP_TEST(single_instructions_are_alike),
         TAP_TEST(every_row_of_this_oracle_was_run),
+        TAP_TEST(rows_with_another_oracle_have_it),
         TAP_TEST(sequences_are_alike),
         TAP_TEST(loops_are_alike),
         TAP_TEST(code_that_changes_itself_is_alike),

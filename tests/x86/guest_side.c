@@ -147,25 +147,32 @@ static void set_state(void)
     }
 }
 
+static void make_memory(void) REQUIRES(bql)
+{
+    GError *error = NULL;
+
+    guest.mem = mem_new();
+    guest.ram = ram_new(guest.mem, "ram", RAM_BYTES, &error);
+    if (!guest.ram)
+        give_up(error);
+    guest.root = region_new_container(guest.mem, "memory", UINT64_C(1) << 40);
+    guest.low = region_new_ram(guest.mem, "low", guest.ram, 0, RAM_BYTES);
+    guest.port_root = region_new_container(guest.mem, "ports", 0x10000);
+    if (!region_add(guest.root, 0, guest.low, 0, &error))
+        give_up(error);
+    guest.memory = space_new(guest.mem, "memory", guest.root);
+    guest.ports = space_new(guest.mem, "ports", guest.port_root);
+}
+
 void guest_open(void)
 {
     GError *error = NULL;
 
     if (guest.cpus)
         return;
-    WITH_BQL () {
-        guest.mem = mem_new();
-        guest.ram = ram_new(guest.mem, "ram", RAM_BYTES, &error);
-        if (!guest.ram)
-            give_up(error);
-        guest.root = region_new_container(guest.mem, "memory", UINT64_C(1) << 40);
-        guest.low = region_new_ram(guest.mem, "low", guest.ram, 0, RAM_BYTES);
-        guest.port_root = region_new_container(guest.mem, "ports", 0x10000);
-        if (!region_add(guest.root, 0, guest.low, 0, &error))
-            give_up(error);
-        guest.memory = space_new(guest.mem, "memory", guest.root);
-        guest.ports = space_new(guest.mem, "ports", guest.port_root);
-    }
+    bql_lock();
+    make_memory();
+    bql_unlock();
     guest.cpus = cpus_new(&cpu_soft, 1, guest.memory, guest.ports, &board, &error);
     if (!guest.cpus)
         give_up(error);

@@ -22,7 +22,7 @@ struct host_frame {
     uint32_t mxcsr; /* ours */
 };
 
-struct host_frame host_frame;
+static struct host_frame host_frame __attribute__((used));
 void host_enter(const struct registers *before);
 void host_exit(void);
 void host_resume(void);

@@ -46,7 +46,7 @@ static const struct { uint16_t exponent; uint64_t mantissa; } extendeds[] = {
     { 0x7fff, 0x8000000000000000 }, { 0xffff, 0x8000000000000000 },                /* infinite */
     { 0x7fff, 0xc000000000000000 }, { 0xffff, 0xc000000000000000 }, { 0x7fff, 0xc123456789abcdef },
     { 0x7fff, 0x8000000000000001 }, { 0xffff, 0xbfffffffffffffff },                /* signalling */
-    { 0x7fff, 0 }, { 0xffff, 0x4000000000000000 }, { 0x7fff, 1 },   /* pseudo-infinite, pseudo-NaN */
+    { 0x7fff, 0 }, { 0xffff, 0x4000000000000000 }, { 0x7fff, 1 }, /* pseudo-infinite, -NaN */
     { 0x3fff, 0x7fffffffffffffff }, { 0x4100, 0 }, { 0xc000, 0x0000000000000001 }, /* unnormal */
     { 0x401e, 0x8000000000000000 }, { 0xc01e, 0x8000000000000000 }, { 0x401d, 0xffffffff00000000 },
     { 0x403e, 0x8000000000000000 }, { 0xc03e, 0x8000000000000000 }, { 0x403d, 0xffffffffffffffff },
