@@ -107,6 +107,32 @@ static void log_where(void)
     cpus_resume(machine.cpus);
 }
 
+/* The machine is there, and runs until something ends it. Returns the status. */
+static int run_machine(const struct options *options) EXCLUDES(bql)
+{
+    g_autoptr(GError) error = NULL;
+
+    machine.cpus = make_cpus(options, &error);
+    if (!machine.cpus) {
+        printf("1..0 # SKIP %s\n", error->message);
+        return 0;
+    }
+    if (!machine_load(&machine, options->payload, &error) || !cpus_start(machine.cpus, &error)) {
+        printf("Bail out! %s\n", error->message);
+        return 1;
+    }
+    machine.is_feeble = machine.cpus->backend == &cpu_kvm && !has_hardware_virtualisation();
+    watchdog.fn = on_watchdog;
+    bql_lock();
+    loop_timer_set(&watchdog, deadline_after_ns(monotonic_ns(), options->timeout_s * NS_PER_S));
+    loop_run();
+    bql_unlock();
+    if (!machine.has_exited && !options->is_triple_fault_expected)
+        log_where();
+    cpus_stop(machine.cpus);
+    return report_end(options);
+}
+
 static int run(const struct options *options)
 {
     g_autoptr(GError) error = NULL;
@@ -114,34 +140,16 @@ static int run(const struct options *options)
 
     if (util_start(NULL) != 0)
         return 1;
-    if (!machine_init(&machine, &error)) {
-        printf("Bail out! %s\n", error->message);
-        return 1;
-    }
-    bql_unlock();
-    machine.cpus = make_cpus(options, &error);
-    if (!machine.cpus) {
-        printf("1..0 # SKIP %s\n", error->message);
-        status = 0;
-    } else if (!machine_load(&machine, options->payload, &error) ||
-               !cpus_start(machine.cpus, &error)) {
-        printf("Bail out! %s\n", error->message);
-    } else {
-        machine.is_feeble = machine.cpus->backend == &cpu_kvm && !has_hardware_virtualisation();
-        watchdog.fn = on_watchdog;
-        bql_lock();
-        loop_timer_set(&watchdog, deadline_after_ns(monotonic_ns(), options->timeout_s * NS_PER_S));
-        loop_run();
+    if (machine_init(&machine, &error)) {
         bql_unlock();
-        if (!machine.has_exited && !options->is_triple_fault_expected)
-            log_where();
-        cpus_stop(machine.cpus);
-        status = report_end(options);
+        status = run_machine(options);
+        cpus_free(machine.cpus);
+        bql_lock();
+        loop_timer_cancel(&watchdog);
+        machine_fini(&machine);
+    } else {
+        printf("Bail out! %s\n", error->message);
     }
-    cpus_free(machine.cpus);
-    bql_lock();
-    loop_timer_cancel(&watchdog);
-    machine_fini(&machine);
     util_stop();
     return status;
 }
