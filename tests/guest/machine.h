@@ -41,6 +41,7 @@ struct machine {
 
     /* Devices; guarded by the BQL. */
     struct later later[LATER_MAX];
+    struct region *overlay;
     struct region *blob; /* NULL: not mapped */
     unsigned nr_blobs;
     unsigned released; /* atomic */
