@@ -56,8 +56,8 @@ struct machine {
     unsigned nr_checks;
     bool has_exited;
     uint32_t status;
-    int stopped;    /* enum cpu_exit, or -1; atomic */
-    bool is_feeble; /* failures are skips: this KVM is not to be taken for a processor */
+    int stopped;         /* enum cpu_exit, or -1; atomic */
+    bool skips_failures; /* failed checks are told as skips: see run.c */
 };
 
 /** Without processors; the BQL is held. */
