@@ -33,7 +33,8 @@ bool kicked;          /* limit is 0, or immediate_exit is 1 */
 bool is_lowering;     /* the store of "not kicked" is in the store buffer */
 byte number, sleepers;
 bool asleep;
-bool inside, is_entering, is_signalled; /* KVM; is_entering: the store of "inside" is in the buffer */
+bool inside, is_signalled; /* KVM */
+bool is_entering;          /* the store of "inside" is in the store buffer */
 
 #define BARRIER (!is_lowering && !is_entering)
 
