@@ -321,6 +321,7 @@ int kvm_set_state(struct cpu *common, const struct cpu_state *state)
     struct cpu_state copy = *state; /* what moves both ways is not const */
 
     cpu->is_unfinished = false;
+    cpu->run->ready_for_interrupt_injection = 0; /* it was said of another state */
     /* Segments and modes first: what registers may hold depends on them. */
     if (!set_sregs(cpu, state) || !move_regs(cpu, &copy, true) || !set_fpu(cpu, state) ||
         !move_msrs(cpu, &copy, true) || !move_debug(cpu, &copy, true) ||
