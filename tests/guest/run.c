@@ -191,7 +191,7 @@ static bool parse_option(struct options *options, const char *name, const char *
 
 int main(int argc, char **argv)
 {
-    struct options options = { .accel = "soft", .nr_cpus = 1, .timeout_s = 60 };
+    struct options options = { .accel = "soft", .nr_cpus = 1, .timeout_s = 100 };
     int i = 1;
 
     for (; i + 1 < argc && argv[i][0] == '-'; i += 2) {
