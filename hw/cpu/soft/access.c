@@ -143,9 +143,12 @@ void soft_load_bytes(struct soft *cpu, const struct op *op, uint64_t va, void *t
 {
     uint8_t *bytes = to;
 
-    if (crosses(va, size))
+    if (crosses(va, size)) {
+        soft_check_canonical(cpu, op, va + size - 1);
+        (void)soft_place(cpu, op, va, false, (enum tlb_class)cpu->tlb_class, 1);
         (void)soft_place(cpu, op, (va + size - 1) & PAGE_MASK, false,
                          (enum tlb_class)cpu->tlb_class, 1);
+    }
     for (size_t done = 0; done < size;) {
         const unsigned step = step_at(va + done, size - done);
         uint64_t value = soft_load_slow(cpu, op, va + done, step);

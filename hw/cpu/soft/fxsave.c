@@ -2,6 +2,7 @@
 /* FXSAVE and FXRSTOR, LDMXCSR and STMXCSR; and the image that cpu_state has. */
 
 #include "hw/cpu/soft/x87.h"
+#include "hw/cpu/soft/tlb.h"
 
 /*
  * Intel SDM vol. 1, table 10-2. The two formats differ in the pointers: with REX.W they are
@@ -101,6 +102,7 @@ static HANDLER(fxsave)
     const uint64_t va = op_address(cpu, op);
     struct fx_image image;
 
+    soft_check_canonical(cpu, op, va);
     if (va & 15)
         soft_raise_error(cpu, op, VECTOR_GP, 0);
     soft_probe_write(cpu, op, va, FX_SIZE);
@@ -115,6 +117,7 @@ static HANDLER(fxrstor)
     const uint64_t va = op_address(cpu, op);
     struct fx_image image;
 
+    soft_check_canonical(cpu, op, va);
     if (va & 15)
         soft_raise_error(cpu, op, VECTOR_GP, 0);
     soft_load_bytes(cpu, op, va, &image, sizeof(image));

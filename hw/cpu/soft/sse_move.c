@@ -298,8 +298,8 @@ static HANDLER(maskmovdqu_rr)
 MEMORY_HANDLER(maskmovq_rr)
 {
     MMX_BEGIN;
+    mmx_enter(cpu); /* even if the store faults: so do AMD's processors */
     store_chosen(cpu, op, cpu->fpu.reg[op->dst / 16], cpu->fpu.reg[op->src / 16], 8);
-    mmx_enter(cpu);
     NEXT;
 }
 
