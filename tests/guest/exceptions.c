@@ -128,6 +128,47 @@ static void saved(void)
     on_vector(0x60, NULL);
 }
 
+static void ignore(struct frame *frame)
+{
+    (void)frame;
+}
+
+static void first_step(struct frame *frame)
+{
+    if (inside.count++ == 0)
+        caught.frame = *frame;
+    frame->rflags &= ~(u64)FLAG_TF;
+}
+
+/* INT takes TF away: the handler is not entered with a #DB (Intel SDM vol. 3, 17.3.1.4). */
+static void trap_flag_and_int(void)
+{
+    u64 behind;
+
+    inside.count = 0;
+    on_vector(DB, first_step);
+    on_vector(0x60, ignore);
+    set_gate(0x60, 0, 0, false);
+    __asm__ volatile("pushfq; orl $0x100, (%%rsp); popfq; int $0x60; nop; 1: nop\n"
+                     "lea 1b(%%rip), %0"
+                     : "=r"(behind)
+                     :
+                     : "memory", "cc");
+    is(inside.count, 1, "INT under TF: one #DB");
+    is(caught.frame.rip, behind, "behind the instruction that it returns to");
+    on_vector(0x60, NULL);
+    on_vector(DB, NULL);
+}
+
+/* Where nothing can be mapped, and where all bits are ones. */
+static void jumps_to_nowhere(void)
+{
+    RAISES(PF, "JMP to the last byte", "jmp *%0", : : "r"(~0ul));
+    is(caught.cr2, ~0ul, "CR2 is that byte");
+    RAISES(PF, "CALL to the last byte", "call *%0", : : "r"(~0ul));
+    RAISES(GP, "JMP to what is not canonical", "jmp *%0", : : "r"(~0ul ^ 1ul << 62));
+}
+
 static void single_step(struct frame *frame)
 {
     inside.count++;
@@ -304,6 +345,8 @@ void payload_main(void)
     breakpoint();
     saved();
     trap_flag();
+    trap_flag_and_int();
+    jumps_to_nowhere();
     stacks_of_handlers();
     from_user();
     alignment();

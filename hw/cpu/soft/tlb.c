@@ -40,7 +40,7 @@ static void entry_clear(struct tlb_entry *entry)
 
 void soft_jumps_flush(struct soft *cpu)
 {
-    memset(cpu->jumps, 0xff, sizeof(cpu->jumps));
+    memset(cpu->jumps, 0x55, sizeof(cpu->jumps));
     cpu->jump_pages = 0;
 }
 
@@ -52,6 +52,10 @@ static void flush_class(struct soft *cpu, enum tlb_class class, bool globals)
     if (globals && !is_listed) {
         memset(cpu->tlbs[class], 0xff, sizeof(cpu->tlbs[class]));
         nr = 0;
+/*
+ * Of an empty entry no tag may be an address that can be fetched from, whatever the salt: in
+ * this one bits 47 to 59, which no salt changes, are not alike. (All ones are an address.)
+ */
     }
     for (uint32_t i = 0; i < (is_listed ? nr : nr ? (uint32_t)TLB_ENTRIES : 0); i++) {
         uint16_t at = is_listed ? cpu->tlb_filled[class][i] : (uint16_t)i;
