@@ -114,6 +114,32 @@ static void halting(void)
     is(taken.count, 200, "200 times: none is lost");
 }
 
+static u64 shadow;
+static unsigned nr_shadowed;
+
+static void note_shadowed(struct frame *frame)
+{
+    taken.count++;
+    nr_shadowed += frame->rip == shadow;
+}
+
+/* Between STI and what follows none is taken, whenever it comes: else HLT there would sleep on. */
+static void behind_sti(void)
+{
+    forget();
+    on_vector(0x42, note_shadowed);
+    for (unsigned i = 0; i < 2000; i++) {
+        raise(0x42, 10 + i % 20);
+        while (taken.count <= i)
+            __asm__ volatile("lea 1f(%%rip), %%rax; mov %%rax, %0; sti; 1: nop; nop; cli"
+                             : "=m"(shadow)
+                             :
+                             : "rax", "memory");
+    }
+    is(nr_shadowed, 0, "STI: none is taken before the next instruction has ended");
+    on_vector(0x42, NULL);
+}
+
 /* ---- NMI ----------------------------------------------------------------------------------- */
 
 static unsigned depth, deepest, nr_nmis;
@@ -227,6 +253,7 @@ void payload_main(void)
     windows();
     order();
     priority();
+    behind_sti();
     halting();
     of_ring_3();
     not_maskable();

@@ -14,6 +14,7 @@ __asm__(".globl on_syscall, on_syscall32\n"
         "on_syscall_kernel: mov %rcx, seen_rcx; mov %r11, seen_r11; jmp *%rcx\n"
         "user_syscall: mov $0x1111, %ebx; syscall\n"
         "user_behind: pushfq; pop %rax; mov %cs, %ecx; mov %ss, %edx; int $0x80\n"
+        "user_traced: syscall; nop; nop; int $0x80\n"
         "user_many: mov %rdi, %rbx; 1: syscall; dec %rbx; jnz 1b; int $0x80\n"
         "user_sysret: sysretq\n"
         "user_sysenter: sysenter; int $0x80\n"
@@ -26,7 +27,7 @@ __asm__(".globl on_syscall, on_syscall32\n"
         "return_rcx: .skip 8\nreturn_r11: .skip 8\n"
         ".text\n");
 extern char on_syscall[], on_syscall32[], on_syscall_kernel[], user_syscall[], user_behind[];
-extern char user_many[], user_sysret[], user_sysenter[], user_syscall32[];
+extern char user_traced[], user_many[], user_sysret[], user_sysenter[], user_syscall32[];
 extern u64 seen_rcx, seen_r11, seen_rsp, seen_cs, seen_ss, seen_flags, seen_count;
 extern u64 return_rcx, return_r11;
 
@@ -53,6 +54,8 @@ static void round_trip(void)
     is(caught.frame.rax & 0x3f7fd5, flags, "SYSRET: RFLAGS");
     is(caught.frame.rcx, SEL_USER_CODE, "SYSRET: CS");
     is(caught.frame.rdx, SEL_USER_DATA, "SYSRET: SS");
+    is((u64)user(user_traced, FLAG_TF, 0), DB, "SYSCALL under TF: #DB");
+    is(caught.frame.cs, SEL_USER_CODE, "in ring 3, since FMASK takes TF away");
     seen_count = 0;
     is((u64)user(user_many, 0, 1000), VECTOR_USER_EXIT, "a thousand times");
     is(seen_count, 1000, "a thousand times");

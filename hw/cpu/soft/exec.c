@@ -152,6 +152,7 @@ static void run_block(struct soft *cpu, const struct block *block)
  */
 static void run_single(struct soft *cpu)
 {
+    (void)blocks_reap(cpu); /* what was compared and differs: each step may add to it */
     cpu->is_single = true;
     soft_update_mode(cpu);
     run_block(cpu, blocks_find(cpu, true));
@@ -188,14 +189,18 @@ static bool wants_single(struct soft *cpu, uint64_t limit)
 /* True: a trap behind the instruction (TF, AMD64 APM vol. 2, 13.1.4). */
 static bool step(struct soft *cpu)
 {
-    bool is_traced = cpu->rflags & FLAG_TF, ends = cpu->is_shadowed || cpu->is_exclusive;
+    bool is_shadowed = cpu->is_shadowed, ends = is_shadowed || cpu->is_exclusive;
     uint64_t count = cpu->count;
 
     cpu->is_shadowed = false;
+    cpu->is_traced = cpu->rflags & FLAG_TF;
+    cpu->link_from = NULL; /* leads to here, not to where this ends */
     run_single(cpu);
-    if (cpu->count == count)
-        return false; /* kicked before it began */
-    if (is_traced) {
+    if (cpu->count == count) {
+        cpu->is_shadowed = is_shadowed; /* kicked before it has ended */
+        return false;
+    }
+    if (cpu->is_traced) {
         cpu->dr[6] |= DR6_BS;
         cpu->fault = (struct soft_fault){ .vector = VECTOR_DB };
         return true;

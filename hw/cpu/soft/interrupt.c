@@ -235,6 +235,7 @@ static void interrupt(struct soft *cpu, const struct op *op, unsigned vector, bo
     if (!is_long(cpu)) /* there are no gates: an exception, which shuts down */
         raise_gate(cpu, op, VECTOR_GP, vector);
     enter_handler(cpu, op, &delivery);
+    cpu->is_traced = false; /* TF is off before it ends (Intel SDM vol. 3, 17.3.1.4) */
 }
 
 static HANDLER(int_n)

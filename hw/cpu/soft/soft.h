@@ -174,6 +174,7 @@ struct soft {
     uint8_t restart;      /* enum soft_restart, from soft_restart() to soft_exec() */
     bool is_single;       /* the running block is one instruction, and compared */
     bool is_exclusive;    /* all other processors stand still */
+    bool is_traced;       /* the running instruction ends in a trap: TF was set when it began */
 
     uint64_t pause_count; /* count at the last PAUSE */
     unsigned nr_pauses;   /* in a row */

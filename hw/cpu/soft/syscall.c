@@ -48,7 +48,8 @@ static HANDLER(insn_syscall)
     enter_flat(cpu, cs, cs + 8, true, cpu->lstar);
     soft_set_rflags(cpu, (flags & ~cpu->fmask) | FLAG_FIXED);
     soft_update_mode(cpu);
-    EXIT_LOOKUP; /* a flag that was not set is not set now */
+    cpu->is_traced = cpu->rflags & FLAG_TF; /* of the flags that it ends with, unlike others */
+    EXIT_LOOKUP;                            /* a flag that was not set is not set now */
 }
 
 static HANDLER(insn_sysret)
