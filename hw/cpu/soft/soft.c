@@ -92,6 +92,21 @@ static enum soft_stop run_section(struct soft *cpu, const struct soft_fault *pen
     return (enum soft_stop)cpu->stop;
 }
 
+/*
+ * One instruction while all others stand still. Kicks wait until it has ended, which is when
+ * their events are looked at: two processors that take turns at this kick each other all the time.
+ */
+static void run_exclusive(struct soft *cpu)
+{
+    if (!cpu_stop_others(&cpu->cpu))
+        return;
+    store_relaxed(&cpu->kick.limit, UINT64_MAX);
+    cpu->is_exclusive = true;
+    (void)run_section(cpu, NULL); /* whatever stopped it is found again */
+    cpu->is_exclusive = false;
+    cpu_release_others(&cpu->cpu);
+}
+
 static enum cpu_exit soft_run(struct cpu *common)
 {
     struct soft *cpu = soft_of(common);
@@ -117,11 +132,7 @@ static enum cpu_exit soft_run(struct cpu *common)
         case STOP_HALT:
             break;
         case STOP_EXCLUSIVE:
-            cpu_stop_others(common);
-            cpu->is_exclusive = true;
-            (void)run_section(cpu, NULL); /* whatever stopped it is found again */
-            cpu->is_exclusive = false;
-            cpu_release_others(common);
+            run_exclusive(cpu);
             break;
         case STOP_SHUTDOWN:
             return CPU_EXIT_TRIPLE_FAULT;
