@@ -83,7 +83,7 @@ static uint64_t before_wrap(const struct soft *cpu, const struct op *op, enum gp
 
 /*
  * Host pointer to the element at @reg, and to as many more as @ret_count is lowered to; NULL
- * if single accesses must do it. Does not leave the read section: two in a row are both valid.
+ * if single accesses must do it. May leave the read section, but only for another view.
  */
 static void *string_bulk(struct soft *cpu, const struct op *op, enum gpr reg, bool is_write,
                          unsigned bytes, uint64_t *ret_count)
@@ -106,6 +106,17 @@ static void *string_bulk(struct soft *cpu, const struct op *op, enum gpr reg, bo
 /* ---- MOVS, STOS, LODS -------------------------------------------------------------------------
  */
 
+/* Both of MOVS. What was found in a view is of no use any more when the other one is not in it. */
+static bool string_bulks(struct soft *cpu, const struct op *op, unsigned bytes, uint64_t *ret_count,
+                         const void **ret_from, void **ret_to)
+{
+    const uint64_t generation = cpu->view_generation;
+
+    *ret_from = string_bulk(cpu, op, RSI, false, bytes, ret_count);
+    *ret_to = *ret_from ? string_bulk(cpu, op, RDI, true, bytes, ret_count) : NULL;
+    return *ret_to && cpu->view_generation == generation;
+}
+
 #define MOVING_HANDLERS(bits, suffix)                                                              \
     static void movs_one_##bits(struct soft *cpu, const struct op *op)                             \
     {                                                                                              \
@@ -116,13 +127,14 @@ static void *string_bulk(struct soft *cpu, const struct op *op, enum gpr reg, bo
     }                                                                                              \
     static uint64_t movs_some_##bits(struct soft *cpu, const struct op *op, uint64_t count)        \
     {                                                                                              \
-        const void *from = string_bulk(cpu, op, RSI, false, (bits) / 8, &count);                   \
-        void *to = from ? string_bulk(cpu, op, RDI, true, (bits) / 8, &count) : NULL;              \
-        uint64_t left = count;                                                                     \
-        if (!to) {                                                                                 \
+        const void *from;                                                                          \
+        void *to;                                                                                  \
+        uint64_t left;                                                                             \
+        if (!string_bulks(cpu, op, (bits) / 8, &count, &from, &to)) {                              \
             movs_one_##bits(cpu, op);                                                              \
             return 1;                                                                              \
         }                                                                                          \
+        left = count;                                                                              \
         __asm__ volatile("rep movs" suffix : "+D"(to), "+S"(from), "+c"(left) : : "memory");       \
         string_advance(cpu, op, RSI, count *(bits) / 8);                                           \
         string_advance(cpu, op, RDI, count *(bits) / 8);                                           \
