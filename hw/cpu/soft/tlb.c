@@ -255,7 +255,8 @@ static void remember(struct soft *cpu, enum tlb_class class, uint64_t va,
     if (entry->read_tag == TLB_NONE && entry->write_tag == TLB_NONE) {
         if (*nr < TLB_FILLED_MAX)
             cpu->tlb_filled[class][*nr] = (uint16_t)(entry - cpu->tlbs[class]);
-        (*nr)++;
+        if (*nr <= TLB_FILLED_MAX)
+            (*nr)++; /* and no further: a guest can fill so often that it would wrap to 0 */
     }
     entry->read_tag = va & PAGE_MASK;
     entry->write_tag = may_write ? va & PAGE_MASK : TLB_NONE;
