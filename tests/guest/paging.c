@@ -23,6 +23,7 @@ enum { PRESENT = 1, WRITE = 2, USER = 4, RESERVED = 8, FETCH = 16 }; /* error co
 static u64 *const pdpt = (u64 *)TEST_MEMORY;
 static u64 *const pd = (u64 *)(TEST_MEMORY + 0x1000);
 static u64 *const pt = (u64 *)(TEST_MEMORY + 0x2000);
+static u64 *const gigabyte_pd = (u64 *)(TEST_MEMORY + 0x3000);
 #define PAGES (TEST_MEMORY + 0x200000ul) /* physical pages to map; a multiple of 2 MiB */
 #define ALL (P | W | U)
 
@@ -347,6 +348,14 @@ static void gigabyte(void)
     pdpt[1] = 0 | ALL | PS;
     is(byte_at(AREA + (1ul << 30) + PAGES + 0x5000), 5, "1 GiB");
     is(pdpt[1] & (A | D), A, "1 GiB: A");
+    pt[5] = (PAGES + 0x6000) | ALL;
+    memset(gigabyte_pd, 0, 4096);
+    gigabyte_pd[PAGES >> 21] = (u64)pt | ALL;
+    pdpt[1] = (u64)gigabyte_pd | ALL;
+    invlpg((void *)(AREA + (1ul << 30)));
+    is(byte_at(AREA + (1ul << 30) + PAGES + 0x5000), 6, "INVLPG of any address in 1 GiB");
+    pt[5] = (PAGES + 0x5000) | ALL;
+    pdpt[1] = 0 | ALL | PS;
     pdpt[1] |= 0x2000;
     flush();
     is((u64)access(READ, false, AREA + (1ul << 30)), PRESENT | RESERVED, "1 GiB: not aligned");

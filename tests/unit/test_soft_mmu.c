@@ -146,7 +146,7 @@ static struct verdict model(const struct scene *scene)
         .may_read = !forbids(scene, MMU_READ),
         .may_write = !forbids(scene, MMU_WRITE) && (verdict.entry[scene->leaf] & D),
         .is_global = scene->pge && (leaf & G),
-        .is_large = scene->leaf < 3,
+        .shift = (uint8_t)(39 - 9 * scene->leaf),
     };
     return verdict;
 }
@@ -175,7 +175,7 @@ static void compare(const struct scene *scene)
     if (is_same && is_mapped)
         is_same = page.gpa == want.page.gpa && page.may_read == want.page.may_read &&
                   page.may_write == want.page.may_write && page.is_global == want.page.is_global &&
-                  page.is_large == want.page.is_large;
+                  page.shift == want.page.shift;
     else if (is_same)
         is_same = error == want.error;
     for (unsigned step = 0; step <= scene->leaf; step++)
@@ -302,7 +302,7 @@ static void no_paging_is_identity(void)
     cpu->cr0 = CR0_PE;
     g_assert_true(mmu_walk(cpu, 0x12345678, MMU_WRITE, TLB_SUPERVISOR, &page, &error));
     g_assert_cmphex(page.gpa, ==, 0x12345000);
-    g_assert_true(page.may_read && page.may_write && !page.is_global && !page.is_large);
+    g_assert_true(page.may_read && page.may_write && !page.is_global && page.shift == PAGE_SHIFT);
     g_assert_true(mmu_walk(cpu, 0x100002345, MMU_READ, TLB_USER, &page, &error));
     g_assert_cmphex(page.gpa, ==, 0x2000); /* addresses have 32 bits there */
 }

@@ -129,7 +129,7 @@ static void describe(const struct soft *cpu, const struct walk *walk, enum tlb_c
         .may_read = is_allowed(cpu, walk->rights, MMU_READ, class),
         .may_write = (leaf & PTE_D) && is_allowed(cpu, walk->rights, MMU_WRITE, class),
         .is_global = (leaf & PTE_G) && (cpu->cr4 & CR4_PGE),
-        .is_large = walk->nr < LEVELS,
+        .shift = (uint8_t)(PAGE_SHIFT + 9 * (LEVELS - walk->nr)),
     };
 }
 
@@ -151,7 +151,8 @@ bool mmu_walk(struct soft *cpu, uint64_t va, enum mmu_access access, enum tlb_cl
     if (!(cpu->cr0 & CR0_PG)) {
         *ret_page = (struct mmu_page){ .gpa = va & UINT32_MAX & PAGE_MASK,
                                        .may_read = true,
-                                       .may_write = true };
+                                       .may_write = true,
+                                       .shift = PAGE_SHIFT };
         return true;
     }
     /* Another processor can change an entry again and again: then it is a fault, as if we had

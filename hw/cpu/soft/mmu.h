@@ -19,7 +19,7 @@ struct mmu_page {
     bool may_read;  /* in the class it was walked for */
     bool may_write; /* and the dirty bit is set, so no walk is needed for a write */
     bool is_global; /* survives a write to CR3 */
-    bool is_large;  /* part of a 2 MiB or 1 GiB mapping: INVLPG of any address in it drops it */
+    uint8_t shift;  /* the mapping has 2^shift bytes: INVLPG of any address in it drops it */
 };
 
 /**

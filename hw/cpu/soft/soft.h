@@ -49,7 +49,7 @@ struct fetch_page {
 struct fetch_entry {
     uint64_t tag; /* page address, or TLB_NONE */
     bool is_global;
-    bool is_large;
+    uint8_t shift; /* of the mapping's size, once the tag has been set */
     struct fetch_page page;
 };
 

@@ -10,10 +10,11 @@
 
 enum { /* tlb_entry.meta: the page's guest-physical address, and in its low bits: */
     META_GLOBAL = 1 << 0,
-    META_LARGE = 1 << 1,
+    META_LARGE = 1 << 1, /* of 2 MiB or 1 GiB */
+    META_HUGE = 1 << 2,  /* of 1 GiB */
 };
 
-enum { REGION_SHIFT = 21 }; /* INVLPG of a large page: by 2 MiB, of which 1 GiB pages have 512 */
+enum { LARGE_SHIFT = 21, HUGE_SHIFT = 30 };
 
 static struct tlb_entry *entry_of(struct soft *cpu, enum tlb_class class, uint64_t va)
 {
@@ -27,7 +28,20 @@ static struct fetch_entry *fetch_entry_of(struct soft *cpu, uint64_t va)
 
 static uint64_t region_bit(uint64_t va)
 {
-    return UINT64_C(1) << ((va >> REGION_SHIFT) & 63);
+    return UINT64_C(1) << ((va >> LARGE_SHIFT) & 63);
+}
+
+static void note_large(struct soft *cpu, uint64_t va, const struct mmu_page *page)
+{
+    if (page->shift == HUGE_SHIFT)
+        cpu->large_regions = UINT64_MAX; /* it has 512 of them */
+    else if (page->shift == LARGE_SHIFT)
+        cpu->large_regions |= region_bit(va);
+}
+
+static bool is_same_mapping(uint64_t a, uint64_t b, unsigned shift)
+{
+    return a >> shift == b >> shift;
 }
 
 static void entry_clear(struct tlb_entry *entry)
@@ -38,6 +52,10 @@ static void entry_clear(struct tlb_entry *entry)
 
 /* ---- Forgetting ---------------------------------------------------------------------- */
 
+/*
+ * Of an empty entry no tag may be an address that can be fetched from, whatever the salt: in
+ * this one bits 47 to 59, which no salt changes, are not alike. (All ones are an address.)
+ */
 void soft_jumps_flush(struct soft *cpu)
 {
     memset(cpu->jumps, 0x55, sizeof(cpu->jumps));
@@ -52,10 +70,6 @@ static void flush_class(struct soft *cpu, enum tlb_class class, bool globals)
     if (globals && !is_listed) {
         memset(cpu->tlbs[class], 0xff, sizeof(cpu->tlbs[class]));
         nr = 0;
-/*
- * Of an empty entry no tag may be an address that can be fetched from, whatever the salt: in
- * this one bits 47 to 59, which no salt changes, are not alike. (All ones are an address.)
- */
     }
     for (uint32_t i = 0; i < (is_listed ? nr : nr ? (uint32_t)TLB_ENTRIES : 0); i++) {
         uint16_t at = is_listed ? cpu->tlb_filled[class][i] : (uint16_t)i;
@@ -94,23 +108,22 @@ void soft_tlb_reset(struct soft *cpu)
     soft_tlb_flush(cpu, true);
 }
 
-/* All that is of a large page in the 2 MiB around @va. */
+/* All that is of a large page around @va. */
 static void flush_region(struct soft *cpu, uint64_t va)
 {
-    uint64_t region = va >> REGION_SHIFT;
-
     for (unsigned class = 0; class < NR_TLB_CLASSES; class ++)
         for (unsigned i = 0; i < TLB_ENTRIES; i++) {
             struct tlb_entry *entry = &cpu->tlbs[class][i];
+            unsigned shift = entry->meta & META_HUGE ? HUGE_SHIFT : LARGE_SHIFT;
 
-            if ((entry->meta & META_LARGE) && entry->read_tag >> REGION_SHIFT == region)
+            if ((entry->meta & META_LARGE) && is_same_mapping(entry->read_tag, va, shift))
                 entry_clear(entry);
         }
     for (unsigned user = 0; user < 2; user++)
         for (unsigned i = 0; i < FETCH_ENTRIES; i++) {
             struct fetch_entry *entry = &cpu->fetch_tlb[user][i];
 
-            if (entry->is_large && entry->tag >> REGION_SHIFT == region)
+            if (entry->shift > PAGE_SHIFT && is_same_mapping(entry->tag, va, entry->shift))
                 entry->tag = TLB_NONE;
         }
 }
@@ -261,10 +274,10 @@ static void remember(struct soft *cpu, enum tlb_class class, uint64_t va,
     entry->read_tag = va & PAGE_MASK;
     entry->write_tag = may_write ? va & PAGE_MASK : TLB_NONE;
     entry->addend = (uintptr_t)host - (va & PAGE_MASK);
-    entry->meta =
-        page->gpa | (page->is_global ? META_GLOBAL : 0) | (page->is_large ? META_LARGE : 0);
-    if (page->is_large)
-        cpu->large_regions |= region_bit(va);
+    entry->meta = page->gpa | (page->is_global ? META_GLOBAL : 0) |
+                  (page->shift >= LARGE_SHIFT ? META_LARGE : 0) |
+                  (page->shift >= HUGE_SHIFT ? META_HUGE : 0);
+    note_large(cpu, va, page);
 }
 
 /* The host address of a whole page of memory in @range, or NULL. */
@@ -382,9 +395,8 @@ static void fetch_fill(struct soft *cpu, uint64_t va, struct fetch_entry *entry)
     } while (renew_view(cpu));
     entry->tag = va & PAGE_MASK;
     entry->is_global = page.is_global;
-    entry->is_large = page.is_large;
-    if (page.is_large)
-        cpu->large_regions |= region_bit(va);
+    entry->shift = page.shift;
+    note_large(cpu, va, &page);
 }
 
 const struct fetch_page *soft_fetch(struct soft *cpu, uint64_t va)
