@@ -79,13 +79,23 @@ static void blocks_bury(struct blocks *blocks, struct block *block)
     blocks->dead = block;
 }
 
-static void unhash(struct blocks *blocks, struct block *block)
+static void hash_insert(struct blocks *blocks, struct block *block)
 {
-    struct block **link = &blocks->hash[hash_of(block->host, block->mode)];
+    struct block **bucket = &blocks->hash[hash_of(block->host, block->mode)];
 
-    while (*link != block)
-        link = &(*link)->hash_next;
-    *link = block->hash_next;
+    block->hash_next = *bucket;
+    block->hash_link = bucket;
+    if (*bucket)
+        (*bucket)->hash_link = &block->hash_next;
+    *bucket = block;
+}
+
+/* At once, however long a chain a guest has made: all of them are dropped in one go at times. */
+static void hash_remove(struct block *block)
+{
+    *block->hash_link = block->hash_next;
+    if (block->hash_next)
+        block->hash_next->hash_link = block->hash_link;
 }
 
 /* The page at @link, with all its blocks. */
@@ -96,7 +106,7 @@ static void drop_page(struct blocks *blocks, struct code_page **link)
 
     for (struct block *block = page->first; block; block = next) {
         next = block->page_next;
-        unhash(blocks, block);
+        hash_remove(block);
         blocks_bury(blocks, block);
     }
     *link = page->next;
@@ -307,7 +317,7 @@ static const struct block *build_cached(struct soft *cpu, const struct fetch_pag
     uint8_t bytes[BLOCK_BYTES_MAX];
     size_t size = MIN(sizeof(bytes), PAGE_SIZE - offset);
     struct code_page *page;
-    struct block *block, **bucket;
+    struct block *block;
 
     code_copy(bytes, fetch->host + offset, size);
     if (!build_decode(builder, bytes, size, (enum insn_mode)cpu->mode, BLOCK_INSNS_MAX))
@@ -322,9 +332,7 @@ static const struct block *build_cached(struct soft *cpu, const struct fetch_pag
     block->page = page;
     block->page_next = page->first;
     page->first = block;
-    bucket = &blocks->hash[hash_of(block->host, block->mode)];
-    block->hash_next = *bucket;
-    *bucket = block;
+    hash_insert(blocks, block);
     return block;
 }
 

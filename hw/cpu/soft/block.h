@@ -25,7 +25,7 @@
 struct code_page;
 
 struct block {
-    struct block *hash_next;
+    struct block *hash_next, **hash_link; /* which points to this one */
     struct block *page_next;
     struct code_page *page; /* NULL: of the compared cache */
     const uint8_t *host; /* of its first byte; NULL as well */
