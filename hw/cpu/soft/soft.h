@@ -133,8 +133,8 @@ struct soft {
     uint64_t flag_res, flag_x, flag_cf;
     uint64_t rflags;       /* all but FLAGS_ARITH; bit 1 set */
     struct tlb_entry *tlb; /* data TLB of the present class: tlbs[tlb_class] */
-    uint64_t count;        /* guest instructions begun; see soft_instructions() */
-    uint64_t rip;          /* valid outside blocks only; inside: soft_rip(cpu, op) */
+    uint64_t count;        /* guest instructions, with all of the running block's */
+    uint64_t rip;          /* valid outside blocks only; inside: op_rip(cpu, op) */
     uint8_t xmm[16][16] __attribute__((aligned(16)));
 
     struct {

@@ -67,7 +67,7 @@ enum cpu_exit {
 struct cpu_board {
     /** The vector to deliver now, or -1. Taken: the next call gives the next one. NULL: never. */
     int (*acknowledge)(void *opaque, unsigned index);
-    /** Whether acknowledge() would give one. Any thread. */
+    /** Whether acknowledge() would give one. Any thread. NULL if that is, and only then. */
     bool (*has_interrupt)(void *opaque, unsigned index);
     /** An MSR that hw/cpu does not know (x2APIC, kvmclock). False: #GP. NULL: false. */
     bool (*read_msr)(void *opaque, unsigned index, uint32_t msr, uint64_t *ret_value);
