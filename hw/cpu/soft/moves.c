@@ -97,6 +97,7 @@ EXTEND_HANDLERS(movsx, int8_t, 8, 32)
 EXTEND_HANDLERS(movsx, int8_t, 8, 64)
 EXTEND_HANDLERS(movsx, int16_t, 16, 32)
 EXTEND_HANDLERS(movsx, int16_t, 16, 64)
+EXTEND_HANDLERS(movsx, int32_t, 32, 16)
 EXTEND_HANDLERS(movsx, int32_t, 32, 64)
 
 struct extend_run {
@@ -120,7 +121,8 @@ static const struct extend_run zero_runs[4][4] = {
 static const struct extend_run sign_runs[4][4] = {
     { SAME_SIZE(8), EXTEND(movsx, 8, 16), EXTEND(movsx, 8, 32), EXTEND(movsx, 8, 64) },
     { { 0 }, SAME_SIZE(16), EXTEND(movsx, 16, 32), EXTEND(movsx, 16, 64) },
-    { { 0 }, SAME_SIZE(16), SAME_SIZE(32), EXTEND(movsx, 32, 64) },
+    /* MOVSXD to 16 bits loads 32 all the same, which is seen where the last two fault. */
+    { { 0 }, EXTEND(movsx, 32, 16), SAME_SIZE(32), EXTEND(movsx, 32, 64) },
 };
 
 static bool lower_extend(struct builder *builder, const struct insn *insn,
