@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* FXSAVE and FXRSTOR, LDMXCSR and STMXCSR; and the image that cpu_state has. */
 
+#include "hw/cpu/soft/mxcsr.h"
 #include "hw/cpu/soft/x87.h"
 
 /*
@@ -101,8 +102,8 @@ static HANDLER(fxsave)
     const uint64_t va = op_address(cpu, op);
     struct fx_image image;
 
-    if (va & 15)
-        soft_raise_error(cpu, op, VECTOR_GP, 0);
+    sse_check_aligned(cpu, op, va, 16);
+    soft_probe_write(cpu, op, va + FX_SIZE - 1, 1); /* its end faults first */
     soft_probe_write(cpu, op, va, FX_SIZE);
     x87_save(cpu);
     put_image(cpu, &image, op->imm, sse_get_mxcsr(cpu));
@@ -115,8 +116,7 @@ static HANDLER(fxrstor)
     const uint64_t va = op_address(cpu, op);
     struct fx_image image;
 
-    if (va & 15)
-        soft_raise_error(cpu, op, VECTOR_GP, 0);
+    sse_check_aligned(cpu, op, va, 16);
     soft_load_bytes(cpu, op, va, &image, sizeof(image));
     if (image.mxcsr & ~MXCSR_VALID)
         soft_raise_error(cpu, op, VECTOR_GP, 0);
