@@ -96,13 +96,20 @@ void soft_fp_set(struct soft *cpu, const uint8_t image[512])
 
 /* ---- Instructions ------------------------------------------------------------------------- */
 
+/* An address that is not canonical raises what that raises, aligned or not; other than in SSE. */
+static void check_aligned(struct soft *cpu, const struct op *op, uint64_t va)
+{
+    if ((va & 15) && is_canonical(va))
+        soft_raise_error(cpu, op, VECTOR_GP, 0);
+}
+
 /* op->imm: whether pointers are wide. */
 static HANDLER(fxsave)
 {
     const uint64_t va = op_address(cpu, op);
     struct fx_image image;
 
-    sse_check_aligned(cpu, op, va, 16);
+    check_aligned(cpu, op, va);
     soft_probe_write(cpu, op, va + FX_SIZE - 1, 1); /* its end faults first */
     soft_probe_write(cpu, op, va, FX_SIZE);
     x87_save(cpu);
@@ -116,7 +123,7 @@ static HANDLER(fxrstor)
     const uint64_t va = op_address(cpu, op);
     struct fx_image image;
 
-    sse_check_aligned(cpu, op, va, 16);
+    check_aligned(cpu, op, va);
     soft_load_bytes(cpu, op, va, &image, sizeof(image));
     if (image.mxcsr & ~MXCSR_VALID)
         soft_raise_error(cpu, op, VECTOR_GP, 0);

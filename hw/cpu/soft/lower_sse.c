@@ -46,10 +46,9 @@ void sse_build_check(struct builder *builder, enum sse_check check)
 
 /* ---- Memory, the slow way ---------------------------------------------------------------- */
 
-/* An address that is not canonical raises what that raises, aligned or not. */
-void sse_check_aligned(struct soft *cpu, const struct op *op, uint64_t va, unsigned align)
+static void check_aligned(struct soft *cpu, const struct op *op, uint64_t va, unsigned align)
 {
-    if ((va & (align - 1)) && is_canonical(va))
+    if (va & (align - 1))
         soft_raise_error(cpu, op, VECTOR_GP, 0);
 }
 
@@ -60,7 +59,7 @@ void sse_load(struct soft *cpu, const struct op *op, uint64_t va, void *to, unsi
     const unsigned whole = MIN(size, 8);
     uint64_t value;
 
-    sse_check_aligned(cpu, op, va, align);
+    check_aligned(cpu, op, va, align);
     if (size == 16) {
         soft_load_bytes(cpu, op, va, to, size);
         return;
@@ -87,7 +86,7 @@ void sse_store(struct soft *cpu, const struct op *op, uint64_t va, const void *f
 {
     uint64_t value = 0;
 
-    sse_check_aligned(cpu, op, va, align);
+    check_aligned(cpu, op, va, align);
     if (size > 8) {
         soft_store_bytes(cpu, op, va, from, size);
     } else {

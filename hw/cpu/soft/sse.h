@@ -28,7 +28,6 @@ typedef uint16_t __attribute__((may_alias, aligned(1))) mem16;
 /* ---- Memory ------------------------------------------------------------------------- */
 
 /** The slow ways. @align is 16 where other addresses raise #GP, else 1. */
-void sse_check_aligned(struct soft *cpu, const struct op *op, uint64_t va, unsigned align);
 void sse_probe_write(struct soft *cpu, const struct op *op, uint64_t va, unsigned size);
 void sse_load(struct soft *cpu, const struct op *op, uint64_t va, void *to, unsigned size,
               unsigned align);
