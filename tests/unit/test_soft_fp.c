@@ -14,6 +14,7 @@
 #include "hw/cpu/soft/build.h"
 #include "hw/cpu/soft/exec.h"
 #include "hw/cpu/soft/fpu.h"
+#include "hw/cpu/soft/tlb.h"
 
 enum { NO_VECTOR = -1, NE = CR0_PE | CR0_NE, OS = CR4_OSFXSR | CR4_OSXMMEXCPT };
 
@@ -71,6 +72,11 @@ void soft_raise_error(struct soft *of, const struct op *op, unsigned raised, uin
 
 void soft_update_mode(struct soft *of UNUSED)
 {
+}
+
+void soft_check_canonical(struct soft *of UNUSED, const struct op *op UNUSED, uint64_t va)
+{
+    g_assert_cmphex(va >> 47, ==, 0);
 }
 
 /* As a device would, each slow access leaves the run. */

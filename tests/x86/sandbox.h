@@ -48,6 +48,18 @@ static const struct window windows[NR_WINDOWS] = {
     { DATA_C - 0x100, 0x100 },
 };
 
+enum { SANDBOX_EXIT_BYTES = 5 };
+
+/* What is behind a program at @at: jmp STUB. The same on both sides, since code can be read. */
+static inline void sandbox_exit(uint32_t at, uint8_t ret_bytes[SANDBOX_EXIT_BYTES])
+{
+    const uint32_t distance = STUB - (at + SANDBOX_EXIT_BYTES);
+
+    ret_bytes[0] = 0xe9;
+    for (unsigned i = 0; i < 4; i++)
+        ret_bytes[1 + i] = (uint8_t)(distance >> (8 * i));
+}
+
 /* What a user program sees of its processor. */
 struct registers {
     uint64_t gpr[NR_GPRS];

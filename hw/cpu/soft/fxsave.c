@@ -2,6 +2,7 @@
 /* FXSAVE and FXRSTOR, LDMXCSR and STMXCSR; and the image that cpu_state has. */
 
 #include "hw/cpu/soft/mxcsr.h"
+#include "hw/cpu/soft/tlb.h"
 #include "hw/cpu/soft/x87.h"
 
 /*
@@ -96,10 +97,11 @@ void soft_fp_set(struct soft *cpu, const uint8_t image[512])
 
 /* ---- Instructions ------------------------------------------------------------------------- */
 
-/* An address that is not canonical raises what that raises, aligned or not; other than in SSE. */
+/* Other than in SSE, an address that is not canonical raises what that raises, aligned or not. */
 static void check_aligned(struct soft *cpu, const struct op *op, uint64_t va)
 {
-    if ((va & 15) && is_canonical(va))
+    soft_check_canonical(cpu, op, va);
+    if (va & 15)
         soft_raise_error(cpu, op, VECTOR_GP, 0);
 }
 
