@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "bare.h"
+#include "hw/cpu/backend.h"
 #include "hw/cpu/soft/soft.h"
 #include "kicked.h"
 #include "place.h"

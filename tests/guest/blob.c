@@ -6,7 +6,7 @@
 #include "payload.h"
 
 #define BLOB ((volatile u32 *)LAB_BLOB_AT)
-enum { ROUNDS = 200, NOTHING_THERE = 0xffffffffu };
+enum { ROUNDS = 100, NOTHING_THERE = 0xffffffffu };
 
 static u64 directory[512] __attribute__((aligned(4096)));
 static volatile u32 mapped, released; /* numbers of blobs, as far as processor 0 knows */
