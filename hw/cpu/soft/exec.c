@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "hw/cpu/soft/exec.h"
 #include "hw/cpu/soft/block.h"
 #include "hw/cpu/soft/cpus.h"
-#include "hw/cpu/soft/exec.h"
 #include "hw/cpu/soft/fpu.h"
 #include "hw/cpu/soft/tlb.h"
 #include "hw/mem/view.h"
@@ -11,20 +11,6 @@
 static ALWAYS_INLINE struct jump_entry *jump_entry(struct soft *cpu, uint64_t rip)
 {
     return &cpu->jumps[(rip ^ (rip >> JUMP_BITS)) & (JUMP_ENTRIES - 1)];
-}
-
-/* Begin the block of @head, which is at @rip: unless that would pass the limit. */
-static ALWAYS_INLINE op_result enter_block(struct soft *cpu, const struct op *head, uint64_t rip)
-{
-    uint64_t count = cpu->count + head->aux;
-
-    cpu->block_rip = rip;
-    if (unlikely(count > load_relaxed(&cpu->kick.limit))) {
-        cpu->rip = rip;
-        LEAVE_RUN;
-    }
-    cpu->count = count;
-    GOTO_OP(head + 1);
 }
 
 HANDLER(block_head)
@@ -51,7 +37,7 @@ static ALWAYS_INLINE uint64_t link_target(const struct soft *cpu, const struct o
     return cpu->mode == MODE_64 ? target : (uint32_t)target;
 }
 
-static HANDLER(exit_linked)
+HANDLER(exit_linked)
 {
     return enter_block(cpu, op->link, cpu->block_rip + (uint64_t)(int64_t)op->disp);
 }
@@ -150,7 +136,7 @@ static void run_block(struct soft *cpu, const struct block *block)
  * One instruction, alone: the trap flag, an interrupt shadow, a limit that is near, or because it
  * has asked for it. The salt that no jump entry has keeps it from going on.
  */
-static void run_single(struct soft *cpu)
+static void run_single(struct soft *cpu) REQUIRES_SHARED(rcu)
 {
     (void)blocks_reap(cpu); /* what was compared and differs: each step may add to it */
     cpu->is_single = true;
@@ -162,7 +148,7 @@ static void run_single(struct soft *cpu)
     soft_sync_code(cpu);
 }
 
-static void run_cached(struct soft *cpu)
+static void run_cached(struct soft *cpu) REQUIRES_SHARED(rcu)
 {
     struct op *from = cpu->link_from;
     const struct block *block;
@@ -187,7 +173,7 @@ static bool wants_single(struct soft *cpu, uint64_t limit)
 }
 
 /* True: a trap behind the instruction (TF, AMD64 APM vol. 2, 13.1.4). */
-static bool step(struct soft *cpu)
+static bool step(struct soft *cpu) REQUIRES_SHARED(rcu)
 {
     bool is_shadowed = cpu->is_shadowed, ends = is_shadowed || cpu->is_exclusive;
     uint64_t count = cpu->count;
@@ -210,7 +196,7 @@ static bool step(struct soft *cpu)
     return false;
 }
 
-static bool run_blocks(struct soft *cpu)
+static bool run_blocks(struct soft *cpu) REQUIRES_SHARED(rcu)
 {
     while (!cpu->stop) {
         uint64_t limit = load_relaxed(&cpu->kick.limit);

@@ -71,7 +71,7 @@ struct op {
 };
 _Static_assert(sizeof(struct op) == 32, "two operations a cache line");
 
-#define HANDLER(name) op_result name(struct soft *cpu, const struct op *op)
+#define HANDLER(name) op_result name(struct soft *cpu UNUSED, const struct op *op UNUSED)
 
 /* A guest register, or a part, at a byte offset from cpu->gpr. */
 #define REG_AT_(type, offset) (*(type *)((uintptr_t)cpu->gpr + (offset)))
@@ -81,8 +81,9 @@ typedef uint32_t __attribute__((may_alias)) reg32;
 typedef uint64_t __attribute__((may_alias)) reg64;
 #define REG8(offset) REG_AT_(reg8, offset)
 #define REG16(offset) REG_AT_(reg16, offset)
-#define REG32(offset) REG_AT_(reg32, offset) /* read only: writes clear the upper half, so REG64   \
-                                              */
+#define REG32(offset)                                                                              \
+    REG_AT_(reg32, offset) /* read only: writes clear the upper half, so REG64                     \
+                            */
 #define REG64(offset) REG_AT_(reg64, offset)
 
 enum { /* offsets */

@@ -9,9 +9,9 @@
 #include "hw/mem/view.h"
 
 enum { /* tlb_entry.meta: the page's guest-physical address, and in its low bits: */
-    META_GLOBAL = 1 << 0,
-    META_LARGE = 1 << 1, /* of 2 MiB or 1 GiB */
-    META_HUGE = 1 << 2,  /* of 1 GiB */
+       META_GLOBAL = 1 << 0,
+       META_LARGE = 1 << 1, /* of 2 MiB or 1 GiB */
+       META_HUGE = 1 << 2,  /* of 1 GiB */
 };
 
 enum { LARGE_SHIFT = 21, HUGE_SHIFT = 30 };
@@ -94,7 +94,7 @@ static void flush_fetch(struct soft *cpu, bool globals)
 void soft_tlb_flush(struct soft *cpu, bool globals)
 {
     for (unsigned class = 0; class < NR_TLB_CLASSES; class ++)
-        flush_class(cpu, (enum tlb_class)class, globals);
+        flush_class(cpu, (enum tlb_class) class, globals);
     flush_fetch(cpu, globals);
     soft_jumps_flush(cpu);
     if (globals)
@@ -133,14 +133,13 @@ void soft_tlb_flush_page(struct soft *cpu, uint64_t va)
     uint64_t page = va & PAGE_MASK;
 
     for (unsigned class = 0; class < NR_TLB_CLASSES; class ++) {
-        struct tlb_entry *entry = entry_of(cpu, (enum tlb_class)class, va);
+        struct tlb_entry *entry = entry_of(cpu, (enum tlb_class) class, va);
 
         if (entry->read_tag == page)
             entry_clear(entry);
     }
     for (unsigned user = 0; user < 2; user++) {
-        struct fetch_entry *entry =
-            &cpu->fetch_tlb[user][(va >> PAGE_SHIFT) & (FETCH_ENTRIES - 1)];
+        struct fetch_entry *entry = &cpu->fetch_tlb[user][(va >> PAGE_SHIFT) & (FETCH_ENTRIES - 1)];
 
         if (entry->tag == page)
             entry->tag = TLB_NONE;
@@ -280,18 +279,24 @@ static void remember(struct soft *cpu, enum tlb_class class, uint64_t va,
     note_large(cpu, va, page);
 }
 
-/* The host address of a whole page of memory in @range, or NULL. */
+/*
+ * The host address of a whole page of memory in @range, or NULL. The host's is a page too: handlers
+ * of vectors rely on its alignment.
+ */
 static uint8_t *page_in(const struct range *range, gpa_t page)
 {
+    uint8_t *host;
+
     if (!range->host || page < range->start || range->size < PAGE_SIZE ||
         page - range->start > range->size - PAGE_SIZE)
         return NULL;
-    return range->host + (page - range->start);
+    host = range->host + (page - range->start);
+    return (uintptr_t)host % PAGE_SIZE == 0 ? host : NULL;
 }
 
 /* What @range is at @gpa, for @size bytes; remembered if the whole page is alike. */
-static void place_in(struct soft *cpu, const struct range *range, enum tlb_class class,
-                     uint64_t va, const struct mmu_page *page, bool is_write, unsigned size,
+static void place_in(struct soft *cpu, const struct range *range, enum tlb_class class, uint64_t va,
+                     const struct mmu_page *page, bool is_write, unsigned size,
                      struct place *ret_place)
 {
     uint64_t offset = ret_place->gpa - range->start;
@@ -332,8 +337,7 @@ struct place soft_place(struct soft *cpu, const struct op *op, uint64_t va, bool
     do {
         struct mmu_page page;
         uint32_t error;
-        bool is_mapped =
-            mmu_walk(cpu, va, is_write ? MMU_WRITE : MMU_READ, class, &page, &error);
+        bool is_mapped = mmu_walk(cpu, va, is_write ? MMU_WRITE : MMU_READ, class, &page, &error);
 
         if (is_mapped) {
             place.gpa = page.gpa | (va & ~PAGE_MASK);
