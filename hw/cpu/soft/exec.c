@@ -1,31 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "hw/cpu/soft/exec.h"
 #include "hw/cpu/soft/block.h"
 #include "hw/cpu/soft/cpus.h"
-#include "hw/cpu/soft/exec.h"
 #include "hw/cpu/soft/fpu.h"
 #include "hw/cpu/soft/tlb.h"
 #include "hw/mem/view.h"
 
 /* ---- Between blocks ----------------------------------------------------------------------- */
-
-static ALWAYS_INLINE struct jump_entry *jump_entry(struct soft *cpu, uint64_t rip)
-{
-    return &cpu->jumps[(rip ^ (rip >> JUMP_BITS)) & (JUMP_ENTRIES - 1)];
-}
-
-/* Begin the block of @head, which is at @rip: unless that would pass the limit. */
-static ALWAYS_INLINE op_result enter_block(struct soft *cpu, const struct op *head, uint64_t rip)
-{
-    uint64_t count = cpu->count + head->aux;
-
-    cpu->block_rip = rip;
-    if (unlikely(count > load_relaxed(&cpu->kick.limit))) {
-        cpu->rip = rip;
-        LEAVE_RUN;
-    }
-    cpu->count = count;
-    GOTO_OP(head + 1);
-}
 
 HANDLER(block_head)
 {
@@ -34,13 +15,8 @@ HANDLER(block_head)
 
 HANDLER(exit_lookup)
 {
-    uint64_t rip = cpu->rip;
-    const struct jump_entry *entry = jump_entry(cpu, rip);
-
     (void)op;
-    if (unlikely(entry->tag != (rip ^ cpu->jump_salt)))
-        LEAVE_RUN;
-    return enter_block(cpu, entry->head, rip);
+    return look_up_and_enter(cpu, cpu->rip);
 }
 
 /* Where @op leads. Addresses of 32-bit code wrap. */
@@ -51,7 +27,7 @@ static ALWAYS_INLINE uint64_t link_target(const struct soft *cpu, const struct o
     return cpu->mode == MODE_64 ? target : (uint32_t)target;
 }
 
-static HANDLER(exit_linked)
+HANDLER(exit_linked)
 {
     return enter_block(cpu, op->link, cpu->block_rip + (uint64_t)(int64_t)op->disp);
 }

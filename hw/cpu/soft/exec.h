@@ -22,9 +22,52 @@
  * with. Becomes exit_linked or exit_far when first followed.
  */
 op_fn exit_link;
+op_fn exit_linked;
 
 /** First operation of each block. aux: instructions. */
 op_fn block_head;
+
+/* ---- Entering a block, from within handlers: each has a jump of its own that way, which is
+ * predicted by itself. */
+
+static ALWAYS_INLINE struct jump_entry *jump_entry(struct soft *cpu, uint64_t rip)
+{
+    return &cpu->jumps[(rip ^ (rip >> JUMP_BITS)) & (JUMP_ENTRIES - 1)];
+}
+
+/* Begin the block of @head, which is at @rip: unless that would pass the limit. */
+static ALWAYS_INLINE op_result enter_block(struct soft *cpu, const struct op *head, uint64_t rip)
+{
+    uint64_t count = cpu->count + head->aux;
+
+    cpu->block_rip = rip;
+    if (unlikely(count > load_relaxed(&cpu->kick.limit))) {
+        cpu->rip = rip;
+        LEAVE_RUN;
+    }
+    cpu->count = count;
+    GOTO_OP(head + 1);
+}
+
+/* Through the jump cache. */
+static ALWAYS_INLINE op_result look_up_and_enter(struct soft *cpu, uint64_t rip)
+{
+    const struct jump_entry *entry = jump_entry(cpu, rip);
+
+    if (unlikely(entry->tag != (rip ^ cpu->jump_salt))) {
+        cpu->rip = rip;
+        LEAVE_RUN;
+    }
+    return enter_block(cpu, entry->head, rip);
+}
+
+/* What @link would do, an operation of exit_link's kind. */
+static ALWAYS_INLINE op_result follow_link(struct soft *cpu, const struct op *link)
+{
+    if (likely(link->run == exit_linked))
+        return enter_block(cpu, link->link, cpu->block_rip + (uint64_t)(int64_t)link->disp);
+    GOTO_OP(link);
+}
 
 /* Why an instruction must be run again, alone in a block: soft_restart(). */
 enum soft_restart {

@@ -8,6 +8,7 @@
  */
 #include "hw/cpu/soft/alu.h"
 #include "hw/cpu/soft/branch.h"
+#include "hw/cpu/soft/exec.h"
 #include "hw/cpu/soft/forms.h"
 
 #define BRANCH_(ALU, bits, cond, live)                                                             \
@@ -15,8 +16,8 @@
         if (live)                                                                                  \
             alu_flags(cpu, ALU, bits, a, b, 0, result);                                            \
         if (alu_condition(ALU, COND_##cond, bits, a, b, result))                                   \
-            GOTO_OP(op + LINK_TAKEN);                                                              \
-        GOTO_OP(op + LINK_NEXT);                                                                   \
+            return follow_link(cpu, op + LINK_TAKEN);                                              \
+        return follow_link(cpu, op + LINK_NEXT);                                                   \
     } while (0)
 
 #define REGISTERS_(name, ALU, writes, form, source, bits, cond, live, flags)                       \
@@ -99,8 +100,8 @@ ADDS(DEFINE_RR, DEFINE_RI)
         if (live)                                                                                  \
             flags_step(cpu, bits, a, result, ALU == ALU_SUB);                                      \
         if (alu_condition(ALU, COND_##cond, bits, a, 1, result))                                   \
-            GOTO_OP(op + LINK_TAKEN);                                                              \
-        GOTO_OP(op + LINK_NEXT);                                                                   \
+            return follow_link(cpu, op + LINK_TAKEN);                                              \
+        return follow_link(cpu, op + LINK_NEXT);                                                   \
     }
 #define DEFINE_STEP(name, ALU, bits, cond)                                                         \
     STEP_HANDLER_(name, ALU, bits, cond, false, dead)                                              \
