@@ -33,9 +33,9 @@ static const struct {
     [KERNEL_COLLATZ] = { "collatz", "collatz: soft / TCG", 20, false },
     [KERNEL_COPY] = { "copy", "copy: soft / TCG", 9000, false },
     [KERNEL_SHA256] = { "sha256", "sha256: soft / TCG", 25000, false },
-    [KERNEL_QUICKSORT] = { "quicksort", "quicksort: soft / TCG", 150, false },
-    [KERNEL_BYTECODE] = { "bytecode", "bytecode: soft / TCG", 1000, false },
-    [KERNEL_NBODY] = { "nbody (SSE2 scalar)", "nbody (SSE2 scalar): soft / TCG", 250, true },
+    [KERNEL_QUICKSORT] = { "quicksort", "quicksort: soft / TCG", 200, false },
+    [KERNEL_BYTECODE] = { "bytecode", "bytecode: soft / TCG", 350, false },
+    [KERNEL_NBODY] = { "nbody (SSE2 scalar)", "nbody (SSE2 scalar): soft / TCG", 1500, true },
     [KERNEL_SAXPY] = { "saxpy (SSE packed)", "saxpy (SSE packed): soft / TCG", 20000, true },
 };
 
