@@ -75,15 +75,13 @@ static void append(GArray *ranges, const struct range *range)
 /* Append the part of the ascending @ranges that lies in @part. */
 static void append_part(GArray *ranges, const GArray *from, struct span part)
 {
-    for (guint i = 0; i < from->len; i++) {
+    for (guint i = first_after(from, part.lo); i < from->len && part.lo < part.hi; i++) {
         const struct range *range = &g_array_index(from, struct range, i);
-        gpa_t lo = MAX(range->start, part.lo), hi = MIN(range_end(range), part.hi);
+        gpa_t end = MIN(range_end(range), part.hi);
+        struct range clipped = range_clip(range, part.lo, end);
 
-        if (lo < hi) {
-            struct range clipped = range_clip(range, lo, hi);
-
-            append(ranges, &clipped);
-        }
+        append(ranges, &clipped);
+        part.lo = end;
     }
 }
 
@@ -189,20 +187,21 @@ static void replace_group(struct space_change *change, struct span whole, const 
     g_autoptr(GArray) old = g_array_new(FALSE, FALSE, sizeof(struct range));
     g_autoptr(GArray) fresh = NULL;
     guint nr_extents = change->extents->len;
+    struct tree_edit *edit = &change->edit;
     struct node *before, *middle, *after;
 
-    tree_split(change->root, whole.lo, &before, &middle);
-    tree_split(middle, whole.hi, &middle, &after);
+    tree_split(edit, change->root, whole.lo, &before, &middle);
+    tree_split(edit, middle, whole.hi, &middle, &after);
     tree_for_each(middle, collect, old);
     fresh = render_spans(change->space, old, whole, spans, nr_spans);
     compare_addresses(old, fresh, change->extents);
     if (change->extents->len > nr_extents) {
         compare_ranges(old, fresh, change);
         change->nr_ranges = change->nr_ranges + fresh->len - old->len;
-        node_unref(middle); /* the published view has these nodes, so they stay for now */
-        middle = tree_build((const struct range *)fresh->data, fresh->len);
+        tree_drop(edit, middle);
+        middle = tree_build(edit, (const struct range *)fresh->data, fresh->len);
     }
-    change->root = tree_join(tree_join(before, middle), after);
+    change->root = tree_join(edit, tree_join(edit, before, middle), after);
 }
 
 /* The next state of @space; nothing is published. */
@@ -215,7 +214,8 @@ static void prepare(struct space *space, struct space_change *change) REQUIRES(b
 
     *change = (struct space_change){
         .space = space,
-        .root = node_ref(view->root),
+        .root = view->root,
+        .edit = { .number = ++space->nr_edits, .leavings = g_ptr_array_new() },
         .nr_ranges = view->nr_ranges,
         .dels = g_array_new(FALSE, FALSE, sizeof(struct range)),
         .adds = g_array_new(FALSE, FALSE, sizeof(struct range)),
@@ -238,9 +238,11 @@ static void prepare(struct space *space, struct space_change *change) REQUIRES(b
     }
 }
 
+/* It is not to be. */
 static void abandon(struct space_change *change)
 {
-    node_unref(change->root);
+    tree_abandon(&change->edit, change->root);
+    g_ptr_array_unref(change->edit.leavings);
     g_array_unref(change->dels);
     g_array_unref(change->adds);
     g_array_unref(change->extents);
@@ -266,7 +268,11 @@ static void view_free(struct view *view)
 {
     struct mem *mem = view->mem;
 
-    node_unref(view->root);
+    for (guint i = 0; i < view->dels->len; i++)
+        region_unref(g_array_index(view->dels, struct range, i).region);
+    g_ptr_array_foreach(view->leavings, (GFunc)(void (*)(void))g_free, NULL);
+    g_ptr_array_unref(view->leavings);
+    g_array_unref(view->dels);
     g_free(view);
     fetch_sub(&mem->stats.views_alive, 1); /* mem_free() looks: nothing of @mem is used after */
 }
@@ -276,13 +282,16 @@ static void view_free_head(struct rcu_head *head)
     view_free(container_of(head, struct view, head));
 }
 
-void view_retire(struct view *view, size_t nr_own_nodes)
+void view_retire(struct view *view, GPtrArray *leavings, GArray *dels)
 {
+    size_t size_bytes = sizeof(*view) + leavings->len * sizeof(struct node);
+
+    view->leavings = leavings;
+    view->dels = dels;
     if (MUTANT(view_without_grace))
         view_free(view);
     else
-        call_rcu1_sized(&view->head, view_free_head,
-                        sizeof(*view) + nr_own_nodes * sizeof(struct node));
+        call_rcu1_sized(&view->head, view_free_head, size_bytes);
 }
 
 static void remember(struct view *view, const struct mem_extent *extent)
@@ -297,9 +306,11 @@ static void publish(struct space_change *change) REQUIRES(bql)
 {
     struct space *space = change->space;
     struct view *old = load_relaxed(&space->view);
-    struct view *view = view_new(space, node_ref(change->root), change->nr_ranges,
+    struct view *view = view_new(space, change->root, change->nr_ranges,
                                  old->generation + !MUTANT(generation_stays));
 
+    for (guint i = 0; i < change->adds->len; i++)
+        (void)region_ref(g_array_index(change->adds, struct range, i).region);
     view->nr_changes = old->nr_changes;
     view->forgotten = old->forgotten;
     memcpy(view->changes, old->changes, sizeof(view->changes));
@@ -309,8 +320,9 @@ static void publish(struct space_change *change) REQUIRES(bql)
               view->nr_ranges, change->dels->len, change->adds->len);
     atomic_rcu_set(&space->view, view); /* pairs with the acquire in view_get() */
     fetch_add_relaxed(&space->mem->stats.commits, 1);
-    /* What only the old one has: the ranges that went, and a path to each end of where. */
-    view_retire(old, change->dels->len + 2 * change->root->height);
+    view_retire(old, change->edit.leavings, change->dels);
+    g_array_unref(change->adds);
+    g_array_unref(change->extents);
 }
 
 bool commit_all(struct mem *mem, GError **error)
@@ -337,7 +349,8 @@ bool commit_all(struct mem *mem, GError **error)
 
         if (is_done)
             publish(change);
-        abandon(change);
+        else
+            abandon(change);
     }
     return is_done;
 }

@@ -42,6 +42,7 @@ struct code_gate *mem_code_gate(struct mem *mem)
 
 void mem_begin(struct mem *mem)
 {
+    assert(!mem->is_committing); /* a listener must not change the map */
     mem->depth++;
 }
 
@@ -54,19 +55,20 @@ bool mem_commit(struct mem *mem, GError **error)
         mem->depth--;
         return true;
     }
-    is_done = commit_all(mem, error); /* still inside: a listener must not change the map */
-    if (is_done)
+    mem->is_committing = true;
+    is_done = commit_all(mem, error);
+    mem->is_committing = false;
+    mem->depth = 0;
+    if (is_done) {
         region_forget_undo(mem);
-    else
-        region_undo_all(mem);
-    if (!is_done) {
+    } else {
         struct space *space;
 
+        region_undo_all(mem);
         list_for_each (space, &mem->spaces, link)
             g_array_set_size(space->dirty, 0); /* what the undoing touched looks as it did */
         fetch_add_relaxed(&mem->stats.refused_commits, 1);
     }
-    mem->depth = 0;
     return is_done;
 }
 

@@ -24,6 +24,7 @@ struct code_gate {
 
 struct mem {
     unsigned depth GUARDED_BY(bql); /* of open transactions */
+    bool is_committing GUARDED_BY(bql);
     struct list spaces GUARDED_BY(bql);
     GArray *undo GUARDED_BY(bql);           /* struct change, since the outermost begin */
     uint64_t next_sequence GUARDED_BY(bql); /* of region_add(): the later is in front */
@@ -39,7 +40,6 @@ struct region {
     struct rcu_head head; /* first; of a release that is put off */
     struct mem *mem;
     char *name;
-    uint64_t size;
     uint32_t refs; /* atomic */
     enum region_kind kind;
     void (*on_released)(void *opaque);
@@ -59,18 +59,21 @@ struct region {
     uint64_t target_offset;
     struct list_node alias_link GUARDED_BY(bql); /* in target->aliases */
 
-    /* Place in the tree. */
-    bool is_enabled GUARDED_BY(bql);
-    int priority GUARDED_BY(bql);
+    /* In the container's tree of children; together, since a search looks at these only. */
     uint64_t offset GUARDED_BY(bql);
+    uint64_t size;
+    uint64_t last_end GUARDED_BY(bql); /* of this and what is below it */
     uint64_t sequence GUARDED_BY(bql);
+    struct region *left GUARDED_BY(bql), *right GUARDED_BY(bql);
+    uint64_t weight GUARDED_BY(bql); /* of the heap */
+
+    /* Place in the tree of regions. */
     struct region *container GUARDED_BY(bql); /* NULL: in none */
     struct region *children GUARDED_BY(bql);  /* children.h: root of the tree of them */
-    struct region *left GUARDED_BY(bql), *right GUARDED_BY(bql);
-    uint64_t weight GUARDED_BY(bql);   /* of the heap */
-    uint64_t last_end GUARDED_BY(bql); /* of this and what is below in the tree of children */
     struct list aliases GUARDED_BY(bql);
     struct space *space GUARDED_BY(bql); /* whose root this is, or NULL */
+    int priority GUARDED_BY(bql);
+    bool is_enabled GUARDED_BY(bql);
 };
 
 struct space {
@@ -78,8 +81,9 @@ struct space {
     struct mem *mem;
     char *name;
     struct region *root;
-    struct view *view;             /* published */
-    GArray *dirty GUARDED_BY(bql); /* struct span, of the open transaction */
+    struct view *view;                 /* published */
+    uint64_t nr_edits GUARDED_BY(bql); /* numbers them */
+    GArray *dirty GUARDED_BY(bql);     /* struct span, of the open transaction */
     struct list listeners GUARDED_BY(bql);
 };
 
@@ -99,6 +103,10 @@ struct view {
     struct range beyond; /* from the end of the space to 2^64 */
     uint64_t nr_changes; /* ever; number n is at n modulo size */
     uint64_t forgotten;  /* generation of the newest change that was overwritten */
+
+    /* Once there is a newer one: what goes with this. Owned by whoever frees it. */
+    GPtrArray *leavings; /* struct node: that only this and older views have */
+    GArray *dels;        /* struct range: the same; each has a reference on its region */
     struct view_change changes[VIEW_CHANGES];
 };
 
@@ -114,7 +122,7 @@ void region_forget_undo(struct mem *mem) REQUIRES(bql);
 
 /* commit.c */
 bool commit_all(struct mem *mem, GError **error) REQUIRES(bql);
-void view_retire(struct view *view, size_t nr_own_nodes);
+void view_retire(struct view *view, GPtrArray *leavings, GArray *dels);
 struct view *view_new(struct space *space, struct node *root, size_t nr_ranges,
                       uint64_t generation);
 

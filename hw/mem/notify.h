@@ -6,11 +6,13 @@
 #define HW_MEM_NOTIFY_H
 
 #include "hw/mem/mem_internal.h"
+#include "hw/mem/tree.h"
 
 /* What a transaction makes of one space. */
 struct space_change {
     struct space *space;
-    struct node *root;   /* of the next view; referenced */
+    struct node *root; /* of the next view */
+    struct tree_edit edit;
     size_t nr_ranges;    /* in it */
     GArray *dels, *adds; /* struct range: whole ranges that go and come */
     GArray *extents;     /* struct mem_extent: where something else answers */

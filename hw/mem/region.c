@@ -46,15 +46,21 @@ static void leave_tree(struct region *region)
 
 void region_unref(struct region *region)
 {
+    bool is_awaited;
+
     /* A full barrier: what other holders did comes before the release. */
     if (!region || fetch_sub(&region->refs, 1) != 1)
         return;
     if (region->kind == REGION_CONTAINER || region->kind == REGION_ALIAS)
         leave_tree(region);
-    if (bql_is_mine() || rcu_is_reading())
-        call_rcu1_sized(&region->head, release_later, sizeof(*region));
-    else
+    if (!bql_is_mine() && !rcu_is_reading()) {
         release(region);
+        return;
+    }
+    is_awaited = region->on_released != NULL;
+    call_rcu1_sized(&region->head, release_later, sizeof(*region));
+    if (is_awaited)
+        force_rcu(); /* somebody waits, and nothing but our lock is in the way */
 }
 
 /* ---- Constructors ----------------------------------------------------------------- */

@@ -31,15 +31,14 @@ static struct range hole(gpa_t lo, gpa_t hi)
 
 /* ---- The canvas ------------------------------------------------------------------ */
 
-/* The index of the first range that ends after @gpa. */
-static guint first_after(const GArray *canvas, gpa_t gpa)
+guint first_after(const GArray *ranges, gpa_t gpa)
 {
-    guint low = 0, high = canvas->len;
+    guint low = 0, high = ranges->len;
 
     while (low < high) {
         guint middle = low + (high - low) / 2;
 
-        if (range_end(&g_array_index(canvas, struct range, middle)) <= gpa)
+        if (range_end(&g_array_index(ranges, struct range, middle)) <= gpa)
             low = middle + 1;
         else
             high = middle;

@@ -13,4 +13,7 @@
  */
 GArray *render(struct region *root, gpa_t lo, gpa_t hi) MUST_CHECK REQUIRES(bql);
 
+/** The index of the first of the ascending @ranges that ends after @gpa. */
+guint first_after(const GArray *ranges, gpa_t gpa);
+
 #endif

@@ -1,198 +1,182 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include <glib.h>
-
-#include "hw/mem/region.h"
 #include "hw/mem/tree.h"
-#include "util/atomic.h"
 
 static uint32_t height(const struct node *node)
 {
     return node ? node->height : 0;
 }
 
-struct node *node_ref(struct node *node)
-{
-    if (node)
-        fetch_add_relaxed(&node->refs, 1); /* whoever has one may make more */
-    return node;
-}
-
-/* Recursion is as deep as the tree is high: 46 for the largest that memory holds. */
-void node_unref(struct node *node)
-{
-    while (node && fetch_sub(&node->refs, 1) == 1) {
-        struct node *right = node->right;
-
-        node_unref(node->left);
-        region_unref(node->range.region);
-        g_free(node);
-        node = right;
-    }
-}
-
-static struct node *node_new(struct node *left, const struct range *range, struct node *right)
+static struct node *node_new(const struct tree_edit *edit, struct node *left,
+                             const struct range *range, struct node *right)
 {
     struct node *node = g_new(struct node, 1);
 
     *node = (struct node){
-        .range = *range,
         .left = left,
         .right = right,
-        .refs = 1,
+        .range = *range,
+        .edit = edit->number,
         .height = 1 + MAX(height(left), height(right)),
     };
-    if (range->region)
-        region_ref(range->region);
     return node;
 }
 
-/* Take @node apart: one reference each of its subtrees instead of that on @node, whose range is
- * still needed. So the caller drops @node at the end. */
-static void open_node(const struct node *node, struct node **ret_left, struct node **ret_right)
+/* @node's range over these children: in place, if no version has @node yet. */
+static struct node *make(struct tree_edit *edit, struct node *left, struct node *node,
+                         struct node *right)
 {
-    *ret_left = node_ref(node->left);
-    *ret_right = node_ref(node->right);
+    struct node *copy;
+
+    if (node->edit != edit->number) {
+        copy = node_new(edit, left, &node->range, right);
+        g_ptr_array_add(edit->leavings, node);
+        return copy;
+    }
+    node->left = left;
+    node->right = right;
+    node->height = 1 + MAX(height(left), height(right));
+    return node;
 }
 
 /* @left is higher by two: what is too deep comes up. */
-static struct node *rotate_right(struct node *left, const struct range *range, struct node *right)
+static struct node *rotate_right(struct tree_edit *edit, struct node *left, struct node *node,
+                                 struct node *right)
 {
-    struct node *outer, *inner, *tree;
+    struct node *outer = left->left, *inner = left->right, *inner_left, *inner_right;
 
-    open_node(left, &outer, &inner);
-    if (height(outer) >= height(inner)) {
-        tree = node_new(outer, &left->range, node_new(inner, range, right));
-    } else {
-        struct node *inner_left, *inner_right;
-
-        open_node(inner, &inner_left, &inner_right);
-        tree = node_new(node_new(outer, &left->range, inner_left), &inner->range,
-                        node_new(inner_right, range, right));
-        node_unref(inner);
-    }
-    node_unref(left);
-    return tree;
+    if (height(outer) >= height(inner))
+        return make(edit, outer, left, make(edit, inner, node, right));
+    inner_left = inner->left;
+    inner_right = inner->right;
+    return make(edit, make(edit, outer, left, inner_left), inner,
+                make(edit, inner_right, node, right));
 }
 
-static struct node *rotate_left(struct node *left, const struct range *range, struct node *right)
+static struct node *rotate_left(struct tree_edit *edit, struct node *left, struct node *node,
+                                struct node *right)
 {
-    struct node *outer, *inner, *tree;
+    struct node *outer = right->right, *inner = right->left, *inner_left, *inner_right;
 
-    open_node(right, &inner, &outer);
-    if (height(outer) >= height(inner)) {
-        tree = node_new(node_new(left, range, inner), &right->range, outer);
-    } else {
-        struct node *inner_left, *inner_right;
-
-        open_node(inner, &inner_left, &inner_right);
-        tree = node_new(node_new(left, range, inner_left), &inner->range,
-                        node_new(inner_right, &right->range, outer));
-        node_unref(inner);
-    }
-    node_unref(right);
-    return tree;
+    if (height(outer) >= height(inner))
+        return make(edit, make(edit, left, node, inner), right, outer);
+    inner_left = inner->left;
+    inner_right = inner->right;
+    return make(edit, make(edit, left, node, inner_left), inner,
+                make(edit, inner_right, right, outer));
 }
 
 /* Heights that differ by two at most. */
-static struct node *balance(struct node *left, const struct range *range, struct node *right)
+static struct node *balance(struct tree_edit *edit, struct node *left, struct node *node,
+                            struct node *right)
 {
     if (height(left) > height(right) + 1)
-        return rotate_right(left, range, right);
+        return rotate_right(edit, left, node, right);
     if (height(right) > height(left) + 1)
-        return rotate_left(left, range, right);
-    return node_new(left, range, right);
+        return rotate_left(edit, left, node, right);
+    return make(edit, left, node, right);
 }
 
-/* @left, @range, @right in this order: down the higher one's spine to where the other fits. */
-static struct node *join_around(struct node *left, const struct range *range, struct node *right)
+/* @left, @node, @right in this order: down the higher one's spine to where the other fits. */
+static struct node *join_around(struct tree_edit *edit, struct node *left, struct node *node,
+                                struct node *right)
 {
-    struct node *outer, *inner, *tree;
-
-    if (height(left) > height(right) + 1) {
-        open_node(left, &outer, &inner);
-        tree = balance(outer, &left->range, join_around(inner, range, right));
-        node_unref(left);
-        return tree;
-    }
-    if (height(right) > height(left) + 1) {
-        open_node(right, &inner, &outer);
-        tree = balance(join_around(left, range, inner), &right->range, outer);
-        node_unref(right);
-        return tree;
-    }
-    return node_new(left, range, right);
+    if (height(left) > height(right) + 1)
+        return balance(edit, left->left, left, join_around(edit, left->right, node, right));
+    if (height(right) > height(left) + 1)
+        return balance(edit, join_around(edit, left, node, right->left), right, right->right);
+    return make(edit, left, node, right);
 }
 
-/* @tree, which is not empty, without its first node. That one is borrowed from what the caller
- * holds of @tree besides. */
-static struct node *without_first(struct node *tree, const struct range **ret_first)
+/* @tree, which is not empty, without its first node; that one, still to be made, in *@ret_first. */
+static struct node *without_first(struct tree_edit *edit, struct node *tree,
+                                  struct node **ret_first)
 {
-    struct node *left, *right, *rest;
-
-    open_node(tree, &left, &right);
-    if (left) {
-        rest = balance(without_first(left, ret_first), &tree->range, right);
-    } else {
-        *ret_first = &tree->range;
-        rest = right;
-    }
-    node_unref(tree);
-    return rest;
+    if (tree->left)
+        return balance(edit, without_first(edit, tree->left, ret_first), tree, tree->right);
+    *ret_first = tree;
+    return tree->right;
 }
 
-struct node *tree_join(struct node *left, struct node *right)
+struct node *tree_join(struct tree_edit *edit, struct node *left, struct node *right)
 {
-    const struct range *first;
-    struct node *rest, *tree;
+    struct node *first, *rest;
 
     if (!left || !right)
         return left ? left : right;
-    rest = without_first(node_ref(right), &first);
-    tree = join_around(left, first, rest);
-    node_unref(right);
-    return tree;
+    rest = without_first(edit, right, &first);
+    return join_around(edit, left, first, rest);
 }
 
-void tree_split(struct node *tree, gpa_t key, struct node **ret_left, struct node **ret_right)
+void tree_split(struct tree_edit *edit, struct node *tree, gpa_t key, struct node **ret_left,
+                struct node **ret_right)
 {
-    struct node *left, *right, *middle;
+    struct node *middle;
 
     if (!tree) {
         *ret_left = *ret_right = NULL;
-        return;
-    }
-    open_node(tree, &left, &right);
-    if (tree->range.start < key) {
-        tree_split(right, key, &middle, ret_right);
-        *ret_left = join_around(left, &tree->range, middle);
+    } else if (tree->range.start < key) {
+        struct node *left = tree->left;
+
+        tree_split(edit, tree->right, key, &middle, ret_right);
+        *ret_left = join_around(edit, left, tree, middle);
     } else {
-        tree_split(left, key, ret_left, &middle);
-        *ret_right = join_around(middle, &tree->range, right);
+        struct node *right = tree->right;
+
+        tree_split(edit, tree->left, key, ret_left, &middle);
+        *ret_right = join_around(edit, middle, tree, right);
     }
-    node_unref(tree);
 }
 
-struct node *tree_build(const struct range *ranges, size_t nr_ranges)
+struct node *tree_build(const struct tree_edit *edit, const struct range *ranges, size_t nr_ranges)
 {
     size_t middle = nr_ranges / 2;
 
     if (nr_ranges == 0)
         return NULL;
-    return node_new(tree_build(ranges, middle), &ranges[middle],
-                    tree_build(ranges + middle + 1, nr_ranges - middle - 1));
+    return node_new(edit, tree_build(edit, ranges, middle), &ranges[middle],
+                    tree_build(edit, ranges + middle + 1, nr_ranges - middle - 1));
 }
 
-const struct range *tree_find(const struct node *tree, gpa_t gpa)
+/* Recursion is as deep as the tree is high: 46 for the largest that memory holds. */
+void tree_drop(struct tree_edit *edit, struct node *tree)
 {
     while (tree) {
-        if (gpa < tree->range.start)
-            tree = tree->left;
-        else if (gpa - tree->range.start < tree->range.size)
-            return &tree->range;
+        struct node *right = tree->right;
+
+        tree_drop(edit, tree->left);
+        if (tree->edit == edit->number)
+            g_free(tree);
         else
-            tree = tree->right;
+            g_ptr_array_add(edit->leavings, tree);
+        tree = right;
     }
-    return NULL;
+}
+
+/* What the edit has made is at the top: what is older refers to nothing that is newer. */
+void tree_abandon(const struct tree_edit *edit, struct node *tree)
+{
+    while (tree && tree->edit == edit->number) {
+        struct node *right = tree->right;
+
+        tree_abandon(edit, tree->left);
+        g_free(tree);
+        tree = right;
+    }
+}
+
+/* The last range that starts at @gpa or before. Which side to go is a number, not a branch: that
+ * would be guessed wrong every other time, which costs more than the few levels to the bottom. */
+const struct range *tree_find(const struct node *tree, gpa_t gpa)
+{
+    const struct node *last = NULL;
+
+    while (tree) {
+        bool is_right = gpa >= tree->range.start;
+
+        last = is_right ? tree : last;
+        tree = tree->side[is_right];
+    }
+    return last && gpa - last->range.start < last->range.size ? &last->range : NULL;
 }
 
 void tree_for_each(const struct node *tree, void (*visit)(const struct range *range, void *arg),

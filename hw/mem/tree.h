@@ -1,40 +1,61 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /**
- * The balanced tree of a view: ranges by their start, in nodes that never change.
+ * The balanced tree of a view: ranges by their start, in nodes that do not change
+ * once they are published.
  *
- * An AVL tree whose only construction is *join*: a new node over two finished
- * trees, rebalanced along one spine. Splitting a tree copies the path to the cut
- * and shares all the rest, so versions of a tree cost the logarithm of its size.
+ * An AVL tree whose only construction is *join*: a node over two finished trees,
+ * rebalanced along one spine. Splitting a tree copies the path to the cut and
+ * shares all the rest, so versions of a tree cost the logarithm of its size.
  *
- * Nodes are counted: each parent, and each holder of a root, has one reference. A
- * node holds one on its range's region. Functions take over the references of the
- * trees they are given, and return one.
+ * Versions follow one another, and readers of the older ones leave first. So
+ * nodes are not counted: an *edit*, which makes one version of the last one,
+ * collects the nodes that the new version no longer has, and they are freed
+ * together when nobody is in the old one any more.
  *
- * Threads: versions are made by one thread at a time; references drop on any.
+ * Threads: edits by one thread at a time.
  */
 #ifndef HW_MEM_TREE_H
 #define HW_MEM_TREE_H
 
+#include <glib.h>
+
 #include "hw/mem/view.h"
 
+/* What a search looks at comes first, so that it is mostly on one cache line. */
 struct node {
+    union {
+        struct {
+            struct node *left, *right;
+        };
+        struct node *side[2];
+    };
     struct range range;
-    struct node *left, *right;
-    uint32_t refs; /* atomic */
+    uint64_t edit; /* that made it, and until its end may change it in place */
     uint32_t height;
 };
 
-struct node *node_ref(struct node *node); /* NULL is fine, in all of these */
-void node_unref(struct node *node);
+struct tree_edit {
+    uint64_t number;     /* no other edit of the same tree has it */
+    GPtrArray *leavings; /* nodes that only old versions have */
+};
+
+/* Trees that are given to an edit are used up. */
 
 /** Balanced, of ascending ranges. */
-struct node *tree_build(const struct range *ranges, size_t nr_ranges);
+struct node *tree_build(const struct tree_edit *edit, const struct range *ranges, size_t nr_ranges);
 
 /** All of @left, then all of @right. */
-struct node *tree_join(struct node *left, struct node *right);
+struct node *tree_join(struct tree_edit *edit, struct node *left, struct node *right);
 
 /** What starts before @key, and the rest. */
-void tree_split(struct node *tree, gpa_t key, struct node **ret_left, struct node **ret_right);
+void tree_split(struct tree_edit *edit, struct node *tree, gpa_t key, struct node **ret_left,
+                struct node **ret_right);
+
+/** Not in the new version. */
+void tree_drop(struct tree_edit *edit, struct node *tree);
+
+/** The new version @tree is not to be: free what the edit has made. The old one is as it was. */
+void tree_abandon(const struct tree_edit *edit, struct node *tree);
 
 /** The range that @gpa lies in, or NULL. */
 const struct range *tree_find(const struct node *tree, gpa_t gpa);

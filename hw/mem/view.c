@@ -22,12 +22,29 @@ struct space *space_new(struct mem *mem, const char *name, struct region *root)
     list_insert_tail(&mem->spaces, &space->link);
     root->space = space;
     /* First empty, then what there is: nobody listens, so it cannot be refused. */
-    space->view = view_new(space, tree_build(&nothing, 1), 1, 1);
+    space->view = view_new(space, tree_build(&(struct tree_edit){ 0 }, &nothing, 1), 1, 1);
     mem_begin(mem);
     g_array_append_val(space->dirty, all);
     if (!mem_commit(mem, NULL))
         assert(!"a space without listeners has refused");
     return space;
+}
+
+static void collect_answering(const struct range *range, void *to)
+{
+    if (range->region)
+        g_array_append_vals(to, range, 1);
+}
+
+/* After it comes nothing: all nodes and ranges go with it. */
+static void retire_last(struct space *space) REQUIRES(bql)
+{
+    struct tree_edit edit = { .number = ++space->nr_edits, .leavings = g_ptr_array_new() };
+    GArray *ranges = g_array_new(FALSE, FALSE, sizeof(struct range));
+
+    tree_for_each(space->view->root, collect_answering, ranges);
+    tree_drop(&edit, space->view->root);
+    view_retire(space->view, edit.leavings, ranges);
 }
 
 void space_free(struct space *space)
@@ -37,7 +54,7 @@ void space_free(struct space *space)
     assert(space->mem->depth == 0 && list_is_empty(&space->listeners));
     list_remove(&space->link);
     space->root->space = NULL;
-    view_retire(space->view, space->view->nr_ranges);
+    retire_last(space);
     region_unref(space->root);
     g_array_unref(space->dirty);
     g_free(space->name);

@@ -69,7 +69,7 @@ build_tsan() {
 }
 
 check_main() {
-    build_main && suites all build unit torture litmus fuzz x86 lint
+    build_main && suites all build unit torture litmus fuzz x86 lint guest
 }
 check_quick() {
     build_main && suites quick build unit fuzz lint

@@ -141,6 +141,7 @@ bool in_lab(void)
 struct caught caught;
 u64 try_fixup, try_rip, try_rsp;
 u8 user_stack[8192] __attribute__((aligned(4096)));
+static bool is_in_user; /* run_user() has not returned */
 static void (*handlers[256])(struct frame *frame);
 
 void payload_trap(struct frame *frame);
@@ -155,7 +156,7 @@ void payload_trap(struct frame *frame)
     caught.vector = (int)frame->vector;
     caught.error = frame->error;
     caught.cr2 = read_cr2();
-    if (frame->cs & 3) {
+    if ((frame->cs & 3) || (is_in_user && !try_fixup)) { /* or in a system call of its */
         frame->rip = (u64)user_returned;
         frame->cs = SEL_CODE;
         frame->rflags = 2;
@@ -195,7 +196,10 @@ void set_gate(unsigned vector, unsigned dpl, unsigned ist, bool is_trap)
 int run_user_in(const void *rip, u64 rsp, u64 rflags, u64 rdi, u64 cs, u64 ss)
 {
     caught.vector = -1;
+    is_in_user = true;
+    BARRIER();
     enter_user((u64)rip, rsp, rflags | 2, rdi, cs, ss);
+    is_in_user = false;
     return caught.vector;
 }
 

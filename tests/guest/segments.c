@@ -232,19 +232,22 @@ static void far_transfers(void)
            : "r"(SEL(CODE_RO)), "r"((u64)SEL_CODE)
            : "rax");
     RAISES(NOTHING, "far jump through memory",
-           "movl $1f, %0; movw %w1, 4+%0; ljmpl *%0; 1: push %2; push $2f; lretq; 2:",
-           : "+m"(to)
-           : "r"(SEL(CODE_RO)), "r"((u64)SEL_CODE));
+           "movl $1f, (%0); movw %w1, 4(%0); ljmpl *(%0); 1: push %2; push $2f; lretq; 2:",
+           :
+           : "r"(&to), "r"(SEL(CODE_RO)), "r"((u64)SEL_CODE)
+           : "memory");
     RAISES(NOTHING, "far call through memory, and back",
-           "movl $1f, %0; movw %w1, 4+%0; lcalll *%0; jmp 2f; 1: lretl; 2:",
-           : "+m"(to)
-           : "r"(SEL(CODE_RO)));
+           "movl $1f, (%0); movw %w1, 4(%0); lcalll *(%0); jmp 2f; 1: lretl; 2:",
+           :
+           : "r"(&to), "r"(SEL(CODE_RO))
+           : "memory");
     is(cs(), SEL_CODE, "CS is as before");
 #define FAR_JUMP(vector, name, sel)                                                                \
     do {                                                                                           \
-        RAISES(vector, name, "movl $1f, %0; movw %w1, 4+%0; ljmpl *%0; 1:",                        \
-               : "+m"(to)                                                                          \
-               : "r"((u64)(sel)));                                                                 \
+        RAISES(vector, name, "movl $1f, (%0); movw %w1, 4(%0); ljmpl *(%0); 1:",                   \
+               :                                                                                   \
+               : "r"(&to), "r"((u64)(sel))                                                         \
+               : "memory");                                                                        \
         is(caught.error, (sel)&0xfffc, name ", error code");                                       \
     } while (0)
     FAR_JUMP(GP, "far jump to null", 0ul);

@@ -9,6 +9,7 @@
 #define ALIAS ((u8 *)(TEST_MEMORY | 1ul << 39))
 
 typedef u32 function(void);
+typedef u32 __attribute__((aligned(1), may_alias)) u32_anywhere;
 
 /* MOV EAX, value; RET */
 static void write_code(u8 *at, u32 value)
@@ -21,7 +22,7 @@ static void write_code(u8 *at, u32 value)
 
 static void set_value(u8 *at, u32 value)
 {
-    *(volatile u32 __attribute__((aligned(1))) *)(at + 1) = value;
+    *(volatile u32_anywhere *)(at + 1) = value;
 }
 
 static u32 call(const u8 *at)
@@ -79,14 +80,13 @@ static void by_all_means(void)
     is(call(at), 0x03030304, "by LOCK INC");
     value = 0x03030304;
     __asm__ volatile("lock cmpxchgl %2, %1"
-                     : "+a"(value), "+m"(*(u32 __attribute__((aligned(1))) *)(at + 1))
+                     : "+a"(value), "+m"(*(u32_anywhere *)(at + 1))
                      : "r"(4));
     is(call(at), 4, "by LOCK CMPXCHG");
     value = 5;
-    __asm__ volatile("xchgl %0, %1"
-                     : "+r"(value), "+m"(*(u32 __attribute__((aligned(1))) *)(at + 1)));
+    __asm__ volatile("xchgl %0, %1" : "+r"(value), "+m"(*(u32_anywhere *)(at + 1)));
     is(call(at), 5, "by XCHG");
-    __asm__ volatile("addl $1, %0" : "+m"(*(u32 __attribute__((aligned(1))) *)(at + 1)));
+    __asm__ volatile("addl $1, %0" : "+m"(*(u32_anywhere *)(at + 1)));
     is(call(at), 6, "by ADD");
     __asm__ volatile("mov %%rsp, %%rbx; lea 8(%0), %%rsp; push %1; mov %%rbx, %%rsp"
                      :

@@ -70,6 +70,7 @@ static void returns(void)
     return_r11 = 0;
     return_rcx = 1ul << 47;
     is((u64)user(user_syscall, 0, 0), GP, "SYSRET to what is not canonical");
+    say("# it faults in ring %u: 3 on AMD's processors, 0 on Intel's\n", (u32)caught.frame.cs & 3);
     return_rcx = 0;
     is((u64)user(user_sysret, 0, 0), GP, "SYSRET in ring 3");
 }

@@ -26,7 +26,8 @@ static struct signals {
 } signals[WRITERS];
 
 static uint64_t drop_wanted[VCPUS], drop_done[VCPUS]; /* of fast mappings; atomic */
-static uint64_t nr_marks, nr_drops, nr_fast;          /* atomic */
+static bool has_met; /* code that was cached and dropped, or nothing was tested; atomic */
+static uint64_t nr_marks, nr_drops, nr_fast; /* atomic */
 
 static uint64_t *word_of(unsigned writer)
 {
@@ -144,6 +145,7 @@ static void drop_changed(struct vcpu *vcpu)
         vcpu->has_code = false;
     }
     fetch_add_relaxed(&nr_drops, 1);
+    store_relaxed(&has_met, true);
 }
 
 static void check_cache(struct vcpu *vcpu)
@@ -184,11 +186,14 @@ static void set_up(void)
     gate = mem_code_gate(mem);
     words = ram_pointer(ram, PAGE * RAM_PAGE, RAM_PAGE);
     memset(signals, 0, sizeof(signals));
+    has_met = false;
+    torture.has_met = &has_met;
 }
 
 static void tear_down(void)
 {
     torture_join();
+    torture.has_met = NULL;
     torture_check(nr_marks > 0 && nr_drops > 0);
     torture_note("%llu times cached, %llu dropped, %llu fast stores", (unsigned long long)nr_marks,
                  (unsigned long long)nr_drops, (unsigned long long)nr_fast);

@@ -50,6 +50,7 @@ static struct mutex pool_lock = MUTEX_INIT("blob memory", RANK_LEAF);
 static struct chunk chunks[CHUNKS];
 static struct chunk *first_free, **last_free; /* guarded by pool_lock; longest free first */
 
+static bool has_met; /* each kind of work once, or nothing was tested; atomic */
 static uint64_t nr_read, nr_dma, nr_missed, nr_refused, nr_released; /* atomic */
 
 /* ---- Blobs ------------------------------------------------------------------------------- */
@@ -286,6 +287,8 @@ static void hold_dma(struct worker *worker)
         store_relaxed(words, load_relaxed(words)); /* the same, so that readers agree */
         dma_unmap(&mapping, sizeof(uint64_t));
         fetch_add_relaxed(&nr_dma, 1);
+        if (load_relaxed(&nr_read) > 0)
+            store_relaxed(&has_met, true);
     }
 }
 
@@ -293,6 +296,8 @@ static void hold_dma(struct worker *worker)
 
 static void set_up(void)
 {
+    has_met = false;
+    torture.has_met = &has_met;
     last_free = &first_free;
     for (unsigned i = 0; i < CHUNKS; i++) {
         chunks[i].words = mmap(NULL, BLOB_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -310,6 +315,7 @@ static void tear_down(void)
 {
     struct mem_stats stats;
 
+    torture.has_met = NULL;
     WITH_BQL () {
         for (unsigned i = 0; i < SLOTS; i++) {
             if (!slots[i].region)
@@ -435,6 +441,7 @@ static uint64_t read_as_a_cpu(const struct kicked *kicked, uint64_t before)
         fetch_add_relaxed(&nr_missed, 1);
     }
     torture_check(word == load_relaxed(&told) || torture_is_over());
+    store_relaxed(&has_met, true);
     fetch_add_relaxed(&nr_read, 1);
     return word;
 }

@@ -2,6 +2,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "hw/mem/mem_internal.h"
+#include "hw/mem/tree.h"
 #include "tests/unit/mem_scene.h"
 #include "util/metric.h"
 
@@ -258,6 +260,26 @@ static void released_after_the_last_view_and_owner(void) NO_THREAD_SAFETY /* giv
     scene_free(&scene);
 }
 
+/* The height, and that each two subtrees differ by one at most. */
+static uint32_t check_balance(const struct node *node)
+{
+    uint32_t left, right;
+
+    if (!node)
+        return 0;
+    left = check_balance(node->left);
+    right = check_balance(node->right);
+    g_assert_cmpuint(MAX(left, right) - MIN(left, right), <=, 1);
+    g_assert_cmpuint(node->height, ==, 1 + MAX(left, right));
+    return node->height;
+}
+
+static uint32_t check_height(const struct space *space)
+{
+    RCU_READ_GUARD();
+    return check_balance(view_get(space)->root);
+}
+
 static void many_regions_stay_balanced(void)
 {
     bql_assert_held();
@@ -269,6 +291,15 @@ static void many_regions_stay_balanced(void)
     for (unsigned i = 0; i < NR; i++) {
         regions[i] = mmio(&scene, "r", 0x1000);
         put_in(scene.root, UINT64_C(0x2000) * i, regions[i], 0);
+    }
+    g_assert_cmpuint(check_height(scene.space), <=, 18); /* 1.44 log2(6000) */
+    for (unsigned i = 0; i < NR; i += 1 + i % 5) {       /* and after changes all over the place */
+        take_out(regions[i]);
+        if (i % 3)
+            put_in(scene.root, UINT64_C(0x2000) * i, regions[i], 0);
+        (void)check_height(scene.space);
+        if (i % 3 == 0)
+            put_in(scene.root, UINT64_C(0x2000) * i, regions[i], 0);
     }
     WITH_RCU_READ () {
         const struct view *view = view_get(scene.space);

@@ -24,7 +24,7 @@ enum shape {
     NR_SHAPES,
 };
 
-enum { SCENES = 8 }; /* for each program */
+enum { SCENES = 12 }; /* for each program */
 
 struct case_id {
     enum shape shape;
@@ -43,6 +43,7 @@ struct comparison {
     struct program program;
     bool has_code; /* it is in memory */
     struct scene scene;
+    enum guest_pace pace;
     struct outcome host, guest;
 };
 
@@ -58,6 +59,12 @@ bool compare_program(struct comparison *comparison);
 
 /** The scene that the id names alone, and everything said. For who looks for a mistake. */
 bool compare_again(struct comparison *comparison);
+
+/** The present program with the present scene: what differs, or NULL. */
+const char *compare_rerun(struct comparison *comparison);
+
+/** Leave instructions out as long as there is a difference, and report what remains: minimise.c */
+void minimise(struct comparison *comparison);
 
 /* What differs between the two outcomes, for people: report.c. */
 void report_difference(const struct comparison *comparison, const char *what);

@@ -28,8 +28,7 @@ static bool is_relative(const struct insn *insn)
 /* lea r11, [r11 + 1]: shows whether it has been run, and touches no flag. */
 static const uint8_t marker[] = { 0x4d, 0x8d, 0x5b, 0x01 };
 
-bool compose_single(struct program *program, struct random *random,
-                    const struct catalogue_row *entry)
+bool compose_single(struct program *program, struct random *random, struct catalogue_row *entry)
 {
     const struct encode_style any = { 0 };
 

@@ -16,8 +16,7 @@ struct rows {
 /* Composers: false if the draw was bad; then with another seed. */
 
 /** One instruction of @entry's row, with what makes its effect visible. */
-bool compose_single(struct program *program, struct random *random,
-                    const struct catalogue_row *entry);
+bool compose_single(struct program *program, struct random *random, struct catalogue_row *entry);
 
 /** Two to eight of @rows, with forward branches among them. */
 bool compose_sequence(struct program *program, struct random *random, const struct rows *rows);

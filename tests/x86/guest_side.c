@@ -48,8 +48,6 @@ enum { /* page table entries */
 };
 #define PTE_NX (UINT64_C(1) << 63)
 
-enum { END_BYTE = 0xf4 }; /* HLT, which faults at this privilege */
-
 static struct {
     struct mem *mem;
     struct ram *ram;
@@ -149,25 +147,32 @@ static void set_state(void)
     }
 }
 
+static void make_memory(void) REQUIRES(bql)
+{
+    GError *error = NULL;
+
+    guest.mem = mem_new();
+    guest.ram = ram_new(guest.mem, "ram", RAM_BYTES, &error);
+    if (!guest.ram)
+        give_up(error);
+    guest.root = region_new_container(guest.mem, "memory", UINT64_C(1) << 40);
+    guest.low = region_new_ram(guest.mem, "low", guest.ram, 0, RAM_BYTES);
+    guest.port_root = region_new_container(guest.mem, "ports", 0x10000);
+    if (!region_add(guest.root, 0, guest.low, 0, &error))
+        give_up(error);
+    guest.memory = space_new(guest.mem, "memory", guest.root);
+    guest.ports = space_new(guest.mem, "ports", guest.port_root);
+}
+
 void guest_open(void)
 {
     GError *error = NULL;
 
     if (guest.cpus)
         return;
-    WITH_BQL () {
-        guest.mem = mem_new();
-        guest.ram = ram_new(guest.mem, "ram", RAM_BYTES, &error);
-        if (!guest.ram)
-            give_up(error);
-        guest.root = region_new_container(guest.mem, "memory", UINT64_C(1) << 40);
-        guest.low = region_new_ram(guest.mem, "low", guest.ram, 0, RAM_BYTES);
-        guest.port_root = region_new_container(guest.mem, "ports", 0x10000);
-        if (!region_add(guest.root, 0, guest.low, 0, &error))
-            give_up(error);
-        guest.memory = space_new(guest.mem, "memory", guest.root);
-        guest.ports = space_new(guest.mem, "ports", guest.port_root);
-    }
+    bql_lock();
+    make_memory();
+    bql_unlock();
     guest.cpus = cpus_new(&cpu_soft, 1, guest.memory, guest.ports, &board, &error);
     if (!guest.cpus)
         give_up(error);
@@ -219,11 +224,9 @@ void guest_put_code(uint32_t address, const uint8_t *bytes, size_t size)
     code_gate_written(guest.ram, offset, size);
 }
 
-void guest_put_end(uint32_t address)
+void guest_kick(void)
 {
-    const uint8_t byte = END_BYTE;
-
-    guest_put_code(address, &byte, 1);
+    cpu_soft.kick(&guest.cpu->cpu);
 }
 
 static void load_registers(struct soft *cpu, const struct registers *before)
@@ -289,8 +292,7 @@ static bool run_paced(struct soft *cpu, enum guest_pace pace)
     return false;
 }
 
-void guest_run(const struct registers *before, uint32_t end, enum guest_pace pace,
-               struct outcome *ret_outcome)
+void guest_run(const struct registers *before, enum guest_pace pace, struct outcome *ret_outcome)
 {
     struct soft *const cpu = guest.cpu;
 
@@ -302,9 +304,10 @@ void guest_run(const struct registers *before, uint32_t end, enum guest_pace pac
     ret_outcome->error = cpu->fault.has_error ? cpu->fault.error : 0;
     ret_outcome->cr2 = cpu->fault.vector == VECTOR_PF ? cpu->cr2 : 0;
     store_registers(cpu, &ret_outcome->after);
-    if (ret_outcome->has_fault && ret_outcome->vector == VECTOR_GP && cpu->rip == end) {
+    if (ret_outcome->has_fault && ret_outcome->vector == VECTOR_PF && cpu->rip == STUB) {
         ret_outcome->has_fault = false;
         ret_outcome->vector = 0;
         ret_outcome->error = 0;
+        ret_outcome->cr2 = 0;
     }
 }

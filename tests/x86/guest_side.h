@@ -31,12 +31,10 @@ enum guest_pace {
     PACE_KICKS,  /* after each few instructions */
 };
 
-/**
- * Run from @before->rip on, until the byte at @end would be run, or an exception. That
- * byte must be what guest_put_end() puts.
- */
-void guest_run(const struct registers *before, uint32_t end, enum guest_pace pace,
-               struct outcome *ret_outcome);
-void guest_put_end(uint32_t address);
+/** Bring a run out, which then goes on: must not show either. From any thread, at any time. */
+void guest_kick(void);
+
+/** Run from @before->rip on, until STUB is reached, or an exception. */
+void guest_run(const struct registers *before, enum guest_pace pace, struct outcome *ret_outcome);
 
 #endif

@@ -2,7 +2,6 @@
 #include "tests/x86/host.h"
 
 #include <asm/prctl.h>
-#include <assert.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,7 +22,7 @@ struct host_frame {
     uint32_t mxcsr; /* ours */
 };
 
-struct host_frame host_frame;
+static struct host_frame host_frame __attribute__((used));
 void host_enter(const struct registers *before);
 void host_exit(void);
 void host_resume(void);
@@ -269,16 +268,6 @@ void host_open(void)
             exit(EXIT_FAILURE);
         }
     }
-}
-
-void host_put_exit(uint32_t to)
-{
-    uint8_t *const bytes = (uint8_t *)(uintptr_t)to;
-    const int32_t distance = (int32_t)(STUB - (to + HOST_EXIT_BYTES));
-
-    assert(to >= CODE && to - CODE <= CODE_BYTES - HOST_EXIT_BYTES);
-    bytes[0] = 0xe9;
-    memcpy(bytes + 1, &distance, sizeof(distance));
 }
 
 void host_run(const struct registers *before, struct outcome *ret_outcome)

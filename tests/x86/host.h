@@ -20,12 +20,8 @@ uint8_t *host_data(void);
 /** The code pages. */
 uint8_t *host_code(void);
 
-/** Put at @to (in the code pages) what ends a run: HOST_EXIT_BYTES bytes. */
-enum { HOST_EXIT_BYTES = 5 };
-void host_put_exit(uint32_t to);
-
 /**
- * Run from @before->rip on until the exit is reached or a fault. What @describe prints
+ * Run from @before->rip on until STUB is reached or a fault. What @describe prints
  * is printed before the program ends, if the code breaks the process.
  */
 void host_run(const struct registers *before, struct outcome *ret_outcome);

@@ -245,6 +245,19 @@ void program_append_bytes(struct program *program, const uint8_t *bytes, size_t 
     append_insn(program, padded, &insn);
 }
 
+void program_blank(struct program *program, unsigned index)
+{
+    static const uint8_t nops[INSN_BYTES_MAX] = { [0 ... INSN_BYTES_MAX - 1] = 0x90 };
+    struct insn *const insn = &program->insns[index];
+    const uint8_t length = insn->length;
+
+    memcpy(program->bytes + program->start[index], nops, length);
+    (void)insn_decode(nops, sizeof(nops), MODE_64, insn); /* it is one */
+    insn->length = length;
+    program->target[index] = PROGRAM_NO_TARGET;
+    (void)program_link(program); /* was possible before */
+}
+
 void program_drop_last(struct program *program)
 {
     assert(program->nr);

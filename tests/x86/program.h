@@ -13,20 +13,20 @@
 enum { PROGRAM_INSNS = 12, PROGRAM_BYTES = PROGRAM_INSNS * INSN_BYTES_MAX };
 
 struct program {
-    uint32_t address;                     /* of bytes[0] */
-    unsigned nr;                          /* 0: bytes that are no instruction */
-    unsigned entry;                       /* the instruction that is run first */
-    uint8_t start[PROGRAM_INSNS + 1];     /* offset of each; then of the end */
-    struct insn insns[PROGRAM_INSNS];     /* as the decoder has them */
-    uint8_t bytes[PROGRAM_BYTES + 16];    /* zeros behind the last instruction */
-    uint8_t target[PROGRAM_INSNS];        /* of a relative branch: which instruction */
-    uint16_t ignored[PROGRAM_INSNS + 1];  /* undefined flags before each; then at the end */
-    uint16_t pointers;                    /* registers that are to hold addresses */
-    uint8_t small;                        /* if pointers: one that is to hold a small number */
-    uint8_t count;                        /* not 0: what RCX is to hold */
-    bool writes_code;                     /* on purpose: it is to be written anew for each run */
-    bool runs_off;                        /* the end is not reached: there is no code */
-    const struct catalogue_row *measured; /* whose coverage it counts for, or NULL */
+    uint32_t address;                    /* of bytes[0] */
+    unsigned nr;                         /* 0: bytes that are no instruction */
+    unsigned entry;                      /* the instruction that is run first */
+    uint8_t start[PROGRAM_INSNS + 1];    /* offset of each; then of the end */
+    struct insn insns[PROGRAM_INSNS];    /* as the decoder has them */
+    uint8_t bytes[PROGRAM_BYTES + 16];   /* zeros behind the last instruction */
+    uint8_t target[PROGRAM_INSNS];       /* of a relative branch: which instruction */
+    uint16_t ignored[PROGRAM_INSNS + 1]; /* undefined flags before each; then at the end */
+    uint16_t pointers;                   /* registers that are to hold addresses */
+    uint8_t small;                       /* if pointers: one that is to hold a small number */
+    uint8_t count;                       /* not 0: what RCX is to hold */
+    bool writes_code;                    /* on purpose: it is to be written anew for each run */
+    bool runs_off;                       /* the end is not reached: there is no code */
+    struct catalogue_row *measured;      /* whose coverage it counts for, or NULL */
 };
 
 enum { PROGRAM_NO_TARGET = 0xff };
@@ -50,6 +50,9 @@ bool program_link(struct program *program);
 
 /** Whether no instruction depends on a flag that is undefined then. After program_link(). */
 bool program_is_defined(const struct program *program);
+
+/** NOPs in place of instruction @index: everything else stays where it is. */
+void program_blank(struct program *program, unsigned index);
 
 /** Take back the last. */
 void program_drop_last(struct program *program);

@@ -66,13 +66,14 @@ static uint32_t pick_inside(struct random *random, unsigned size)
 }
 
 /*
- * Of more than 16 bytes processors do not all touch the same ones first: such operands
- * find at most one thing wrong.
+ * Of operands that are not one access processors do not all touch the same part first: such
+ * operands find at most one thing wrong.
  */
 static uint64_t pick_wild(struct random *random, unsigned size)
 {
     const uint64_t r = random_next(random);
-    const bool is_large = size > 16;
+    const bool is_large = size > 16 || size == 10 || size == 14; /* x87's: in pieces, too */
+    const uint64_t within = !is_large ? r : (r & ~UINT64_C(0xfff)) | r % (SANDBOX_PAGE - size);
     const unsigned before = is_large ? 0 : random_below(random, size + 1);
 
     switch (random_below(random, 12)) {
@@ -88,15 +89,15 @@ static uint64_t pick_wild(struct random *random, unsigned size)
     case 6:
         return DATA_A - before - (is_large ? size : 0);
     case 7:
-        return r | UINT64_C(1) << 63;
+        return within | UINT64_C(1) << 63;
     case 8: /* the last canonical address, and over it */
         return (UINT64_C(1) << 47) - before;
     case 9:
-        return r | UINT64_C(0xffff8000) << 32;
+        return within | UINT64_C(0xffff8000) << 32;
     case 10:
-        return r;
+        return within;
     default:
-        return (uint32_t)r;
+        return (uint32_t)within;
     }
 }
 
@@ -373,7 +374,7 @@ static void set_loaded_image(const struct setting *setting)
     struct scene *const scene = setting->scene;
     struct random *const random = setting->random;
     const uint64_t va = scene_address(&scene->before, setting->insn, setting->address);
-    uint8_t image[512], xmm[16];
+    uint8_t image[512];
     uint8_t legacy[108] = { 0 };
 
     value_float_state(random, image);
@@ -390,9 +391,11 @@ static void set_loaded_image(const struct setting *setting)
     case INSN_FRSTOR: {
         const bool is_short = setting->insn->operand_size == 2;
 
-        value_vector(random, xmm);
+        const uint64_t tag = random_next(random);
+
         for (unsigned i = 0; i < 3; i++)
-            memcpy(legacy + i * (is_short ? 2 : 4), i == 2 ? xmm : image + 2 * i, 2);
+            memcpy(legacy + i * (is_short ? 2u : 4u),
+                   i == 2 ? (const void *)&tag : image + (size_t)2 * i, 2);
         for (unsigned i = 0; i < 8; i++)
             memcpy(legacy + (is_short ? 14 : 28) + 10 * i, image + FX_ST + 16 * i, 10);
         poke(scene, va, legacy, memory_size(setting->insn));
@@ -435,7 +438,7 @@ static void set_kind(const struct setting *setting)
         break;
     case INSN_MASKMOVQ:
     case INSN_MASKMOVDQU:
-        scene->may_become_mmx = setting->insn->row->kind == INSN_MASKMOVQ;
+        scene->may_become_mmx |= setting->insn->row->kind == INSN_MASKMOVQ;
         scene->is_page_of_fault = true;
         set_reg(scene, RDI,
                 as_address(setting, pick_target(random, 16, 1) - segment_base(setting->insn)));
@@ -522,7 +525,8 @@ void scene_init(struct scene *scene)
     struct random random = random_from(3);
 
     memset(scene, 0, sizeof(*scene));
-    value_memory(&random, true, scene->image, sizeof(scene->image));
+    for (unsigned i = 0; i < DATA_BYTES; i += 512)
+        value_memory(&random, true, scene->image + i, 512);
     value_plain_float_state(scene->before.fxsave);
 }
 

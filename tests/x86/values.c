@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "tests/x86/values.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "util/annotate.h"
@@ -45,7 +46,7 @@ static const struct { uint16_t exponent; uint64_t mantissa; } extendeds[] = {
     { 0x7fff, 0x8000000000000000 }, { 0xffff, 0x8000000000000000 },                /* infinite */
     { 0x7fff, 0xc000000000000000 }, { 0xffff, 0xc000000000000000 }, { 0x7fff, 0xc123456789abcdef },
     { 0x7fff, 0x8000000000000001 }, { 0xffff, 0xbfffffffffffffff },                /* signalling */
-    { 0x7fff, 0 }, { 0xffff, 0x4000000000000000 }, { 0x7fff, 1 },   /* pseudo-infinite, pseudo-NaN */
+    { 0x7fff, 0 }, { 0xffff, 0x4000000000000000 }, { 0x7fff, 1 }, /* pseudo-infinite, -NaN */
     { 0x3fff, 0x7fffffffffffffff }, { 0x4100, 0 }, { 0xc000, 0x0000000000000001 }, /* unnormal */
     { 0x401e, 0x8000000000000000 }, { 0xc01e, 0x8000000000000000 }, { 0x401d, 0xffffffff00000000 },
     { 0x403e, 0x8000000000000000 }, { 0xc03e, 0x8000000000000000 }, { 0x403d, 0xffffffffffffffff },
@@ -108,24 +109,51 @@ static void put_double(struct random *random, uint8_t *to)
     memcpy(to, &value, sizeof(value));
 }
 
-void value_vector(struct random *random, uint8_t ret[16])
+/* Numbers made once, from which memory is filled: making them anew took half of all the time. */
+enum pool { POOL_BITS, POOL_SINGLES, POOL_DOUBLES, NR_POOLS };
+enum { POOL_BYTES = 1 << 16, POOL_ROOM = 1 << 11 };
+
+static const uint8_t *pool_at(struct random *random, enum pool pool)
 {
-    const unsigned kind = random_below(random, 8);
+    static uint8_t pools[NR_POOLS][POOL_BYTES + POOL_ROOM];
+    static bool is_filled;
+    struct random filler = random_from(7);
 
-    for (unsigned i = 0; i < 16; i += 8) {
-        uint64_t whole = kind == 7 ? value_integer(random) : random_next(random);
+    for (size_t i = 0; !is_filled && i < sizeof(pools[0]); i += 8) {
+        const uint64_t bits = random_next(&filler);
 
-        memcpy(ret + i, &whole, sizeof(whole));
-        if (kind < 3) {
-            put_single(random, ret + i);
-            put_single(random, ret + i + 4);
-        } else if (kind < 6) {
-            put_double(random, ret + i);
-        }
+        memcpy(pools[POOL_BITS] + i, &bits, sizeof(bits));
+        put_single(&filler, pools[POOL_SINGLES] + i);
+        put_single(&filler, pools[POOL_SINGLES] + i + 4);
+        put_double(&filler, pools[POOL_DOUBLES] + i);
+    }
+    is_filled = true;
+    return pools[pool] + 8 * random_below(random, POOL_BYTES / 8);
+}
+
+/* @nr vectors: a few in a row are of a kind, so that kinds meet. */
+static void put_vectors(struct random *random, uint8_t *to, unsigned nr)
+{
+    static const uint8_t kinds[] = { POOL_SINGLES, POOL_SINGLES, POOL_SINGLES, POOL_DOUBLES,
+                                     POOL_DOUBLES, POOL_DOUBLES, POOL_BITS };
+
+    while (nr) {
+        const unsigned run = nr < 3 ? nr : 1 + random_below(random, 3);
+        const enum pool kind = (enum pool)kinds[random_below(random, ARRAY_SIZE(kinds))];
+
+        memcpy(to, pool_at(random, kind), 16 * (size_t)run);
+        to += 16 * (size_t)run;
+        nr -= run;
+    }
+    if (random_chance(random, 128)) { /* a whole number, for conversions */
+        const uint64_t whole = value_integer(random);
+
+        memcpy(to - 16, &whole, sizeof(whole));
     }
 }
 
-void value_extended(struct random *random, uint8_t ret[10])
+/* An x87 number, sometimes one of those that are none. */
+static void put_extended(struct random *random, uint8_t ret[10])
 {
     const unsigned i = random_below(random, ARRAY_SIZE(extendeds));
     uint16_t exponent = extendeds[i].exponent;
@@ -154,17 +182,12 @@ void value_memory(struct random *random, bool is_float, uint8_t *ret, size_t siz
             ret[random_below(random, (unsigned)size)] ^= (uint8_t)random_next(random);
         return;
     }
-    for (size_t i = 0; i < size; i += 8) {
-        const uint64_t value = random_next(random);
-
-        memcpy(ret + i, &value, sizeof(value));
-        if (kind >= 4 && kind < 6) {
-            put_double(random, ret + i);
-        } else if (kind >= 6) {
-            put_single(random, ret + i);
-            put_single(random, ret + i + 4);
-        }
-    }
+    assert(size <= POOL_ROOM);
+    memcpy(ret,
+           pool_at(random, kind < 4   ? POOL_BITS
+                           : kind < 6 ? POOL_DOUBLES
+                                      : POOL_SINGLES),
+           size);
 }
 
 static void put16(uint8_t *to, unsigned value)
@@ -205,11 +228,10 @@ void value_float_state(struct random *random, uint8_t ret_fxsave[512])
     memset(ret_fxsave, 0, FX_ST);
     choose_controls(random, ret_fxsave);
     for (unsigned i = 0; i < 8; i++) {
-        value_extended(random, ret_fxsave + FX_ST + 16 * i);
+        put_extended(random, ret_fxsave + FX_ST + 16 * i);
         memset(ret_fxsave + FX_ST + 16 * i + 10, 0, 6);
     }
-    for (unsigned i = 0; i < 16; i++)
-        value_vector(random, ret_fxsave + FX_XMM + 16 * i);
+    put_vectors(random, ret_fxsave + FX_XMM, 16);
 }
 
 void value_plain_float_state(uint8_t ret_fxsave[512])

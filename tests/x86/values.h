@@ -12,12 +12,6 @@
 /** For a general register. */
 uint64_t value_integer(struct random *random);
 
-/** 16 bytes of single, double or whole numbers. */
-void value_vector(struct random *random, uint8_t ret[16]);
-
-/** 10 bytes: an x87 number, sometimes one of those that are none. */
-void value_extended(struct random *random, uint8_t ret[10]);
-
 /** @size bytes of memory, a multiple of 8; @is_float: numbers of all formats. */
 void value_memory(struct random *random, bool is_float, uint8_t *ret, size_t size);
 

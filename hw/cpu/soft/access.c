@@ -129,15 +129,28 @@ uint64_t soft_load_system(struct soft *cpu, const struct op *op, uint64_t va, un
     return load_class(cpu, op, va, size, TLB_SUPERVISOR);
 }
 
+/* How many of the @left bytes at @va are one access: a device sees as few as may be. */
+static unsigned step_at(uint64_t va, size_t left)
+{
+    unsigned step = 8;
+
+    while (step > left || crosses(va, step))
+        step /= 2;
+    return step;
+}
+
 void soft_load_bytes(struct soft *cpu, const struct op *op, uint64_t va, void *to, size_t size)
 {
     uint8_t *bytes = to;
 
-    if (crosses(va, size))
+    if (crosses(va, size)) {
+        soft_check_canonical(cpu, op, va + size - 1);
+        (void)soft_place(cpu, op, va, false, (enum tlb_class)cpu->tlb_class, 1);
         (void)soft_place(cpu, op, (va + size - 1) & PAGE_MASK, false,
                          (enum tlb_class)cpu->tlb_class, 1);
+    }
     for (size_t done = 0; done < size;) {
-        unsigned step = size - done >= 8 && !crosses(va + done, 8) ? 8 : 1;
+        const unsigned step = step_at(va + done, size - done);
         uint64_t value = soft_load_slow(cpu, op, va + done, step);
 
         memcpy(bytes + done, &value, step);
@@ -248,7 +261,7 @@ void soft_store_bytes(struct soft *cpu, const struct op *op, uint64_t va, const 
 
     soft_probe_write(cpu, op, va, size);
     for (size_t done = 0; done < size;) {
-        unsigned step = size - done >= 8 && !crosses(va + done, 8) ? 8 : 1;
+        const unsigned step = step_at(va + done, size - done);
         uint64_t value = 0;
 
         memcpy(&value, bytes + done, step);

@@ -17,7 +17,7 @@ enum {
 /* A page of RAM with blocks in it. */
 struct code_page {
     struct code_page *next; /* in its bucket */
-    struct ram *ram; /* a name: the view keeps it, and a change of the view drops the page */
+    struct ram *ram;        /* a name: the view keeps it, and a change of the view drops the page */
     uint64_t ram_page;
     const uint8_t *host;
     gpa_t gpa;       /* where it is, or was first: */
@@ -143,8 +143,7 @@ void blocks_drop_extent(struct soft *cpu, gpa_t start, uint64_t size)
 }
 
 /* Where the page is linked, or would be. */
-static struct code_page **find_page(struct blocks *blocks, const struct ram *ram,
-                                    uint64_t ram_page)
+static struct code_page **find_page(struct blocks *blocks, const struct ram *ram, uint64_t ram_page)
 {
     struct code_page **link = page_bucket(blocks, ram, ram_page);
 
@@ -181,8 +180,7 @@ void blocks_sync(struct soft *cpu, struct code_gate *gate)
     struct blocks *blocks = cpu->blocks;
     struct code_change changes[CODE_GATE_LOG];
     unsigned nr;
-    bool is_known =
-        code_gate_changes(gate, cpu->code_sequence, changes, &nr, &cpu->code_sequence);
+    bool is_known = code_gate_changes(gate, cpu->code_sequence, changes, &nr, &cpu->code_sequence);
 
     if (!is_known) {
         blocks_drop_all(cpu);
@@ -215,8 +213,7 @@ void blocks_free(struct blocks *blocks)
 static struct block *block_new(struct blocks *blocks, const uint8_t *host)
 {
     const struct builder *builder = &blocks->builder;
-    struct block *block =
-        g_malloc(sizeof(*block) + builder->nr_ops * sizeof(struct op));
+    struct block *block = g_malloc(sizeof(*block) + builder->nr_ops * sizeof(struct op));
 
     *block = (struct block){
         .host = host,
@@ -347,7 +344,7 @@ static const struct block *find_cached(struct soft *cpu, const struct fetch_page
  * there. Fetching that one may raise, as it does on a processor.
  */
 static size_t fetch_bytes(struct soft *cpu, const struct fetch_page *fetch, unsigned offset,
-                          uint8_t bytes[INSN_BYTES_MAX])
+                          uint8_t bytes[INSN_BYTES_MAX]) REQUIRES_SHARED(rcu)
 {
     size_t size = MIN(INSN_BYTES_MAX, PAGE_SIZE - offset);
     const struct fetch_page *next;
@@ -364,7 +361,7 @@ static size_t fetch_bytes(struct soft *cpu, const struct fetch_page *fetch, unsi
 
 /* One instruction, which is looked at again each time. */
 static const struct block *find_compared(struct soft *cpu, const struct fetch_page *fetch,
-                                         unsigned offset)
+                                         unsigned offset) REQUIRES_SHARED(rcu)
 {
     struct blocks *blocks = cpu->blocks;
     struct compared *entry = &blocks->compared[(cpu->rip ^ (cpu->rip >> 8)) % COMPARED_ENTRIES];

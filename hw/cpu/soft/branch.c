@@ -55,8 +55,8 @@ void build_branch_links(struct builder *builder, unsigned at)
 #define BRANCH_IF(condition)                                                                       \
     do {                                                                                           \
         if (condition)                                                                             \
-            return follow_link(cpu, op + LINK_TAKEN);                                              \
-        return follow_link(cpu, op + LINK_NEXT);                                                   \
+            return enter_link(cpu, op + LINK_TAKEN);                                               \
+        return enter_link(cpu, op + LINK_NEXT);                                                    \
     } while (0)
 
 #define CONDITIONS(X)                                                                              \
@@ -129,12 +129,12 @@ static HANDLER(jmp_r64)
 
     if (unlikely(!is_canonical(target)))
         return raise_gp(cpu, op);
-    return look_up_and_enter(cpu, target);
+    return enter_at(cpu, target);
 }
 
 static HANDLER(jmp_r32)
 {
-    return look_up_and_enter(cpu, REG32(op->dst));
+    return enter_at(cpu, REG32(op->dst));
 }
 
 MEMORY_FORMS(jmp_m64)
@@ -144,7 +144,7 @@ MEMORY_FORMS(jmp_m64)
     LOAD(64, target, ADDRESS);
     if (unlikely(!is_canonical(target)))
         return raise_gp(cpu, op);
-    return look_up_and_enter(cpu, target);
+    return enter_at(cpu, target);
 }
 
 MEMORY_FORMS(jmp_m32)
@@ -152,20 +152,20 @@ MEMORY_FORMS(jmp_m32)
     uint32_t target;
 
     LOAD(32, target, ADDRESS);
-    return look_up_and_enter(cpu, target);
+    return enter_at(cpu, target);
 }
 
 /* The link comes behind. */
 MEMORY_HANDLER(call_direct_64)
 {
     PUSH(64, true, op_next_rip(cpu, op));
-    return follow_link(cpu, op + 1);
+    return enter_link(cpu, op + LINK_NEXT);
 }
 
 MEMORY_HANDLER(call_direct_32)
 {
     PUSH(32, false, (uint32_t)op_next_rip(cpu, op));
-    return follow_link(cpu, op + 1);
+    return enter_link(cpu, op + LINK_NEXT);
 }
 
 MEMORY_HANDLER(call_r64)
@@ -175,7 +175,7 @@ MEMORY_HANDLER(call_r64)
     if (unlikely(!is_canonical(target)))
         return raise_gp(cpu, op);
     PUSH(64, true, op_next_rip(cpu, op));
-    return look_up_and_enter(cpu, target);
+    return enter_at(cpu, target);
 }
 
 MEMORY_HANDLER(call_r32)
@@ -183,7 +183,7 @@ MEMORY_HANDLER(call_r32)
     const uint32_t target = REG32(op->dst);
 
     PUSH(32, false, (uint32_t)op_next_rip(cpu, op));
-    return look_up_and_enter(cpu, target);
+    return enter_at(cpu, target);
 }
 
 MEMORY_FORMS(call_m64)
@@ -194,7 +194,7 @@ MEMORY_FORMS(call_m64)
     if (unlikely(!is_canonical(target)))
         return raise_gp(cpu, op);
     PUSH(64, true, op_next_rip(cpu, op));
-    return look_up_and_enter(cpu, target);
+    return enter_at(cpu, target);
 }
 
 MEMORY_FORMS(call_m32)
@@ -203,7 +203,7 @@ MEMORY_FORMS(call_m32)
 
     LOAD(32, target, ADDRESS);
     PUSH(32, false, (uint32_t)op_next_rip(cpu, op));
-    return look_up_and_enter(cpu, target);
+    return enter_at(cpu, target);
 }
 
 /* imm: how much more the stack is to be freed. */
@@ -215,7 +215,7 @@ MEMORY_HANDLER(ret_64)
     if (unlikely(!is_canonical(target)))
         return raise_gp(cpu, op);
     stack_move(cpu, true, 8 + (int64_t)op->imm);
-    return look_up_and_enter(cpu, target);
+    return enter_at(cpu, target);
 }
 
 MEMORY_HANDLER(ret_32)
@@ -224,7 +224,7 @@ MEMORY_HANDLER(ret_32)
 
     STACK_LOAD(32, target, stack_address(cpu, false, 0));
     stack_move(cpu, false, 4 + (int64_t)op->imm);
-    return look_up_and_enter(cpu, target);
+    return enter_at(cpu, target);
 }
 
 static bool lower_indirect(struct builder *builder, const struct insn *insn, op_fn *to_register,

@@ -16,26 +16,21 @@
 #define HW_CPU_SOFT_EXEC_H
 
 #include "hw/cpu/soft/op.h"
+#include "util/atomic.h"
 
 /**
  * A link to block_rip + op->disp: what a direct jump, and a block that just stops, end
  * with. Becomes exit_linked or exit_far when first followed.
  */
 op_fn exit_link;
-op_fn exit_linked;
 
 /** First operation of each block. aux: instructions. */
 op_fn block_head;
 
-/* ---- Entering a block, from within handlers: each has a jump of its own that way, which is
- * predicted by itself. */
+/** What exit_link becomes in a page: `link` is the head of the block there. */
+op_fn exit_linked;
 
-static ALWAYS_INLINE struct jump_entry *jump_entry(struct soft *cpu, uint64_t rip)
-{
-    return &cpu->jumps[(rip ^ (rip >> JUMP_BITS)) & (JUMP_ENTRIES - 1)];
-}
-
-/* Begin the block of @head, which is at @rip: unless that would pass the limit. */
+/** Begin the block of @head, which is at @rip: unless that would pass the limit. */
 static ALWAYS_INLINE op_result enter_block(struct soft *cpu, const struct op *head, uint64_t rip)
 {
     uint64_t count = cpu->count + head->aux;
@@ -49,8 +44,16 @@ static ALWAYS_INLINE op_result enter_block(struct soft *cpu, const struct op *he
     GOTO_OP(head + 1);
 }
 
-/* Through the jump cache. */
-static ALWAYS_INLINE op_result look_up_and_enter(struct soft *cpu, uint64_t rip)
+static ALWAYS_INLINE struct jump_entry *jump_entry(struct soft *cpu, uint64_t rip)
+{
+    return &cpu->jumps[(rip ^ (rip >> JUMP_BITS)) & (JUMP_ENTRIES - 1)];
+}
+
+/**
+ * As exit_lookup, from within a handler, whose jump is then its own: what comes behind a return is
+ * not what comes behind a jump table, and is predicted by itself.
+ */
+static ALWAYS_INLINE op_result enter_at(struct soft *cpu, uint64_t rip)
 {
     const struct jump_entry *entry = jump_entry(cpu, rip);
 
@@ -61,8 +64,8 @@ static ALWAYS_INLINE op_result look_up_and_enter(struct soft *cpu, uint64_t rip)
     return enter_block(cpu, entry->head, rip);
 }
 
-/* What @link would do, an operation of exit_link's kind. */
-static ALWAYS_INLINE op_result follow_link(struct soft *cpu, const struct op *link)
+/** As GOTO_OP, to a link: one dispatch less where it has been followed before. */
+static ALWAYS_INLINE op_result enter_link(struct soft *cpu, const struct op *link)
 {
     if (likely(link->run == exit_linked))
         return enter_block(cpu, link->link, cpu->block_rip + (uint64_t)(int64_t)link->disp);

@@ -10,6 +10,7 @@
 #include "hw/cpu/soft/tlb.h"
 #include "hw/mem/view.h"
 #include "util/atomic.h"
+#include "util/log.h"
 
 /* ---- The section --------------------------------------------------------------------------- */
 
@@ -58,7 +59,7 @@ static bool take_interrupt(struct soft *cpu, struct soft_fault *ret_fault)
     if (cpu->is_shadowed)
         return false;
     if (!cpu->is_nmi_blocked && cpu_take(&cpu->cpu, CPU_EVENT_NMI)) {
-        *ret_fault = (struct soft_fault){ .vector = VECTOR_NMI };
+        *ret_fault = (struct soft_fault){ .vector = VECTOR_NMI, .is_interrupt = true };
         cpu->is_nmi_blocked = true;
         return true;
     }
@@ -70,7 +71,7 @@ static bool take_interrupt(struct soft *cpu, struct soft_fault *ret_fault)
     vector = board->acknowledge(board->opaque, cpu->cpu.index);
     if (vector < 0)
         return false;
-    *ret_fault = (struct soft_fault){ .vector = (uint8_t)vector };
+    *ret_fault = (struct soft_fault){ .vector = (uint8_t)vector, .is_interrupt = true };
     return true;
 }
 
@@ -95,6 +96,10 @@ static enum cpu_exit soft_run(struct cpu *common)
 {
     struct soft *cpu = soft_of(common);
 
+    if (!soft_can_run(cpu)) { /* whoever set its state: no guest gets there from a state that can */
+        log_error("cpu %u: soft knows neither real mode nor 16-bit code", common->index);
+        return CPU_EXIT_FAILED;
+    }
     for (;;) {
         struct soft_fault fault;
         bool has_fault;

@@ -282,6 +282,7 @@ static void store_chosen(struct soft *cpu, const struct op *op, const uint8_t *b
 {
     const uint64_t va = op_address(cpu, op);
 
+    soft_probe_write(cpu, op, va, 8); /* the first half faults first */
     soft_probe_write(cpu, op, va, size);
     for (unsigned i = 0; i < size; i++) {
         if (mask[i] & 0x80)
@@ -298,8 +299,8 @@ static HANDLER(maskmovdqu_rr)
 MEMORY_HANDLER(maskmovq_rr)
 {
     MMX_BEGIN;
+    mmx_enter(cpu); /* even if the store faults: so do AMD's processors */
     store_chosen(cpu, op, cpu->fpu.reg[op->dst / 16], cpu->fpu.reg[op->src / 16], 8);
-    mmx_enter(cpu);
     NEXT;
 }
 

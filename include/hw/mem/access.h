@@ -7,6 +7,8 @@
  * `-d guest_errors`. Addresses that would wrap around end at 2^64 the same way.
  * Writes to RAM drop cached code (hw/mem/code_gate.h).
  *
+ * Threads: registered with RCU.
+ *
  * RAM is copied bytewise in effect: guest-visible atomicity is the CPU's affair,
  * which stores through host pointers. Aligned 1, 2, 4 and 8 bytes are one access.
  */

@@ -26,7 +26,7 @@ struct code_gate;
 struct mem;
 struct metrics;
 
-/** Free when nothing is left of it: spaces, regions and RAM blocks are gone. NULL is fine. */
+/** After drain_call_rcu(), when its spaces, regions and RAM blocks are gone. NULL is fine. */
 void mem_free(struct mem *mem);
 struct mem *mem_new(void) OWNED_BY(mem_free);
 

@@ -83,7 +83,10 @@ size_t view_nr_ranges(const struct view *view) REQUIRES_SHARED(rcu);
 void view_for_each(const struct view *view, void (*visit)(const struct range *range, void *arg),
                    void *arg) REQUIRES_SHARED(rcu);
 
-/** The ranges as one JSON object, no newline; the tree of regions as text for people. */
+/**
+ * The ranges as one JSON object, no newline; the tree of regions as text for people.
+ * @out is a memory stream or the like: a section is open, or the BQL held.
+ */
 void space_print_json(struct space *space, FILE *out);
 void space_print_tree(struct space *space, FILE *out) REQUIRES(bql);
 
