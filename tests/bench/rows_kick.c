@@ -43,7 +43,7 @@ static const uint8_t spin[] = {
 struct scene_kick {
     struct bare *bare;
     pid_t tid;    /* the processor's thread */
-    int waits[2]; /* schedstat of both threads */
+    int waits[3]; /* schedstat of it, of this thread, and of the other one */
 };
 
 static void pin_thread(struct cpu *cpu UNUSED, void *arg)
