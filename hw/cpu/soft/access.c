@@ -4,6 +4,7 @@
 #include "hw/cpu/soft/access.h"
 #include "hw/cpu/soft/block.h"
 #include "hw/cpu/soft/exec.h"
+#include "hw/cpu/soft/locked.h"
 #include "hw/cpu/soft/mmu.h"
 #include "hw/cpu/soft/tlb.h"
 #include "hw/mem/access.h"
@@ -297,11 +298,9 @@ void soft_lock_end_slow(struct soft *cpu, uint64_t va, unsigned size, void *host
 
 /* ---- Runs of memory ----------------------------------------------------------------------- */
 
-void *soft_bulk(struct soft *cpu, const struct op *op, uint64_t va, bool is_write,
-                size_t *ret_size)
+void *soft_bulk(struct soft *cpu, const struct op *op, uint64_t va, bool is_write, size_t *ret_size)
 {
-    struct place place =
-        soft_place(cpu, op, va, is_write, (enum tlb_class)cpu->tlb_class, 1);
+    struct place place = soft_place(cpu, op, va, is_write, (enum tlb_class)cpu->tlb_class, 1);
     const struct tlb_entry *entry = tlb_entry(cpu, va);
 
     if (!place.host || place.ram)

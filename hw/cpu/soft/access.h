@@ -36,15 +36,6 @@ void soft_store_bytes(struct soft *cpu, const struct op *op, uint64_t va, const 
 void soft_probe_write(struct soft *cpu, const struct op *op, uint64_t va, size_t size);
 
 /**
- * A host pointer to @size bytes for a locked read-modify-write, and its end, which
- * makes the result visible if the pointer is a copy (devices; across pages, with all
- * other processors stopped). Between the two: no other guest access, no raise.
- */
-void *soft_lock_begin(struct soft *cpu, const struct op *op, uint64_t va, unsigned size);
-void soft_lock_end_slow(struct soft *cpu, uint64_t va, unsigned size, void *host) COLD;
-static ALWAYS_INLINE void soft_lock_end(struct soft *cpu, uint64_t va, unsigned size, void *host);
-
-/**
  * Implicit accesses of the processor: descriptor tables, the TSS, stacks of handlers. As
  * CPL 0, whatever CPL is. Sizes 1-8.
  */
@@ -200,11 +191,5 @@ ACCESS_(64)
         else                                                                                       \
             return slow(cpu, op);                                                                  \
     } while (0)
-
-static ALWAYS_INLINE void soft_lock_end(struct soft *cpu, uint64_t va, unsigned size, void *host)
-{
-    if (unlikely(host == cpu->lock_copy))
-        soft_lock_end_slow(cpu, va, size, host);
-}
 
 #endif

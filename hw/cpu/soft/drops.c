@@ -64,6 +64,6 @@ void code_drops_take(struct soft *cpu)
     if (nr)
         soft_tlb_drop_writes(cpu, pages, nr);
     else
-        soft_tlb_flush(cpu, true); /* too far behind */
+        soft_tlb_flush(cpu, true);             /* too far behind */
     store_release(&cpu->drops_done, sequence); /* pairs with code_drops_all_done() */
 }

@@ -143,11 +143,8 @@ static const fuse_table *const tables[NR_ALU] = {
 static const struct insn *next_jcc(const struct builder *builder)
 {
     const struct insn *next = build_next(builder);
-    const bool is_last = builder->at + 2 == builder->nr_insns;
 
-    if (!next || (is_last && builder->last != DECODE_OK)) /* it has no row then */
-        return NULL;
-    return next->row->kind == INSN_JCC && can_link(builder, next) ? next : NULL;
+    return next && next->row->kind == INSN_JCC && can_link(builder, next) ? next : NULL;
 }
 
 /* Which condition @jcc stands for behind @alu: AND and TEST clear CF and OF. */

@@ -19,7 +19,8 @@ void soft_section_enter(struct soft *cpu) NO_THREAD_SAFETY
     uint64_t generation = cpu->view_generation;
 
     store_relaxed(&cpu->is_running, 1);
-    smp_mb(); /* pairs with the barrier in code_drops_ask(): it sees that we run, or we what it asks */
+    /* Pairs with the barrier in code_drops_ask(): it sees that we run, or we see what it asks. */
+    smp_mb();
     rcu_read_lock();
     soft_tlb_pin(cpu);
     code_drops_take(cpu);
@@ -134,7 +135,7 @@ static void soft_kick(struct cpu *common)
     store_relaxed(&soft_of(common)->kick.limit, 0);
 }
 
-/* ---- Life ------------------------------------------------------------------------------------- */
+/* ---- Life ---------------------------------------------------------------------- */
 
 static struct cpus *soft_open(GError **error UNUSED)
 {

@@ -9,8 +9,8 @@
 #include "hw/mem/view.h"
 
 enum { /* tlb_entry.meta: the page's guest-physical address, and in its low bits: */
-    META_GLOBAL = 1 << 0,
-    META_LARGE = 1 << 1,
+       META_GLOBAL = 1 << 0,
+       META_LARGE = 1 << 1,
 };
 
 enum { REGION_SHIFT = 21 }; /* INVLPG of a large page: by 2 MiB, of which 1 GiB pages have 512 */
@@ -76,7 +76,7 @@ static void flush_fetch(struct soft *cpu, bool globals)
 void soft_tlb_flush(struct soft *cpu, bool globals)
 {
     for (unsigned class = 0; class < NR_TLB_CLASSES; class ++)
-        flush_class(cpu, (enum tlb_class)class, globals);
+        flush_class(cpu, (enum tlb_class) class, globals);
     flush_fetch(cpu, globals);
     soft_jumps_flush(cpu);
     if (globals)
@@ -116,14 +116,13 @@ void soft_tlb_flush_page(struct soft *cpu, uint64_t va)
     uint64_t page = va & PAGE_MASK;
 
     for (unsigned class = 0; class < NR_TLB_CLASSES; class ++) {
-        struct tlb_entry *entry = entry_of(cpu, (enum tlb_class)class, va);
+        struct tlb_entry *entry = entry_of(cpu, (enum tlb_class) class, va);
 
         if (entry->read_tag == page)
             entry_clear(entry);
     }
     for (unsigned user = 0; user < 2; user++) {
-        struct fetch_entry *entry =
-            &cpu->fetch_tlb[user][(va >> PAGE_SHIFT) & (FETCH_ENTRIES - 1)];
+        struct fetch_entry *entry = &cpu->fetch_tlb[user][(va >> PAGE_SHIFT) & (FETCH_ENTRIES - 1)];
 
         if (entry->tag == page)
             entry->tag = TLB_NONE;
@@ -278,8 +277,8 @@ static uint8_t *page_in(const struct range *range, gpa_t page)
 }
 
 /* What @range is at @gpa, for @size bytes; remembered if the whole page is alike. */
-static void place_in(struct soft *cpu, const struct range *range, enum tlb_class class,
-                     uint64_t va, const struct mmu_page *page, bool is_write, unsigned size,
+static void place_in(struct soft *cpu, const struct range *range, enum tlb_class class, uint64_t va,
+                     const struct mmu_page *page, bool is_write, unsigned size,
                      struct place *ret_place)
 {
     uint64_t offset = ret_place->gpa - range->start;
@@ -320,8 +319,7 @@ struct place soft_place(struct soft *cpu, const struct op *op, uint64_t va, bool
     do {
         struct mmu_page page;
         uint32_t error;
-        bool is_mapped =
-            mmu_walk(cpu, va, is_write ? MMU_WRITE : MMU_READ, class, &page, &error);
+        bool is_mapped = mmu_walk(cpu, va, is_write ? MMU_WRITE : MMU_READ, class, &page, &error);
 
         if (is_mapped) {
             place.gpa = page.gpa | (va & ~PAGE_MASK);
