@@ -29,6 +29,7 @@ struct bare {
     struct space *memory, *ports;
     struct ram *ram;
     struct cpus *cpus;
+    uint64_t entry;
     clockid_t clock;
     struct condition changed; /* with the BQL: what follows */
     /* guarded by the BQL */
@@ -105,7 +106,7 @@ uint64_t bare_instructions(const struct bare *bare)
 /* ---- What is loaded --------------------------------------------------------------------- */
 
 /* The segments of an ELF file that was built here: only its size is not taken on trust. */
-static bool load_elf(struct bare *bare, const char *path, uint64_t *ret_entry, GError **error)
+static bool load_elf(struct bare *bare, const char *path, GError **error)
 {
     g_autofree char *file = NULL;
     const Elf64_Ehdr *header;
@@ -124,7 +125,7 @@ static bool load_elf(struct bare *bare, const char *path, uint64_t *ret_entry, G
         g_assert(to && part->p_offset + part->p_filesz <= size);
         memcpy(to, file + part->p_offset, part->p_filesz);
     }
-    *ret_entry = header->e_entry;
+    bare->entry = header->e_entry;
     return true;
 }
 
@@ -141,9 +142,10 @@ static void make_page_tables(struct bare *bare)
         tables[2 * ENTRIES + i] = i << 21 | PRESENT | WRITABLE | LARGE;
 }
 
-/* 64-bit code at @entry, interrupts off. */
-static void set_begin(struct bare *bare, uint64_t entry)
+/* On the processor's thread, which waits until now: 64-bit code at the entry, interrupts off. */
+static void begin(struct cpu *cpu, void *arg)
 {
+    struct bare *bare = arg;
     const uint16_t data = SEG_P | SEG_S | SEG_TYPE_WRITABLE | SEG_TYPE_ACCESSED | SEG_G | SEG_DB;
     const uint16_t code =
         SEG_P | SEG_S | SEG_TYPE_CODE | SEG_TYPE_WRITABLE | SEG_TYPE_ACCESSED | SEG_G | SEG_L;
@@ -157,10 +159,12 @@ static void set_begin(struct bare *bare, uint64_t entry)
     state.cr3 = PAGE_TABLES;
     state.cr4 = CR4_PAE | CR4_OSFXSR | CR4_OSXMMEXCPT;
     state.efer = EFER_LME | EFER_LMA | EFER_NXE;
-    state.rip = entry;
+    state.rip = bare->entry;
     state.gpr[RSI] = 1; /* processors */
-    if (cpu_set_state(bare_cpu(bare), &state) != 0)
+    if (cpu_set_state(cpu, &state) != 0)
         g_error("the processor does not take the state that a payload begins with");
+    if (pthread_getcpuclockid(pthread_self(), &bare->clock) != 0)
+        g_error("a thread without a clock");
 }
 
 /* ---- The machine --------------------------------------------------------------------------- */
@@ -219,13 +223,13 @@ static void free_map(struct bare *bare) REQUIRES(bql)
 static bool start(struct bare *bare, const char *path, const void *code, size_t size,
                   GError **error) EXCLUDES(bql)
 {
-    uint64_t entry = CODE_AT;
     bool is_made;
 
+    bare->entry = CODE_AT;
     bql_lock();
     is_made = make_map(bare, error);
     bql_unlock();
-    if (!is_made || (path && !load_elf(bare, path, &entry, error)))
+    if (!is_made || (path && !load_elf(bare, path, error)))
         return false;
     if (code)
         memcpy(ram_pointer(bare->ram, CODE_AT, size), code, size);
@@ -233,14 +237,7 @@ static bool start(struct bare *bare, const char *path, const void *code, size_t 
     bare->cpus = cpus_new(&cpu_soft, 1, bare->memory, bare->ports, &board, error);
     if (!bare->cpus)
         return false;
-    set_begin(bare, entry);
     return cpus_start(bare->cpus, error);
-}
-
-static void note_clock(struct cpu *cpu UNUSED, void *arg)
-{
-    if (pthread_getcpuclockid(pthread_self(), arg) != 0)
-        g_error("a thread without a clock");
 }
 
 static struct bare *make(const char *path, const void *code, size_t size, GError **error)
@@ -251,7 +248,7 @@ static struct bare *make(const char *path, const void *code, size_t size, GError
         bare_free(bare);
         return NULL;
     }
-    cpu_run_on(bare_cpu(bare), note_clock, &bare->clock);
+    cpu_run_on(bare_cpu(bare), begin, bare);
     return bare;
 }
 

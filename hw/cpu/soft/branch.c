@@ -129,14 +129,12 @@ static HANDLER(jmp_r64)
 
     if (unlikely(!is_canonical(target)))
         return raise_gp(cpu, op);
-    cpu->rip = target;
-    EXIT_LOOKUP;
+    return enter_at(cpu, target);
 }
 
 static HANDLER(jmp_r32)
 {
-    cpu->rip = REG32(op->dst);
-    EXIT_LOOKUP;
+    return enter_at(cpu, REG32(op->dst));
 }
 
 MEMORY_FORMS(jmp_m64)
@@ -146,8 +144,7 @@ MEMORY_FORMS(jmp_m64)
     LOAD(64, target, ADDRESS);
     if (unlikely(!is_canonical(target)))
         return raise_gp(cpu, op);
-    cpu->rip = target;
-    EXIT_LOOKUP;
+    return enter_at(cpu, target);
 }
 
 MEMORY_FORMS(jmp_m32)
@@ -155,8 +152,7 @@ MEMORY_FORMS(jmp_m32)
     uint32_t target;
 
     LOAD(32, target, ADDRESS);
-    cpu->rip = target;
-    EXIT_LOOKUP;
+    return enter_at(cpu, target);
 }
 
 /* The link comes behind. */
@@ -179,8 +175,7 @@ MEMORY_HANDLER(call_r64)
     if (unlikely(!is_canonical(target)))
         return raise_gp(cpu, op);
     PUSH(64, true, op_next_rip(cpu, op));
-    cpu->rip = target;
-    EXIT_LOOKUP;
+    return enter_at(cpu, target);
 }
 
 MEMORY_HANDLER(call_r32)
@@ -188,8 +183,7 @@ MEMORY_HANDLER(call_r32)
     const uint32_t target = REG32(op->dst);
 
     PUSH(32, false, (uint32_t)op_next_rip(cpu, op));
-    cpu->rip = target;
-    EXIT_LOOKUP;
+    return enter_at(cpu, target);
 }
 
 MEMORY_FORMS(call_m64)
@@ -200,8 +194,7 @@ MEMORY_FORMS(call_m64)
     if (unlikely(!is_canonical(target)))
         return raise_gp(cpu, op);
     PUSH(64, true, op_next_rip(cpu, op));
-    cpu->rip = target;
-    EXIT_LOOKUP;
+    return enter_at(cpu, target);
 }
 
 MEMORY_FORMS(call_m32)
@@ -210,8 +203,7 @@ MEMORY_FORMS(call_m32)
 
     LOAD(32, target, ADDRESS);
     PUSH(32, false, (uint32_t)op_next_rip(cpu, op));
-    cpu->rip = target;
-    EXIT_LOOKUP;
+    return enter_at(cpu, target);
 }
 
 /* imm: how much more the stack is to be freed. */
@@ -223,8 +215,7 @@ MEMORY_HANDLER(ret_64)
     if (unlikely(!is_canonical(target)))
         return raise_gp(cpu, op);
     stack_move(cpu, true, 8 + (int64_t)op->imm);
-    cpu->rip = target;
-    EXIT_LOOKUP;
+    return enter_at(cpu, target);
 }
 
 MEMORY_HANDLER(ret_32)
@@ -233,8 +224,7 @@ MEMORY_HANDLER(ret_32)
 
     STACK_LOAD(32, target, stack_address(cpu, false, 0));
     stack_move(cpu, false, 4 + (int64_t)op->imm);
-    cpu->rip = target;
-    EXIT_LOOKUP;
+    return enter_at(cpu, target);
 }
 
 static bool lower_indirect(struct builder *builder, const struct insn *insn, op_fn *to_register,

@@ -8,11 +8,6 @@
 
 /* ---- Between blocks ----------------------------------------------------------------------- */
 
-static ALWAYS_INLINE struct jump_entry *jump_entry(struct soft *cpu, uint64_t rip)
-{
-    return &cpu->jumps[(rip ^ (rip >> JUMP_BITS)) & (JUMP_ENTRIES - 1)];
-}
-
 HANDLER(block_head)
 {
     return enter_block(cpu, op, cpu->rip);
@@ -20,13 +15,8 @@ HANDLER(block_head)
 
 HANDLER(exit_lookup)
 {
-    uint64_t rip = cpu->rip;
-    const struct jump_entry *entry = jump_entry(cpu, rip);
-
     (void)op;
-    if (unlikely(entry->tag != (rip ^ cpu->jump_salt)))
-        LEAVE_RUN;
-    return enter_block(cpu, entry->head, rip);
+    return enter_at(cpu, cpu->rip);
 }
 
 /* Where @op leads. Addresses of 32-bit code wrap. */

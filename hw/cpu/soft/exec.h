@@ -44,6 +44,26 @@ static ALWAYS_INLINE op_result enter_block(struct soft *cpu, const struct op *he
     GOTO_OP(head + 1);
 }
 
+static ALWAYS_INLINE struct jump_entry *jump_entry(struct soft *cpu, uint64_t rip)
+{
+    return &cpu->jumps[(rip ^ (rip >> JUMP_BITS)) & (JUMP_ENTRIES - 1)];
+}
+
+/**
+ * As exit_lookup, from within a handler, whose jump is then its own: what comes behind a return is
+ * not what comes behind a jump table, and is predicted by itself.
+ */
+static ALWAYS_INLINE op_result enter_at(struct soft *cpu, uint64_t rip)
+{
+    const struct jump_entry *entry = jump_entry(cpu, rip);
+
+    if (unlikely(entry->tag != (rip ^ cpu->jump_salt))) {
+        cpu->rip = rip;
+        LEAVE_RUN;
+    }
+    return enter_block(cpu, entry->head, rip);
+}
+
 /** As GOTO_OP, to a link: one dispatch less where it has been followed before. */
 static ALWAYS_INLINE op_result enter_link(struct soft *cpu, const struct op *link)
 {
