@@ -144,18 +144,22 @@ void cpus_resume(struct cpus *cpus)
     mutex_unlock(&cpus->lock);
 }
 
-void cpu_stop_others(struct cpu *cpu)
+bool cpu_stop_others(struct cpu *cpu)
 {
     struct cpus *cpus = cpu->cpus;
+    bool is_alone;
 
     mutex_lock(&cpus->lock);
-    while (is_wanted_out(cpu))
-        stay_out_locked(cpus, cpu);
-    cpus->alone = cpu;
-    cpus_post(cpus, CPU_EVENT_PAUSE, cpu);
-    while (cpus->nr_out + 1 < cpus->nr_threads)
+    stay_out_locked(cpus, cpu);
+    is_alone = !is_wanted_out(cpu); /* else it is to end */
+    if (is_alone) {
+        cpus->alone = cpu;
+        cpus_post(cpus, CPU_EVENT_PAUSE, cpu);
+    }
+    while (is_alone && cpus->nr_out + 1 < cpus->nr_threads)
         (void)condition_wait(&cpus->is_out, &cpus->lock, DEADLINE_NEVER); /* no deadline */
     mutex_unlock(&cpus->lock);
+    return is_alone;
 }
 
 void cpu_release_others(struct cpu *cpu)

@@ -157,12 +157,12 @@ tell_program:
 told_program:
         xor     %ebx, %ebx
 1:      incq    MAIL_ROUNDS(%r12)
-        random  2, %eax
+2:      random  8, %eax
         test    %eax, %eax
-        jnz     2f
-        mov     $WINDOW_AT + BLOB_CODE, %ebp /* nothing there; or already the next one */
+        jnz     5f
+        mov     $WINDOW_AT + BLOB_CODE, %ebp /* the last one, nothing, or the next one already */
         try_call %rbp
-2:      mov     TOLD_AT, %r8
+5:      mov     TOLD_AT, %r8
         cmp     %r8, %rbx
         je      2b
         mov     %r8, %rbx

@@ -174,6 +174,8 @@ static void check_own_code(struct soft *cpu, const struct op *op, const struct p
 
     if (!op || cpu->is_single)
         return;
+    if (soft_code_has_changed(cpu))
+        soft_restart(cpu, op, RESTART_SINGLE); /* the marks may be gone */
     marks = code_gate_marks(place->ram, page);
     if (marks & (UINT64_MAX << first) & (UINT64_MAX >> (63 - last)) &&
         blocks_runs_in(cpu, place->ram, page))
@@ -191,6 +193,14 @@ static struct place place_to_store(struct soft *cpu, const struct op *op, uint64
     return place;
 }
 
+/* What it has hit of our own code goes before the next block, even if another has told the gate. */
+static void code_written(struct soft *cpu, const struct place *place, unsigned size)
+{
+    code_gate_written(place->ram, place->ram_offset, size);
+    if (soft_code_has_changed(cpu))
+        soft_leave(cpu);
+}
+
 static void store_placed(struct soft *cpu, const struct op *op, uint64_t va, uint64_t value,
                          unsigned size, enum tlb_class class)
 {
@@ -200,7 +210,7 @@ static void store_placed(struct soft *cpu, const struct op *op, uint64_t va, uin
         if (place.host) {
             host_store(place.host, value, size);
             if (place.ram)
-                code_gate_written(place.ram, place.ram_offset, size);
+                code_written(cpu, &place, size);
             return;
         }
         if (device_store(cpu, place.gpa, size, value))
@@ -212,15 +222,20 @@ static void store_placed(struct soft *cpu, const struct op *op, uint64_t va, uin
         store_placed(cpu, op, va + i, (value >> (8 * i)) & 0xff, 1, class);
 }
 
-/* Each page that @size bytes touch, once for all that it may raise. */
+/*
+ * Each page that @size bytes touch, once for all that it may raise. What goes to code and beyond
+ * runs alone: its parts are stored one after another, and none of them may begin it anew.
+ */
 static void probe_write(struct soft *cpu, const struct op *op, uint64_t va, size_t size,
                         enum tlb_class class)
 {
     soft_check_canonical(cpu, op, va + size - 1);
     for (size_t done = 0; done < size;) {
         size_t step = MIN(size - done, PAGE_SIZE - ((va + done) & ~PAGE_MASK));
+        struct place place = place_to_store(cpu, op, va + done, (unsigned)step, class);
 
-        (void)place_to_store(cpu, op, va + done, (unsigned)step, class);
+        if (place.ram && step < size && op && !cpu->is_single)
+            soft_restart(cpu, op, RESTART_SINGLE);
         done += step;
     }
 }

@@ -44,6 +44,13 @@ void soft_restart(struct soft *cpu, const struct op *op, enum soft_restart how) 
 void soft_sync_code(struct soft *cpu);
 
 /**
+ * Whether there is something to drop. A store that is to be fast, or to a page with code, asks: as
+ * soon as another's store has taken the page's marks, ours would go unseen, and the blocks that we
+ * have of the page, perhaps the running one, would not be dropped before they are used.
+ */
+bool soft_code_has_changed(const struct soft *cpu);
+
+/**
  * Leave the read section and enter it again: around what may take the BQL. Afterwards
  * the view may be another; TLB entries that it contradicts are gone. The guest's
  * MXCSR is out of the way meanwhile.

@@ -14,16 +14,21 @@
 
 /* ---- The section --------------------------------------------------------------------------- */
 
-void soft_section_enter(struct soft *cpu) NO_THREAD_SAFETY
+static void section_begin(struct soft *cpu) NO_THREAD_SAFETY
 {
-    uint64_t generation = cpu->view_generation;
-
     store_relaxed(&cpu->is_running, 1);
     smp_mb(); /* pairs with the barrier in code_drops_ask(): it sees that we run, or we what it asks */
     rcu_read_lock();
     soft_tlb_pin(cpu);
     code_drops_take(cpu);
     soft_fp_enter(cpu);
+}
+
+void soft_section_enter(struct soft *cpu) NO_THREAD_SAFETY
+{
+    uint64_t generation = cpu->view_generation;
+
+    section_begin(cpu);
     if (generation != cpu->view_generation)
         soft_leave(cpu); /* the running block may be of what is gone */
 }
@@ -78,7 +83,7 @@ static bool take_interrupt(struct soft *cpu, struct soft_fault *ret_fault)
 /* Run until something stops it; exceptions go to the guest on the way. */
 static enum soft_stop run_section(struct soft *cpu, const struct soft_fault *pending)
 {
-    soft_section_enter(cpu);
+    section_begin(cpu);
     soft_sync_code(cpu);
     cpu->stop = STOP_NONE;
     if (pending)
@@ -117,7 +122,8 @@ static enum cpu_exit soft_run(struct cpu *common)
         case STOP_HALT:
             break;
         case STOP_EXCLUSIVE:
-            cpu_stop_others(common);
+            if (!cpu_stop_others(common))
+                break; /* it is to end: must_leave() */
             cpu->is_exclusive = true;
             (void)run_section(cpu, NULL); /* whatever stopped it is found again */
             cpu->is_exclusive = false;

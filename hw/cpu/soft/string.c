@@ -83,7 +83,7 @@ static uint64_t before_wrap(const struct soft *cpu, const struct op *op, enum gp
 
 /*
  * Host pointer to the element at @reg, and to as many more as @ret_count is lowered to; NULL
- * if single accesses must do it. Does not leave the read section: two in a row are both valid.
+ * if single accesses must do it. It may come with another view: what came before it is void then.
  */
 static void *string_bulk(struct soft *cpu, const struct op *op, enum gpr reg, bool is_write,
                          unsigned bytes, uint64_t *ret_count)
@@ -117,9 +117,10 @@ static void *string_bulk(struct soft *cpu, const struct op *op, enum gpr reg, bo
     static uint64_t movs_some_##bits(struct soft *cpu, const struct op *op, uint64_t count)        \
     {                                                                                              \
         const void *from = string_bulk(cpu, op, RSI, false, (bits) / 8, &count);                   \
+        const uint64_t generation = cpu->view_generation;                                          \
         void *to = from ? string_bulk(cpu, op, RDI, true, (bits) / 8, &count) : NULL;              \
         uint64_t left = count;                                                                     \
-        if (!to) {                                                                                 \
+        if (!to || generation != cpu->view_generation) {                                           \
             movs_one_##bits(cpu, op);                                                              \
             return 1;                                                                              \
         }                                                                                          \

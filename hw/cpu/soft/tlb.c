@@ -272,9 +272,9 @@ static uint8_t *page_in(const struct range *range, gpa_t page)
 }
 
 /* What @range is at @gpa, for @size bytes; remembered if the whole page is alike. */
-static void place_in(struct soft *cpu, const struct range *range, enum tlb_class class,
-                     uint64_t va, const struct mmu_page *page, bool is_write, unsigned size,
-                     struct place *ret_place)
+static void place_in(struct soft *cpu, const struct op *op, const struct range *range,
+                     enum tlb_class class, uint64_t va, const struct mmu_page *page, bool is_write,
+                     unsigned size, struct place *ret_place)
 {
     uint64_t offset = ret_place->gpa - range->start;
     uint8_t *host = page_in(range, page->gpa);
@@ -295,8 +295,11 @@ static void place_in(struct soft *cpu, const struct range *range, enum tlb_class
             ret_place->ram_offset = ram_offset;
         }
     }
-    if (host)
-        remember(cpu, class, va, page, host, may_write);
+    if (!host)
+        return;
+    if (range->ram && may_write && op && !cpu->is_single && soft_code_has_changed(cpu))
+        soft_restart(cpu, op, RESTART_SINGLE); /* see soft_code_has_changed() */
+    remember(cpu, class, va, page, host, may_write);
 }
 
 struct place soft_place(struct soft *cpu, const struct op *op, uint64_t va, bool is_write,
@@ -319,7 +322,7 @@ struct place soft_place(struct soft *cpu, const struct op *op, uint64_t va, bool
 
         if (is_mapped) {
             place.gpa = page.gpa | (va & ~PAGE_MASK);
-            place_in(cpu, view_find(cpu->view, place.gpa), class, va, &page, is_write, size,
+            place_in(cpu, op, view_find(cpu->view, place.gpa), class, va, &page, is_write, size,
                      &place);
             if (place.host)
                 return place;
@@ -364,17 +367,21 @@ static bool fetch_from(struct soft *cpu, const struct mmu_page *page, struct fet
 static void fetch_fill(struct soft *cpu, uint64_t va, struct fetch_entry *entry) NO_THREAD_SAFETY
 {
     enum tlb_class class = cpu->cpl == 3 ? TLB_USER : TLB_SUPERVISOR;
+    bool is_memory = false;
     struct mmu_page page;
     uint32_t error;
 
     do {
         if (mmu_walk(cpu, va, MMU_FETCH, class, &page, &error)) {
-            if (fetch_from(cpu, &page, &entry->page) || !view_has_moved(cpu))
+            is_memory = fetch_from(cpu, &page, &entry->page);
+            if (is_memory || !view_has_moved(cpu))
                 break;
         } else if (!view_has_moved(cpu)) {
             page_fault(cpu, NULL, va, error);
         }
     } while (renew_view(cpu));
+    if (!is_memory)
+        return; /* nor is that remembered: there may be memory the next time */
     entry->tag = va & PAGE_MASK;
     entry->is_global = page.is_global;
     entry->is_large = page.is_large;

@@ -52,8 +52,9 @@ static inline uint32_t cpu_take(struct cpu *cpu, uint32_t events)
 /**
  * For back ends: bring all others out and keep them out. On the thread of @cpu, outside any
  * section. It counts as out until it has its turn: somebody may look at its state meanwhile.
+ * False: the thread is to end instead.
  */
-void cpu_stop_others(struct cpu *cpu) EXCLUDES(bql);
+bool cpu_stop_others(struct cpu *cpu) MUST_CHECK EXCLUDES(bql);
 void cpu_release_others(struct cpu *cpu);
 
 #endif
