@@ -100,17 +100,17 @@ static bool set_slot(struct kvm *kvm, const struct kvm_slot *slot, uint64_t size
     return kvm_ioctl(kvm->vm, KVM_SET_USER_MEMORY_REGION, &region) == 0;
 }
 
-static bool take_number(struct kvm_mem *mem, unsigned *ret_number)
+static unsigned take_number(struct kvm_mem *mem)
 {
-    if (mem->free->len > 0) {
-        *ret_number = g_array_index(mem->free, unsigned, mem->free->len - 1);
-        g_array_set_size(mem->free, mem->free->len - 1);
-        return true;
+    unsigned number;
+
+    if (mem->free->len == 0) {
+        g_assert(mem->next_slot < mem->max_slots); /* slots_add() has counted */
+        return mem->next_slot++;
     }
-    if (mem->next_slot == mem->max_slots)
-        return false;
-    *ret_number = mem->next_slot++;
-    return true;
+    number = g_array_index(mem->free, unsigned, mem->free->len - 1);
+    g_array_set_size(mem->free, mem->free->len - 1);
+    return number;
 }
 
 /* KVM forgets the slots that are leaving. */
@@ -130,11 +130,7 @@ static void let_leave(struct kvm *kvm)
 /* False: *@error says why, and @slot has no number. */
 static bool enter_slot(struct kvm *kvm, struct kvm_slot *slot, GError **error)
 {
-    if (!take_number(&kvm->mem, &slot->number)) {
-        g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_NOSPC,
-                    "KVM: all of its %u memory slots are in use", kvm->mem.max_slots);
-        return false;
-    }
+    slot->number = take_number(&kvm->mem);
     if (!set_slot(kvm, slot, slot->size)) {
         g_set_error(error, G_FILE_ERROR, (int)g_file_error_from_errno(errno),
                     "KVM: cannot add %" G_GUINT64_FORMAT " bytes of memory at 0x%" G_GINT64_MODIFIER
@@ -218,16 +214,19 @@ static bool slots_add(struct mem_listener *listener, const struct range *range, 
         }
         must_wait |= do_overlap(slot, &what);
     }
+    if (g_hash_table_size(kvm->mem.by_start) + kvm->mem.waiting->len >= kvm->mem.max_slots) {
+        g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_NOSPC,
+                    "KVM: all of its %u memory slots are in use", kvm->mem.max_slots);
+        return false;
+    }
     slot = g_new(struct kvm_slot, 1);
     *slot = what;
-    if (must_wait &&
-        g_hash_table_size(kvm->mem.by_start) + kvm->mem.waiting->len < kvm->mem.max_slots) {
+    if (must_wait) {
         g_ptr_array_add(kvm->mem.waiting, slot);
         return true;
     }
-    /* Their numbers are needed: for once, earlier. What comes back over them finds a hole. */
-    if (kvm->mem.free->len == 0 && kvm->mem.next_slot == kvm->mem.max_slots &&
-        kvm->mem.leaving->len > 0) {
+    /* The numbers of those that leave are needed: for once, earlier. */
+    if (kvm->mem.free->len == 0 && kvm->mem.next_slot == kvm->mem.max_slots) {
         stop_processors(kvm);
         let_leave(kvm);
     }

@@ -252,19 +252,18 @@ static bool move_msrs(struct kvm_cpu *cpu, struct cpu_state *state, bool is_set)
         { 0xc0000102, &state->kernel_gs_base },
         { 0xc0000103, &state->tsc_aux }, /* last: not every host has RDTSCP */
     };
-    struct {
-        struct kvm_msrs head;
-        struct kvm_msr_entry entries[ARRAY_SIZE(pairs)];
-    } list = { .head.nmsrs = ARRAY_SIZE(pairs) };
+    g_autofree struct kvm_msrs *list =
+        g_malloc0(sizeof(*list) + ARRAY_SIZE(pairs) * sizeof(list->entries[0]));
     int done;
 
+    list->nmsrs = ARRAY_SIZE(pairs);
     for (size_t i = 0; i < ARRAY_SIZE(pairs); i++) {
-        list.entries[i].index = pairs[i].msr;
-        list.entries[i].data = is_set ? *pairs[i].ours : 0;
+        list->entries[i].index = pairs[i].msr;
+        list->entries[i].data = is_set ? *pairs[i].ours : 0;
     }
-    done = kvm_ioctl(cpu->fd, is_set ? KVM_SET_MSRS : KVM_GET_MSRS, &list);
+    done = kvm_ioctl(cpu->fd, is_set ? KVM_SET_MSRS : KVM_GET_MSRS, list);
     for (int i = 0; !is_set && i < done; i++)
-        *pairs[i].ours = list.entries[i].data;
+        *pairs[i].ours = list->entries[i].data;
     return done >= (int)ARRAY_SIZE(pairs) - 1;
 }
 
@@ -322,6 +321,7 @@ int kvm_set_state(struct cpu *common, const struct cpu_state *state)
     struct cpu_state copy = *state; /* what moves both ways is not const */
 
     cpu->is_unfinished = false;
+    cpu->run->ready_for_interrupt_injection = 0; /* it was said of another state */
     /* Segments and modes first: what registers may hold depends on them. */
     if (!set_sregs(cpu, state) || !move_regs(cpu, &copy, true) || !set_fpu(cpu, state) ||
         !move_msrs(cpu, &copy, true) || !move_debug(cpu, &copy, true) ||

@@ -6,6 +6,7 @@
 #include "payload.h"
 
 #define BLOB ((volatile u32 *)LAB_BLOB_AT)
+#define AT_WINDOW (*(volatile u32 *)LAB_WINDOW)
 enum { ROUNDS = 100, NOTHING_THERE = 0xffffffffu };
 
 static u64 directory[512] __attribute__((aligned(4096)));
@@ -42,6 +43,51 @@ static void wait_for_reads(void)
         relax();
 }
 
+/* ---- RAM that is split and joined -------------------------------------------------------- */
+
+static volatile u64 steps, nr_lost;
+
+/* Code, stack, tables and data of this are in the RAM whose range changes. */
+static void walker(void *arg)
+{
+    volatile u64 *const far_away = (u64 *)(TEST_MEMORY_END - 4096);
+    u64 n = *far_away;
+
+    (void)arg;
+    while (!is_enough) {
+        nr_lost += *far_away != n;
+        *far_away = ++n;
+        steps++;
+        if (n % 64 == 0)
+            write_cr3(read_cr3()); /* tables are read again */
+    }
+}
+
+static void split(void)
+{
+    volatile u32 *const at = (u32 *)LAB_OVERLAY_AT;
+    bool all = true;
+
+    is_enough = false;
+    *at = 0x12345678;
+    AT_WINDOW = 0x9abcdef0;
+    start_on(1, walker, NULL);
+    for (u32 i = 0; i < ROUNDS; i++) {
+        const u64 before = steps;
+
+        out32(LAB_OVERLAY, 1);
+        all &= *at == 0x9abcdef0;
+        out32(LAB_OVERLAY, 0);
+        all &= *at == 0x12345678;
+        while (steps == before)
+            relax();
+    }
+    is_enough = true;
+    wait_for(1);
+    check(all, "a device in front of RAM comes and goes");
+    is(nr_lost, 0, "another processor in that RAM notices nothing");
+}
+
 void payload_main(void)
 {
     bool all_released = true, all_seen = true;
@@ -76,4 +122,5 @@ void payload_main(void)
     is(nr_stale, 0, "and none that has been released");
     is(nr_strange, 0, "and no other");
     say("# %u reads\n", nr_reads);
+    split();
 }

@@ -25,6 +25,7 @@
 #define LAB_DMA 0x514       /* write: the device stores these 4 bytes there; read: loads them */
 #define LAB_BLOB 0x518      /* write: 1 map, 0 unmap the blob; it is unmapped at first */
 #define LAB_RELEASED 0x51c  /* read: how many unmapped blobs have been released */
+#define LAB_OVERLAY 0x520   /* write: 1 puts device memory over LAB_OVERLAY_AT, 0 takes it away */
 #define LAB_MAGIC 0x314d5647
 
 #define LAB_SCRATCH 0x540 /* 8 bytes that remember, in any access size */
@@ -35,6 +36,9 @@
 #define LAB_WINDOW 0xfe000000
 #define LAB_WINDOW_SIZE 0x1000
 #define LAB_WINDOW_LAST 0x800 /* 8 bytes: last write's offset | size << 16 | count << 32 */
+
+/* A page in the middle of RAM. */
+#define LAB_OVERLAY_AT 0x800000
 
 /* Memory that comes and goes. Each blob is filled with its number, in 32-bit words. */
 #define LAB_BLOB_AT 0x100000000 /* 4 GiB: above what the entry's map covers */

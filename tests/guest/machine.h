@@ -41,6 +41,7 @@ struct machine {
 
     /* Devices; guarded by the BQL. */
     struct later later[LATER_MAX];
+    struct region *overlay;
     struct region *blob; /* NULL: not mapped */
     unsigned nr_blobs;
     unsigned released; /* atomic */
@@ -55,8 +56,8 @@ struct machine {
     unsigned nr_checks;
     bool has_exited;
     uint32_t status;
-    int stopped;    /* enum cpu_exit, or -1; atomic */
-    bool is_feeble; /* failures are skips: this KVM is not to be taken for a processor */
+    int stopped;         /* enum cpu_exit, or -1; atomic */
+    bool skips_failures; /* failed checks are told as skips: see run.c */
 };
 
 /** Without processors; the BQL is held. */

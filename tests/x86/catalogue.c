@@ -94,6 +94,9 @@ bool catalogue_may_run(const struct insn *insn)
         return false;
     if (insn->has_modrm && (insn->modrm >> 6) != 3 && insn->memory.segment == SEG_FS)
         return false;
+    /* Intel's reads 16 bits, AMD's 32. */
+    if (insn->row->kind == INSN_MOVSXD && insn->operand_size == 2)
+        return false;
     /* Counts above 16 of 16 bits: the result is undefined (Intel SDM, SHLD). */
     if ((insn->row->kind == INSN_SHLD || insn->row->kind == INSN_SHRD) && insn->operand_size == 2 &&
         insn->operands[2].kind == OPERAND_IMM && (insn->imm & 31) > 16)

@@ -3,6 +3,7 @@
 
 #include <getopt.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -99,6 +100,34 @@ static void single_instructions_are_alike(void)
 static void sequences_are_alike(void)
 {
     run_shape(SHAPE_SEQUENCE);
+}
+
+/* Somebody who always wants something of the processor. */
+static void *keep_kicking(void *stop)
+{
+    while (!load_acquire((uint32_t *)stop)) { /* pairs with the release in kicks_do_not_show() */
+        guest_kick();
+        for (unsigned i = 0; i < 200; i++)
+            cpu_relax();
+    }
+    return NULL;
+}
+
+static void kicks_do_not_show(void)
+{
+    const uint64_t all = nr_cases;
+    pthread_t kicker;
+    uint32_t stop = 0;
+
+    compare_open(&comparison);
+    nr_cases /= 8;
+    if (!ok(pthread_create(&kicker, NULL, keep_kicking, &stop) == 0))
+        return;
+    run_shape(SHAPE_SEQUENCE);
+    run_shape(SHAPE_LOOP);
+    store_release(&stop, 1); /* pairs with the acquire in keep_kicking() */
+    ok(pthread_join(kicker, NULL) == 0);
+    nr_cases = all;
 }
 
 static void loops_are_alike(void)
@@ -204,6 +233,7 @@ int compare_main(int argc, char **argv, bool is_float)
         TAP_TEST(rows_with_another_oracle_have_it),
         TAP_TEST(sequences_are_alike),
         TAP_TEST(loops_are_alike),
+        TAP_TEST(kicks_do_not_show),
         TAP_TEST(code_that_changes_itself_is_alike),
         TAP_TEST(code_that_is_cut_off_faults_alike),
         TAP_TEST(lock_where_it_must_not_be_is_refused),

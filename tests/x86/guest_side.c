@@ -224,6 +224,11 @@ void guest_put_code(uint32_t address, const uint8_t *bytes, size_t size)
     code_gate_written(guest.ram, offset, size);
 }
 
+void guest_kick(void)
+{
+    cpu_soft.kick(&guest.cpu->cpu);
+}
+
 static void load_registers(struct soft *cpu, const struct registers *before)
 {
     memcpy(cpu->gpr, before->gpr, sizeof(before->gpr));

@@ -31,6 +31,9 @@ enum guest_pace {
     PACE_KICKS,  /* after each few instructions */
 };
 
+/** Bring a run out, which then goes on: must not show either. From any thread, at any time. */
+void guest_kick(void);
+
 /** Run from @before->rip on, until STUB is reached, or an exception. */
 void guest_run(const struct registers *before, enum guest_pace pace, struct outcome *ret_outcome);
 

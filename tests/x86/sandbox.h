@@ -19,7 +19,10 @@
 
 #include "hw/cpu/state.h"
 
-/* All below 0x7fff8000, where the address sanitizer's shadow begins. */
+/*
+ * All below 0x7fff8000, where the address sanitizer's shadow begins. No address of data shifted,
+ * or added to itself, is one of code: that would be read and written by chance much too often.
+ */
 enum {
     SANDBOX_PAGE = 4096,
     DATA_A = 0x10001000,
@@ -28,11 +31,11 @@ enum {
     DATA_END = DATA_C + SANDBOX_PAGE,
     DATA_BYTES = DATA_END - DATA_A,
     DATA_WRITABLE = DATA_C - DATA_A,
-    CODE = 0x20000000,
+    CODE = 0x2b000000,
     CODE_PAGES = 16,
     CODE_BYTES = CODE_PAGES * SANDBOX_PAGE,
     SANDBOX_GS_BASE = 0x1230, /* so that a forgotten segment base shows */
-    STUB = 0x30000000,        /* host only: where code goes when it is done */
+    STUB = 0x37000000,        /* host only: where code goes when it is done */
 };
 
 /* What of A and B changes: both ends of A, all around the border, and the end of B. */

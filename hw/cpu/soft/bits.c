@@ -13,13 +13,14 @@
 #define BIT_BTR(value, mask) ((value) & ~(mask))
 #define BIT_BTC(value, mask) ((value) ^ (mask))
 
-/* aux: addresses are of 32 bits, also when the string's offset has been added. */
+/* aux: addresses in the segment are of 32 bits, also when the string's offset has been added. */
 static ALWAYS_INLINE uint64_t string_address(const struct soft *cpu, const struct op *op,
                                              int64_t element, unsigned bits)
 {
     const uint64_t address = op_address(cpu, op) + (uint64_t)(element * (int64_t)(bits / 8));
+    const uint64_t base = REG64(op->seg);
 
-    return op->aux ? (uint32_t)address : address;
+    return op->aux ? (uint32_t)(address - base) + base : address;
 }
 
 /* Which element of the string, and which bit of it. */

@@ -181,11 +181,10 @@ static HANDLER(iret)
     struct outer_stack stack;
     struct cpu_segment cs;
     const uint64_t before = soft_get_rflags(cpu);
-    const uint64_t mask = loadable_flags(cpu, size) | (size > 2 ? FLAG_RF : 0);
+    const uint64_t mask = loadable_flags(cpu, size);
     const bool was_nmi_blocked = cpu->is_nmi_blocked;
     bool has_stack;
 
-    check_returnable(cpu, op, 0);
     for (unsigned i = 0; i < 3; i++)
         frame[i] = stack_peek(cpu, op, i, size);
     check_returnable(cpu, op, frame[2]);
@@ -203,7 +202,7 @@ static HANDLER(iret)
     if (has_stack)
         segment_set(cpu, SEG_SS, &stack.ss);
     stack_set_pointer(cpu, stack.rsp);
-    soft_set_rflags(cpu, (before & ~mask) | (frame[2] & mask));
+    soft_set_rflags(cpu, (before & ~mask) | (frame[2] & mask)); /* RF: docs/cpu.md, Scope */
     cpu->is_nmi_blocked = false;
     soft_sync_code(cpu);
     if (was_nmi_blocked || flags_want_resync(cpu, before))

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* FXSAVE and FXRSTOR, LDMXCSR and STMXCSR; and the image that cpu_state has. */
 
-#include "hw/cpu/soft/x87.h"
+#include "hw/cpu/soft/mxcsr.h"
 #include "hw/cpu/soft/tlb.h"
+#include "hw/cpu/soft/x87.h"
 
 /*
  * Intel SDM vol. 1, table 10-2. The two formats differ in the pointers: with REX.W they are
@@ -96,15 +97,22 @@ void soft_fp_set(struct soft *cpu, const uint8_t image[512])
 
 /* ---- Instructions ------------------------------------------------------------------------- */
 
+/* Other than in SSE, an address that is not canonical raises what that raises, aligned or not. */
+static void check_aligned(struct soft *cpu, const struct op *op, uint64_t va)
+{
+    soft_check_canonical(cpu, op, va);
+    if (va & 15)
+        soft_raise_error(cpu, op, VECTOR_GP, 0);
+}
+
 /* op->imm: whether pointers are wide. */
 static HANDLER(fxsave)
 {
     const uint64_t va = op_address(cpu, op);
     struct fx_image image;
 
-    soft_check_canonical(cpu, op, va);
-    if (va & 15)
-        soft_raise_error(cpu, op, VECTOR_GP, 0);
+    check_aligned(cpu, op, va);
+    soft_probe_write(cpu, op, va + FX_SIZE - 1, 1); /* its end faults first */
     soft_probe_write(cpu, op, va, FX_SIZE);
     x87_save(cpu);
     put_image(cpu, &image, op->imm, sse_get_mxcsr(cpu));
@@ -117,9 +125,7 @@ static HANDLER(fxrstor)
     const uint64_t va = op_address(cpu, op);
     struct fx_image image;
 
-    soft_check_canonical(cpu, op, va);
-    if (va & 15)
-        soft_raise_error(cpu, op, VECTOR_GP, 0);
+    check_aligned(cpu, op, va);
     soft_load_bytes(cpu, op, va, &image, sizeof(image));
     if (image.mxcsr & ~MXCSR_VALID)
         soft_raise_error(cpu, op, VECTOR_GP, 0);

@@ -120,7 +120,7 @@ static void enter_handler(struct soft *cpu, const struct op *op, const struct de
     if (is_inwards)
         segment_set_null(cpu, SEG_SS, (uint16_t)cpl);
     cpu->gpr[RSP] = rsp;
-    flags &= ~(uint64_t)(FLAG_TF | FLAG_NT | FLAG_RF | FLAG_VM);
+    flags &= ~(uint64_t)(FLAG_TF | FLAG_NT);
     if (!gate.is_trap)
         flags &= ~(uint64_t)FLAG_IF;
     soft_set_rflags(cpu, flags);

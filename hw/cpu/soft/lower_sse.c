@@ -46,19 +46,39 @@ void sse_build_check(struct builder *builder, enum sse_check check)
 
 /* ---- Memory, the slow way ---------------------------------------------------------------- */
 
+static void check_aligned(struct soft *cpu, const struct op *op, uint64_t va, unsigned align)
+{
+    if (va & (align - 1))
+        soft_raise_error(cpu, op, VECTOR_GP, 0);
+}
+
+/* Processors access 10 bytes as 8 and 2, in this order. */
 void sse_load(struct soft *cpu, const struct op *op, uint64_t va, void *to, unsigned size,
               unsigned align)
 {
+    const unsigned whole = MIN(size, 8);
     uint64_t value;
 
-    if (va & (align - 1))
-        soft_raise_error(cpu, op, VECTOR_GP, 0);
-    if (size > 8) {
+    check_aligned(cpu, op, va, align);
+    if (size == 16) {
         soft_load_bytes(cpu, op, va, to, size);
-    } else {
-        value = soft_load_slow(cpu, op, va, size);
-        memcpy(to, &value, sizeof(value));
+        return;
     }
+    value = soft_load_slow(cpu, op, va, whole);
+    memcpy(to, &value, whole);
+    if (size > whole) {
+        value = soft_load_slow(cpu, op, va + whole, size - whole);
+        memcpy((char *)to + whole, &value, size - whole);
+    }
+}
+
+void sse_probe_write(struct soft *cpu, const struct op *op, uint64_t va, unsigned size)
+{
+    const unsigned whole = MIN(size, 8);
+
+    soft_probe_write(cpu, op, va, whole);
+    if (size > whole)
+        soft_probe_write(cpu, op, va + whole, size - whole);
 }
 
 void sse_store(struct soft *cpu, const struct op *op, uint64_t va, const void *from, unsigned size,
@@ -66,8 +86,7 @@ void sse_store(struct soft *cpu, const struct op *op, uint64_t va, const void *f
 {
     uint64_t value = 0;
 
-    if (va & (align - 1))
-        soft_raise_error(cpu, op, VECTOR_GP, 0);
+    check_aligned(cpu, op, va, align);
     if (size > 8) {
         soft_store_bytes(cpu, op, va, from, size);
     } else {

@@ -71,7 +71,7 @@ struct op {
 };
 _Static_assert(sizeof(struct op) == 32, "two operations a cache line");
 
-#define HANDLER(name) op_result name(struct soft *cpu, const struct op *op)
+#define HANDLER(name) op_result name(struct soft *cpu UNUSED, const struct op *op UNUSED)
 
 /* A guest register, or a part, at a byte offset from cpu->gpr. */
 #define REG_AT_(type, offset) (*(type *)((uintptr_t)cpu->gpr + (offset)))

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* RFLAGS as a whole, and the flags that are the system's. */
+/*
+ * RFLAGS as a whole, and the flags that are the system's. RF is never set but in the
+ * frames of faults: there are no breakpoints for it to suppress.
+ */
 #include "hw/cpu/soft/access.h"
 #include "hw/cpu/soft/segment.h"
 #include "hw/cpu/soft/system.h"
@@ -10,7 +13,7 @@
 static HANDLER(pushf)
 {
     const unsigned size = op->aux;
-    const uint64_t image = soft_get_rflags(cpu) & ~(uint64_t)(FLAG_RF | FLAG_VM);
+    const uint64_t image = soft_get_rflags(cpu);
 
     soft_store_slow(cpu, op, stack_address(cpu, 0 - (uint64_t)size), image, size);
     stack_set_pointer(cpu, cpu->gpr[RSP] - size);
@@ -48,7 +51,7 @@ static HANDLER(popf)
     const uint64_t before = soft_get_rflags(cpu);
 
     stack_set_pointer(cpu, cpu->gpr[RSP] + size);
-    soft_set_rflags(cpu, (before & ~(mask | FLAG_RF)) | (image & mask));
+    soft_set_rflags(cpu, (before & ~mask) | (image & mask));
     if (flags_want_resync(cpu, before))
         END_RESYNC;
     NEXT;

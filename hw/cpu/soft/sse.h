@@ -28,6 +28,7 @@ typedef uint16_t __attribute__((may_alias, aligned(1))) mem16;
 /* ---- Memory ------------------------------------------------------------------------- */
 
 /** The slow ways. @align is 16 where other addresses raise #GP, else 1. */
+void sse_probe_write(struct soft *cpu, const struct op *op, uint64_t va, unsigned size);
 void sse_load(struct soft *cpu, const struct op *op, uint64_t va, void *to, unsigned size,
               unsigned align);
 void sse_store(struct soft *cpu, const struct op *op, uint64_t va, const void *from, unsigned size,
@@ -96,41 +97,6 @@ static ALWAYS_INLINE v128 read_v32(const void *from)
         else                                                                                       \
             return slow(cpu, op);                                                                  \
     } while (0)
-
-/* ---- MXCSR's exceptions ----------------------------------------------------------------- */
-
-/*
- * Round arithmetic of SSE in a MEMORY_HANDLER. In the fast instance all exceptions are
- * masked, and there is nothing to do but to know it. In the slow one some may not be:
- *
- *   SSE_ARITHMETIC({ value = XMM(op->dst); FLOAT_ASM("addps", value, from); });
- *   XMM(op->dst) = value;
- *
- * The statement may run twice, and changes only locals. What comes behind it does not
- * happen if an exception is raised.
- */
-#define SSE_ARITHMETIC(statement)                                                                  \
-    do {                                                                                           \
-        if (is_slow) {                                                                             \
-            sse_unmasked_begin(cpu);                                                               \
-            statement;                                                                             \
-            if (sse_unmasked_again(cpu))                                                           \
-                statement;                                                                         \
-            sse_unmasked_end(cpu, op);                                                             \
-        } else if (unlikely(cpu->fpu.is_sse_unmasked)) {                                           \
-            return slow(cpu, op);                                                                  \
-        } else {                                                                                   \
-            statement;                                                                             \
-        }                                                                                          \
-    } while (0)
-
-void sse_unmasked_begin(struct soft *cpu);
-bool sse_unmasked_again(struct soft *cpu);
-void sse_unmasked_end(struct soft *cpu, const struct op *op);
-
-/** LDMXCSR: @value has no reserved bits. And what STMXCSR stores. Inside a run. */
-void sse_set_mxcsr(struct soft *cpu, uint32_t value);
-uint32_t sse_get_mxcsr(const struct soft *cpu);
 
 /* ---- x87 ---------------------------------------------------------------------------------- */
 

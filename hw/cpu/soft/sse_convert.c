@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Conversions: between floating point formats, and with integers in XMM, MMX and general registers.
- */
+/* Conversions between floating point formats, and with integers in all kinds of registers. */
 
 #include "hw/cpu/soft/mmx.h"
+#include "hw/cpu/soft/mxcsr.h"
 #include "hw/cpu/soft/sse_stubs.h"
 
 /* clang-format off */
 /* XMM to XMM, by how much of the source is read. */
 #define VECTOR_16(X)                                                                               \
     X(CVTDQ2PS, cvtdq2ps) X(CVTPS2DQ, cvtps2dq) X(CVTTPS2DQ, cvttps2dq) X(CVTPD2DQ, cvtpd2dq)      \
-    X(CVTTPD2DQ, cvttpd2dq) X(CVTPD2PS, cvtpd2ps)
-#define VECTOR_8(X) X(CVTDQ2PD, cvtdq2pd) X(CVTPS2PD, cvtps2pd) X(CVTSD2SS, cvtsd2ss)
+    X(CVTTPD2DQ, cvttpd2dq)
+#define VECTOR_8(X) X(CVTDQ2PD, cvtdq2pd) X(CVTPS2PD, cvtps2pd)
 #define VECTOR_4(X) X(CVTSS2SD, cvtss2sd)
+
+/* What can be out of range. */
+#define NARROW(X) X(CVTPD2PS, cvtpd2ps, 2, 16, v128) X(CVTSD2SS, cvtsd2ss, 1, 1, mem64)
 
 #define FROM_GPR(X) X(CVTSI2SS, cvtsi2ss) X(CVTSI2SD, cvtsi2sd)
 #define TO_GPR(X)                                                                                  \
@@ -60,6 +63,38 @@
 #define HANDLERS_GPR(kind, name)                                                                   \
     CONVERT_HANDLERS(name##_32, #name "l", 4, 1, mem32, REG64(op->src))                            \
     CONVERT_HANDLERS(name##_64, #name "q", 8, 1, mem64, REG64(op->src))
+
+#define NARROW_HANDLERS(kind, name, count, align, type)                                            \
+    MEMORY_HANDLER(name##_rr)                                                                      \
+    {                                                                                              \
+        const void *from = &XMM(op->src);                                                          \
+        v128 value;                                                                                \
+                                                                                                   \
+        SSE_ROUNDED(                                                                               \
+            {                                                                                      \
+                value = XMM(op->dst);                                                              \
+                __asm__ volatile(#name " %1, %0" : "+x"(value) : "m"(*(const type *)from));        \
+            },                                                                                     \
+            SSE_NARROW, 8, count, from);                                                           \
+        XMM(op->dst) = value;                                                                      \
+        NEXT;                                                                                      \
+    }                                                                                              \
+    MEMORY_FORMS(name##_rm)                                                                        \
+    {                                                                                              \
+        v128 value, copy;                                                                          \
+        const void *from;                                                                          \
+                                                                                                   \
+        READ_POINTER(8 * (count), align, from, copy, ADDRESS);                                     \
+        SSE_ROUNDED(                                                                               \
+            {                                                                                      \
+                value = XMM(op->dst);                                                              \
+                __asm__ volatile(#name " %1, %0" : "+x"(value) : "m"(*(const type *)from));        \
+            },                                                                                     \
+            SSE_NARROW, 8, count, from);                                                           \
+        XMM(op->dst) = value;                                                                      \
+        NEXT;                                                                                      \
+    }
+NARROW(NARROW_HANDLERS)
 VECTOR_16(HANDLERS_16)
 VECTOR_8(HANDLERS_8)
 VECTOR_4(HANDLERS_4)
@@ -167,7 +202,8 @@ TO_MMX(TO_MMX_HANDLERS)
 
 enum { FIRST = INSN_CVTPI2PS, LAST = INSN_CVTSD2SS };
 
-#define ROW(kind, name) [INSN_##kind - FIRST] = { .rr = name##_rr, .rm = MEMORY_RUN(name##_rm) },
+#define ROW(kind, name, ...)                                                                       \
+    [INSN_##kind - FIRST] = { .rr = name##_rr, .rm = MEMORY_RUN(name##_rm) },
 #define ROW_32(kind, name, ...)                                                                    \
     [INSN_##kind - FIRST] = { .rr = name##_32_rr, .rm = MEMORY_RUN(name##_32_rm) },
 #define ROW_64(kind, name, ...)                                                                    \
@@ -179,7 +215,7 @@ enum { FIRST = INSN_CVTPI2PS, LAST = INSN_CVTSD2SS };
 
 /* clang-format off */
 static const struct sse_ops rows[LAST - FIRST + 1] = {
-    VECTOR_16(ROW) VECTOR_8(ROW) VECTOR_4(ROW) FROM_GPR(ROW_32) TO_GPR(ROW_32)
+    NARROW(ROW) VECTOR_16(ROW) VECTOR_8(ROW) VECTOR_4(ROW) FROM_GPR(ROW_32) TO_GPR(ROW_32)
     FROM_MMX(FROM_MMX_ROW) TO_MMX(TO_MMX_ROW)
 };
 

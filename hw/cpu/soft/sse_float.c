@@ -2,23 +2,16 @@
 /* Floating point in vectors: arithmetic, comparisons, logic, shuffles. Conversions: sse_convert.c
  */
 
+#include "hw/cpu/soft/mxcsr.h"
 #include "hw/cpu/soft/sse_stubs.h"
 
 /* clang-format off */
-/* What may raise #XM: all four of a kind; a form that has only some is listed by itself. */
-#define PACKED(X)                                                                                  \
-    X(ADDPS, addps) X(SUBPS, subps) X(MULPS, mulps) X(DIVPS, divps) X(MINPS, minps)                \
-    X(MAXPS, maxps) X(SQRTPS, sqrtps)                                                              \
-    X(ADDPD, addpd) X(SUBPD, subpd) X(MULPD, mulpd) X(DIVPD, divpd) X(MINPD, minpd)                \
-    X(MAXPD, maxpd) X(SQRTPD, sqrtpd)
-
-#define SINGLE(X)                                                                                  \
-    X(ADDSS, addss) X(SUBSS, subss) X(MULSS, mulss) X(DIVSS, divss) X(MINSS, minss)                \
-    X(MAXSS, maxss) X(SQRTSS, sqrtss)
-
-#define DOUBLE(X)                                                                                  \
-    X(ADDSD, addsd) X(SUBSD, subsd) X(MULSD, mulsd) X(DIVSD, divsd) X(MINSD, minsd)                \
-    X(MAXSD, maxsd) X(SQRTSD, sqrtsd)
+/* What may raise #XM, and what can be out of range in it (enum sse_operation). */
+#define ARITHMETIC(X, KIND, name)                                                                  \
+    X(ADD##KIND, add##name, SSE_ADD) X(SUB##KIND, sub##name, SSE_SUB)                              \
+    X(MUL##KIND, mul##name, SSE_MUL) X(DIV##KIND, div##name, SSE_DIV)                              \
+    X(MIN##KIND, min##name, SSE_OTHER) X(MAX##KIND, max##name, SSE_OTHER)                          \
+    X(SQRT##KIND, sqrt##name, SSE_OTHER)
 
 /* What raises nothing. */
 #define QUIET(X)                                                                                   \
@@ -36,17 +29,18 @@
 
 /* ---- Arithmetic -------------------------------------------------------------------------- */
 
-#define FLOAT_HANDLERS(name, size, align, type)                                                    \
+#define FLOAT_HANDLERS(name, operation, width, count, align, type)                                 \
     MEMORY_HANDLER(name##_rr)                                                                      \
     {                                                                                              \
+        const void *from = &XMM(op->src);                                                          \
         v128 value;                                                                                \
                                                                                                    \
-        SSE_ARITHMETIC({                                                                           \
-            value = XMM(op->dst);                                                                  \
-            __asm__ volatile(#name " %1, %0"                                                       \
-                             : "+x"(value)                                                         \
-                             : "m"(*(const type *)(const void *)&XMM(op->src)));                   \
-        });                                                                                        \
+        SSE_ROUNDED(                                                                               \
+            {                                                                                      \
+                value = XMM(op->dst);                                                              \
+                __asm__ volatile(#name " %1, %0" : "+x"(value) : "m"(*(const type *)from));        \
+            },                                                                                     \
+            operation, width, count, from);                                                        \
         XMM(op->dst) = value;                                                                      \
         NEXT;                                                                                      \
     }                                                                                              \
@@ -55,20 +49,24 @@
         v128 value, copy;                                                                          \
         const void *from;                                                                          \
                                                                                                    \
-        READ_POINTER(size, align, from, copy, ADDRESS);                                            \
-        SSE_ARITHMETIC({                                                                           \
-            value = XMM(op->dst);                                                                  \
-            __asm__ volatile(#name " %1, %0" : "+x"(value) : "m"(*(const type *)from));            \
-        });                                                                                        \
+        READ_POINTER((width) * (count), align, from, copy, ADDRESS);                               \
+        SSE_ROUNDED(                                                                               \
+            {                                                                                      \
+                value = XMM(op->dst);                                                              \
+                __asm__ volatile(#name " %1, %0" : "+x"(value) : "m"(*(const type *)from));        \
+            },                                                                                     \
+            operation, width, count, from);                                                        \
         XMM(op->dst) = value;                                                                      \
         NEXT;                                                                                      \
     }
-#define PACKED_HANDLERS(kind, name) FLOAT_HANDLERS(name, 16, 16, v128)
-#define SINGLE_HANDLERS(kind, name) FLOAT_HANDLERS(name, 4, 1, mem32)
-#define DOUBLE_HANDLERS(kind, name) FLOAT_HANDLERS(name, 8, 1, mem64)
-PACKED(PACKED_HANDLERS)
-SINGLE(SINGLE_HANDLERS)
-DOUBLE(DOUBLE_HANDLERS)
+#define PS_HANDLERS(kind, name, operation) FLOAT_HANDLERS(name, operation, 4, 4, 16, v128)
+#define PD_HANDLERS(kind, name, operation) FLOAT_HANDLERS(name, operation, 8, 2, 16, v128)
+#define SS_HANDLERS(kind, name, operation) FLOAT_HANDLERS(name, operation, 4, 1, 1, mem32)
+#define SD_HANDLERS(kind, name, operation) FLOAT_HANDLERS(name, operation, 8, 1, 1, mem64)
+ARITHMETIC(PS_HANDLERS, PS, ps)
+ARITHMETIC(PD_HANDLERS, PD, pd)
+ARITHMETIC(SS_HANDLERS, SS, ss)
+ARITHMETIC(SD_HANDLERS, SD, sd)
 
 #define QUIET_HANDLERS_SIZED(name, size, align, type)                                              \
     static HANDLER(name##_rr)                                                                      \
@@ -186,12 +184,13 @@ MEMORY_HANDLER(shuffle_rm)
 
 enum { FIRST = INSN_ADDPS, LAST = INSN_UNPCKHPD };
 
-#define ROW(kind, name) [INSN_##kind - FIRST] = { .rr = name##_rr, .rm = MEMORY_RUN(name##_rm) },
-#define COMPARE_ROW(kind, name, size, type) ROW(kind, name)
+#define ROW(kind, name, ...)                                                                       \
+    [INSN_##kind - FIRST] = { .rr = name##_rr, .rm = MEMORY_RUN(name##_rm) },
 
 static const struct sse_ops rows[LAST - FIRST + 1] = {
-    PACKED(ROW) SINGLE(ROW) DOUBLE(ROW) QUIET(ROW) QUIET_SINGLE(ROW) COMPARE_FLAGS(COMPARE_ROW)
-        /* clang-format off */
+    ARITHMETIC(ROW, PS, ps) ARITHMETIC(ROW, PD, pd) ARITHMETIC(ROW, SS, ss) ARITHMETIC(ROW, SD, sd)
+        QUIET(ROW) QUIET_SINGLE(ROW) COMPARE_FLAGS(ROW)
+            /* clang-format off */
     [INSN_CMPPS - FIRST] = { .rr = compare_rr, .rm = ONE_RUN(compare_rm128), .stubs = cmpps_stubs },
     [INSN_CMPPD - FIRST] = { .rr = compare_rr, .rm = ONE_RUN(compare_rm128), .stubs = cmppd_stubs },
     [INSN_CMPSS - FIRST] = { .rr = compare_rr, .rm = ONE_RUN(compare_rm32), .stubs = cmpss_stubs },

@@ -282,6 +282,7 @@ static void store_chosen(struct soft *cpu, const struct op *op, const uint8_t *b
 {
     const uint64_t va = op_address(cpu, op);
 
+    soft_probe_write(cpu, op, va, 8); /* the first half faults first */
     soft_probe_write(cpu, op, va, size);
     for (unsigned i = 0; i < size; i++) {
         if (mask[i] & 0x80)

@@ -11,12 +11,12 @@
 #include "hw/cpu/soft/segment.h"
 
 /* Members that both structs have under one name and in one type. */
+/* clang-format off */
 #define SHARED_MEMBERS(X)                                                                          \
-    X(gdt)                                                                                         \
-    X(idt)                                                                                         \
-    X(cr0) X(cr2) X(cr3) X(cr4) X(cr8) X(efer) X(star) X(lstar) X(cstar) X(fmask)                  \
-        X(kernel_gs_base) X(sysenter_cs) X(sysenter_esp) X(sysenter_eip) X(pat) X(tsc_aux)         \
-            X(is_halted) X(is_shadowed) X(is_nmi_blocked)
+    X(gdt) X(idt) X(cr0) X(cr2) X(cr3) X(cr4) X(cr8) X(efer) X(star) X(lstar) X(cstar) X(fmask)    \
+    X(kernel_gs_base) X(sysenter_cs) X(sysenter_esp) X(sysenter_eip) X(pat) X(tsc_aux)             \
+    X(is_halted) X(is_shadowed) X(is_nmi_blocked)
+/* clang-format on */
 
 void soft_get_state(struct cpu *common, struct cpu_state *ret_state)
 {
@@ -105,7 +105,7 @@ int soft_set_state(struct cpu *common, const struct cpu_state *state)
     SHARED_MEMBERS(SET_)
 #undef SET_
     soft_fp_set(cpu, state->fxsave);
-    soft_set_rflags(cpu, state->rflags);
+    soft_set_rflags(cpu, state->rflags & ~(uint64_t)FLAG_RF); /* rflags.c */
     soft_update_mode(cpu);
     soft_tlb_flush(cpu, true);
     return 0;

@@ -40,7 +40,7 @@ static void check_enabled(struct soft *cpu, const struct op *op)
 static HANDLER(insn_syscall)
 {
     const unsigned cs = cpu->star >> 32 & 0xfffc;
-    const uint64_t flags = soft_get_rflags(cpu) & ~(uint64_t)FLAG_RF;
+    const uint64_t flags = soft_get_rflags(cpu);
 
     check_enabled(cpu, op);
     cpu->gpr[RCX] = next_rip(cpu, op);

@@ -42,7 +42,7 @@ struct op *build_result16(struct builder *builder, const struct insn *insn, op_f
 /** temp[1] = offset, temp[2] = selector, of a far pointer in memory or code. */
 void build_far_pointer(struct builder *builder, const struct insn *insn);
 
-/** The flags that POPF and IRET of @size may change at this privilege; IRET also RF. */
+/** The flags that POPF and IRET of @size may change at this privilege. */
 uint64_t loadable_flags(const struct soft *cpu, unsigned size);
 
 /**

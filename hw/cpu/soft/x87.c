@@ -239,7 +239,7 @@ static void store_slow(struct soft *cpu, const struct op *op, uint64_t va, unsig
     v128 copy;
     bool stored;
 
-    soft_probe_write(cpu, op, va, size);
+    sse_probe_write(cpu, op, va, size);
     x87_load(cpu);
     call_memory(op->ptr, &copy);
     stored = has_stored(cpu);

@@ -132,6 +132,23 @@ static unsigned environment_size(unsigned size)
     return size == 14 || size == 94 ? 14 : 28;
 }
 
+/* Processors access it field by field, so the first one is what faults first. */
+static void load_image(struct soft *cpu, const struct op *op, uint8_t *to, unsigned size)
+{
+    const uint64_t va = op_address(cpu, op);
+
+    (void)soft_load_slow(cpu, op, va, environment_size(size) / 7);
+    soft_load_bytes(cpu, op, va, to, size);
+}
+
+static void store_image(struct soft *cpu, const struct op *op, const uint8_t *from, unsigned size)
+{
+    const uint64_t va = op_address(cpu, op);
+
+    soft_probe_write(cpu, op, va, environment_size(size) / 7);
+    soft_store_bytes(cpu, op, va, from, size);
+}
+
 /* op->imm is the size of the operand: 14, 28, 94 or 108. */
 static HANDLER(fnstenv)
 {
@@ -140,7 +157,7 @@ static HANDLER(fnstenv)
 
     x87_save(cpu);
     put_environment(cpu, size, image);
-    soft_store_bytes(cpu, op, op_address(cpu, op), image, size);
+    store_image(cpu, op, image, size);
     cpu->fpu.control |= X87_EXCEPTIONS;
     x87_update_pending(cpu);
     NEXT;
@@ -152,7 +169,7 @@ static HANDLER(fldenv)
     uint8_t image[IMAGE_MAX];
 
     x87_begin(cpu, op);
-    soft_load_bytes(cpu, op, op_address(cpu, op), image, size);
+    load_image(cpu, op, image, size);
     x87_save(cpu);
     set_environment(cpu, size, image);
     NEXT;
@@ -166,7 +183,7 @@ static HANDLER(fnsave)
     x87_save(cpu);
     put_environment(cpu, environment, image);
     x87_get_stack(cpu, 10, image + environment);
-    soft_store_bytes(cpu, op, op_address(cpu, op), image, size);
+    store_image(cpu, op, image, size);
     x87_reset(cpu);
     NEXT;
 }
@@ -177,7 +194,7 @@ static HANDLER(frstor)
     uint8_t image[IMAGE_MAX];
 
     x87_begin(cpu, op);
-    soft_load_bytes(cpu, op, op_address(cpu, op), image, size);
+    load_image(cpu, op, image, size);
     x87_save(cpu);
     set_environment(cpu, environment, image);
     x87_set_stack(cpu, 10, image + environment);
