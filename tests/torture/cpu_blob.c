@@ -31,10 +31,11 @@ static struct slot {
 } slots[NR_SLOTS];
 
 static struct chunk chunks[NR_SLOTS][CHUNKS_OF_SLOT];
-static uint64_t newest;                 /* generation */
+static uint64_t newest;                /* generation */
 static uint64_t nr_changes, nr_of_ram; /* atomic */
 
-/* ---- One blob --------------------------------------------------------------------------------- */
+/* ---- One blob ---------------------------------------------------------------------------------
+ */
 
 static void fill(uint64_t *words, unsigned slot, uint64_t generation)
 {
@@ -118,8 +119,8 @@ static void map(unsigned number, uint64_t generation, bool is_ram) REQUIRES(bql)
     slot->nr_mapped++;
     store_release(guest_word(NEWEST_AT + 8u * number), generation); /* before it can be seen */
     slot->region = is_ram ? ram_blob(slot, number) : host_blob(slot, number);
-    torture_check(region_add(guest.root, WINDOW_AT + ((gpa_t)number << SLOT_SHIFT), slot->region,
-                             0, NULL));
+    torture_check(
+        region_add(guest.root, WINDOW_AT + ((gpa_t)number << SLOT_SHIFT), slot->region, 0, NULL));
     fetch_add_relaxed(&nr_changes, 1);
 }
 
@@ -131,7 +132,8 @@ static void unmap(unsigned number) REQUIRES(bql)
     region_unref(g_steal_pointer(&slot->region));
 }
 
-/* ---- They come and go ------------------------------------------------------------------------------- */
+/* ---- They come and go
+ * ------------------------------------------------------------------------------- */
 
 static void take_back(unsigned number)
 {
@@ -185,7 +187,8 @@ static void change(struct worker *worker)
     }
 }
 
-/* ---- The runs ------------------------------------------------------------------------------------------ */
+/* ---- The runs
+ * ------------------------------------------------------------------------------------------ */
 
 static void set_up(void)
 {
@@ -230,7 +233,8 @@ void blob_run(void)
     tear_down();
 }
 
-/* ---- One maps, tells, another reads ------------------------------------------------------------------------
+/* ---- One maps, tells, another reads
+ * ------------------------------------------------------------------------
  */
 
 static void told_map(uint64_t generation) REQUIRES(bql)

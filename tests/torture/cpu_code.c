@@ -30,7 +30,8 @@ static void announce(unsigned number, uint64_t version)
     store_release(guest_word(ANNOUNCED_AT + UINT64_C(64) * number), version);
 }
 
-/* ---- Written by the host ---------------------------------------------------------------------------- */
+/* ---- Written by the host
+ * ---------------------------------------------------------------------------- */
 
 static void write_by_dma(unsigned number, uint32_t version)
 {
@@ -66,7 +67,8 @@ static void write_code(struct worker *worker)
     }
 }
 
-/* ---- In memory that changes places --------------------------------------------------------------------- */
+/* ---- In memory that changes places
+ * --------------------------------------------------------------------- */
 
 static void make_places(void) REQUIRES(bql)
 {
@@ -77,8 +79,8 @@ static void make_places(void) REQUIRES(bql)
         guest_write_function(ram_pointer(places[i], 0, GUEST_PAGE), 0);
         place_regions[i] = region_new_ram(guest.mem, "place", places[i], 0, GUEST_PAGE);
         torture_check(region_add(side, i * (uint64_t)GUEST_PAGE, place_regions[i], 0, NULL));
-        aliases[i] = region_new_alias(guest.mem, "alias", side, i * (uint64_t)GUEST_PAGE,
-                                      GUEST_PAGE);
+        aliases[i] =
+            region_new_alias(guest.mem, "alias", side, i * (uint64_t)GUEST_PAGE, GUEST_PAGE);
     }
     torture_check(region_add(guest.root, ALIAS_AT, aliases[0], 0, NULL));
 }
@@ -117,7 +119,8 @@ static void move_code(struct worker *worker)
     }
 }
 
-/* ---- The run ---------------------------------------------------------------------------------------------- */
+/* ---- The run
+ * ---------------------------------------------------------------------------------------------- */
 
 static void work(struct worker *worker)
 {

@@ -9,6 +9,8 @@
 #include "hw/cpu/backend.h"
 #include "tests/torture/cpu_machine.h"
 
+enum { PATIENCE = 4000 }; /* looks, until the processor may need ours */
+
 static struct kicked_cpu {
     CACHE_ALIGNED struct cpu_work work;
     uint64_t nr_asked;
@@ -36,8 +38,11 @@ static void ask_one(struct worker *worker)
         kicked_cpu->work.fn = do_work;
         kicked_cpu->nr_asked++;
         cpu_post_work(guest.cpus->cpu[index], &kicked_cpu->work);
-        while (load_acquire(&kicked_cpu->nr_done) != kicked_cpu->nr_asked)
-            sched_yield(); /* pairs with the release in do_work() */
+        for (unsigned i = 0; load_acquire(&kicked_cpu->nr_done) != kicked_cpu->nr_asked; i++) {
+            cpu_relax(); /* pairs with the release in do_work() */
+            if (i > PATIENCE)
+                sched_yield();
+        }
         for (unsigned i = torture_below(worker, 200); i > 0; i--)
             cpu_relax();
     }

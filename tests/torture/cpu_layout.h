@@ -26,7 +26,8 @@
 #define NR_FRAMES 4
 #define LOCKS_AT 0x60000 /* two pages of numbers that all increment */
 
-/* ---- The mailbox: a line for each processor, then what it shares with the host ---------------- */
+/* ---- The mailbox: a line for each processor, then what it shares with the host ----------------
+ */
 
 #define MAIL_AT 0x8000
 #define MAIL_LINE 64
@@ -41,16 +42,18 @@
 #define STOP_AT (MAIL_AT + 0x100)
 #define TOLD_AT (MAIL_AT + 0x140)
 #define ANSWERED_AT (MAIL_AT + 0x180)
-#define MAPPED_AT (MAIL_AT + 0x200) /* by slot: the generation that is there for sure, or 0 */
-#define NEWEST_AT (MAIL_AT + 0x240) /* by slot: none is newer */
-#define GONE_AT (MAIL_AT + 0x280)   /* by slot: neither this nor an older one is there any more */
-#define FUNCTION_AT (MAIL_AT + 0x300)  /* by number: where the function is */
-#define ANNOUNCED_AT (MAIL_AT + 0x400) /* by number, in lines: the version that it is in at least */
+#define MAPPED_AT (MAIL_AT + 0x200)   /* by slot: the generation that is there for sure, or 0 */
+#define NEWEST_AT (MAIL_AT + 0x240)   /* by slot: none is newer */
+#define GONE_AT (MAIL_AT + 0x280)     /* by slot: neither this nor an older one is there any more */
+#define FUNCTION_AT (MAIL_AT + 0x300) /* by number: where the function is */
+#define ANNOUNCED_AT (MAIL_AT + 0x400) /* by number, in lines: the version that it is in at least  \
+                                        */
 #define WANTED_AT (MAIL_AT + 0x600)    /* number of the change of page tables under way */
 #define GO_AT (MAIL_AT + 0x640)        /* … that has been made */
 #define STATE_AT (MAIL_AT + 0x680)     /* what it has led to */
 
-/* ---- Blobs: slots above RAM -------------------------------------------------------------------- */
+/* ---- Blobs: slots above RAM --------------------------------------------------------------------
+ */
 
 #define WINDOW_AT 0x20000000
 #define SLOT_SHIFT 16
@@ -64,12 +67,13 @@
 #define COPIED_WORDS 128
 #define BLOB_BYTES (5 * GUEST_PAGE)
 
-/* ---- Code -------------------------------------------------------------------------------------- */
+/* ---- Code --------------------------------------------------------------------------------------
+ */
 
 /* MOV EAX, imm32; RET: begins at this offset in its line, so that the number is aligned. */
 #define FUNCTION_OFFSET 3
 #define NR_FUNCTIONS 8
-#define FUNCTION_ALIAS 4 /* in memory that changes places; 0 to 2 are the processors' own */
+#define FUNCTION_ALIAS 4   /* in memory that changes places; 0 to 2 are the processors' own */
 #define FUNCTION_POINTER 6 /* written by host pointer; the others by DMA */
 #define ALIAS_AT 0x24000000
 #define SELF_AT 0x400 /* in the first page of PATCH: code that writes itself, by processor */
@@ -77,7 +81,8 @@
 #define SELF_VARIANT_SHIFT 6
 #define NR_SELF_VARIANTS 4
 
-/* ---- Page tables --------------------------------------------------------------------------------- */
+/* ---- Page tables
+ * --------------------------------------------------------------------------------- */
 
 /* The page whose table entry changes. As part of a large page it is frame 0. */
 #define MOVING_REGION 0x30000000
@@ -95,7 +100,8 @@
 #define STATE_LARGE 32
 #define STATE_BITS 6
 
-/* ---- Numbers under LOCK -------------------------------------------------------------------------- */
+/* ---- Numbers under LOCK
+ * -------------------------------------------------------------------------- */
 
 #define LOCK_PLAIN (LOCKS_AT + 0)
 #define LOCK_XADD (LOCKS_AT + 64)
@@ -103,11 +109,12 @@
 #define LOCK_LINE (LOCKS_AT + 256 - 3)
 #define LOCK_PAGE (LOCKS_AT + GUEST_PAGE - 5)
 #define LOCK_SPIN (LOCKS_AT + 384)
-#define LOCK_SPUN (LOCKS_AT + 448) /* what the spin lock guards */
+#define LOCK_SPUN (LOCKS_AT + 448)  /* what the spin lock guards */
 #define LOCK_CODE (PATCH_AT + 0x80) /* in a page of code */
-#define LOCK_PAIR_STEP_SHIFT 61 /* so that the upper half counts too */
+#define LOCK_PAIR_STEP_SHIFT 61     /* so that the upper half counts too */
 
-/* ---- The device ------------------------------------------------------------------------------------ */
+/* ---- The device
+ * ------------------------------------------------------------------------------------ */
 
 #define DEVICE_AT 0x28000000
 #define DEVICE_BYTES 0x1000
@@ -117,7 +124,8 @@
 #define DEVICE_RELEASED 0x18 /* read: the newest generation that was released */
 #define DEVICE_COUNT 0x20    /* a number that remembers */
 
-/* ---- Faults: what a program finds in RAX -------------------------------------------------------------- */
+/* ---- Faults: what a program finds in RAX
+ * -------------------------------------------------------------- */
 
 #define FAULT(vector) (-1 - (vector))
 #define VECTOR_INVALID 6

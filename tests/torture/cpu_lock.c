@@ -14,12 +14,9 @@ static const struct number {
     uint64_t at;
     unsigned size;
 } numbers[] = {
-    { "LOCK INC", LOCK_PLAIN, 8 },
-    { "LOCK XADD", LOCK_XADD, 8 },
-    { "across cache lines", LOCK_LINE, 8 },
-    { "across pages", LOCK_PAGE, 8 },
-    { "in a page of code", LOCK_CODE, 4 },
-    { "under a spin lock", LOCK_SPUN, 8 },
+    { "LOCK INC", LOCK_PLAIN, 8 },          { "LOCK XADD", LOCK_XADD, 8 },
+    { "across cache lines", LOCK_LINE, 8 }, { "across pages", LOCK_PAGE, 8 },
+    { "in a page of code", LOCK_CODE, 4 },  { "under a spin lock", LOCK_SPUN, 8 },
 };
 
 static void check_number(const char *name, uint64_t got, uint64_t want)

@@ -72,8 +72,7 @@ static uint64_t device_read(void *opaque UNUSED, uint64_t offset, unsigned size 
     return offset == DEVICE_COUNT ? guest.count : 0;
 }
 
-static void device_write(void *opaque UNUSED, uint64_t offset, uint64_t value,
-                         unsigned size UNUSED)
+static void device_write(void *opaque UNUSED, uint64_t offset, uint64_t value, unsigned size UNUSED)
 {
     bql_assert_held();
     torture_check(!rcu_is_reading());
@@ -109,7 +108,8 @@ static uint64_t read_tsc(void *opaque UNUSED)
     return (uint64_t)monotonic_ns();
 }
 
-/* ---- The machine ------------------------------------------------------------------------------- */
+/* ---- The machine -------------------------------------------------------------------------------
+ */
 
 static uint64_t address_of(const char *program)
 {
@@ -208,8 +208,7 @@ void guest_start(struct worker *random, const char *const programs[GUEST_CPUS])
 
     while (guest.nr_cpus < GUEST_CPUS && programs[guest.nr_cpus])
         guest.nr_cpus++;
-    guest.cpus =
-        cpus_new(&cpu_soft, guest.nr_cpus, guest.memory, guest.ports, &board, &error);
+    guest.cpus = cpus_new(&cpu_soft, guest.nr_cpus, guest.memory, guest.ports, &board, &error);
     if (!guest.cpus)
         torture_fail("no processors: %s", error->message);
     for (unsigned i = 0; i < guest.nr_cpus; i++)
@@ -246,7 +245,8 @@ void guest_end(void)
     mem_free(guest.mem);
 }
 
-/* ---- Workers --------------------------------------------------------------------------------------- */
+/* ---- Workers
+ * --------------------------------------------------------------------------------------- */
 
 /* Whether all have made @nr rounds since @before; each wait ends with the scenario. */
 static bool have_made_rounds(const uint64_t before[GUEST_CPUS], uint64_t nr)

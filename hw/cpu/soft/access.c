@@ -7,6 +7,7 @@
 #include "hw/cpu/soft/mmu.h"
 #include "hw/cpu/soft/tlb.h"
 #include "hw/mem/access.h"
+#include "util/mutant.h"
 
 static bool crosses(uint64_t va, size_t size)
 {
@@ -56,7 +57,9 @@ static bool device_load(struct soft *cpu, gpa_t gpa, unsigned size, uint64_t *re
     soft_section_leave(cpu);
     result = mem_mmio_read(cpu->cpu.cpus->memory, gpa, size, ret_value);
     soft_section_enter(cpu);
-    return result != MEM_IS_RAM_NOW;
+    if (result == MEM_IS_RAM_NOW && MUTANT(cpu_no_reresolve))
+        *ret_value = UINT64_MAX;
+    return result != MEM_IS_RAM_NOW || MUTANT(cpu_no_reresolve);
 }
 
 static bool device_store(struct soft *cpu, gpa_t gpa, unsigned size, uint64_t value)
@@ -172,7 +175,7 @@ static void check_own_code(struct soft *cpu, const struct op *op, const struct p
     unsigned first = place->ram_offset % RAM_PAGE / CODE_GRANULE;
     unsigned last = (place->ram_offset + size - 1) % RAM_PAGE / CODE_GRANULE;
 
-    if (!op || cpu->is_single)
+    if (!op || cpu->is_single || MUTANT(cpu_own_store_runs_on))
         return;
     if (soft_code_has_changed(cpu))
         soft_restart(cpu, op, RESTART_SINGLE); /* the marks may be gone */
@@ -299,7 +302,7 @@ void *soft_lock_begin(struct soft *cpu, const struct op *op, uint64_t va, unsign
             return place.host;
     }
     soft_probe_write(cpu, op, va, size);
-    if (!cpu->is_exclusive)
+    if (!cpu->is_exclusive && !MUTANT(cpu_lock_beside_others))
         soft_restart(cpu, op, RESTART_EXCLUSIVE);
     soft_load_bytes(cpu, op, va, cpu->lock_copy, size);
     return cpu->lock_copy;
@@ -312,11 +315,9 @@ void soft_lock_end_slow(struct soft *cpu, uint64_t va, unsigned size, void *host
 
 /* ---- Runs of memory ----------------------------------------------------------------------- */
 
-void *soft_bulk(struct soft *cpu, const struct op *op, uint64_t va, bool is_write,
-                size_t *ret_size)
+void *soft_bulk(struct soft *cpu, const struct op *op, uint64_t va, bool is_write, size_t *ret_size)
 {
-    struct place place =
-        soft_place(cpu, op, va, is_write, (enum tlb_class)cpu->tlb_class, 1);
+    struct place place = soft_place(cpu, op, va, is_write, (enum tlb_class)cpu->tlb_class, 1);
     const struct tlb_entry *entry = tlb_entry(cpu, va);
 
     if (!place.host || place.ram)

@@ -6,6 +6,7 @@
 #include "hw/cpu/soft/exec.h"
 #include "hw/cpu/soft/tlb.h"
 #include "hw/mem/view.h"
+#include "util/mutant.h"
 
 enum {
     HASH_BITS = 16,
@@ -17,7 +18,7 @@ enum {
 /* A page of RAM with blocks in it. */
 struct code_page {
     struct code_page *next; /* in its bucket */
-    struct ram *ram; /* a name: the view keeps it, and a change of the view drops the page */
+    struct ram *ram;        /* a name: the view keeps it, and a change of the view drops the page */
     uint64_t ram_page;
     const uint8_t *host;
     gpa_t gpa;       /* where it is, or was first: */
@@ -143,8 +144,7 @@ void blocks_drop_extent(struct soft *cpu, gpa_t start, uint64_t size)
 }
 
 /* Where the page is linked, or would be. */
-static struct code_page **find_page(struct blocks *blocks, const struct ram *ram,
-                                    uint64_t ram_page)
+static struct code_page **find_page(struct blocks *blocks, const struct ram *ram, uint64_t ram_page)
 {
     struct code_page **link = page_bucket(blocks, ram, ram_page);
 
@@ -181,8 +181,7 @@ void blocks_sync(struct soft *cpu, struct code_gate *gate)
     struct blocks *blocks = cpu->blocks;
     struct code_change changes[CODE_GATE_LOG];
     unsigned nr;
-    bool is_known =
-        code_gate_changes(gate, cpu->code_sequence, changes, &nr, &cpu->code_sequence);
+    bool is_known = code_gate_changes(gate, cpu->code_sequence, changes, &nr, &cpu->code_sequence);
 
     if (!is_known) {
         blocks_drop_all(cpu);
@@ -215,8 +214,7 @@ void blocks_free(struct blocks *blocks)
 static struct block *block_new(struct blocks *blocks, const uint8_t *host)
 {
     const struct builder *builder = &blocks->builder;
-    struct block *block =
-        g_malloc(sizeof(*block) + builder->nr_ops * sizeof(struct op));
+    struct block *block = g_malloc(sizeof(*block) + builder->nr_ops * sizeof(struct op));
 
     *block = (struct block){
         .host = host,
@@ -291,6 +289,8 @@ static bool page_mark(struct soft *cpu, struct code_page *page, uint64_t granule
     if (!page_is_armed(cpu, page))
         return false;
     if (!code_gate_mark(page->ram, page->ram_page, granules, &ticket))
+        return true;
+    if (MUTANT(cpu_mark_keeps_writers))
         return true;
     page->is_waiting = true;
     page->ticket = ticket;

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "hw/cpu/soft/exec.h"
 #include "hw/cpu/soft/block.h"
 #include "hw/cpu/soft/cpus.h"
-#include "hw/cpu/soft/exec.h"
 #include "hw/cpu/soft/fpu.h"
 #include "hw/cpu/soft/tlb.h"
 #include "hw/mem/view.h"
+#include "util/mutant.h"
 
 /* ---- Between blocks ----------------------------------------------------------------------- */
 
@@ -19,6 +20,8 @@ static ALWAYS_INLINE op_result enter_block(struct soft *cpu, const struct op *he
     uint64_t count = cpu->count + head->aux;
 
     cpu->block_rip = rip;
+    if (MUTANT(cpu_lossy_kick) && load_relaxed(&cpu->kick.limit))
+        store_relaxed(&cpu->kick.limit, load_relaxed(&cpu->kick.limit) - 1);
     if (unlikely(count > load_relaxed(&cpu->kick.limit))) {
         cpu->rip = rip;
         LEAVE_RUN;
@@ -132,13 +135,14 @@ static struct code_gate *gate_of(const struct soft *cpu)
 
 bool soft_code_has_changed(const struct soft *cpu)
 {
-    return unlikely(code_gate_sequence(gate_of(cpu)) != cpu->code_sequence);
+    return unlikely(code_gate_sequence(gate_of(cpu)) != cpu->code_sequence) &&
+           !MUTANT(cpu_unmarked_store_runs_on);
 }
 
 void soft_sync_code(struct soft *cpu)
 {
     code_drops_take(cpu);
-    if (soft_code_has_changed(cpu))
+    if (unlikely(code_gate_sequence(gate_of(cpu)) != cpu->code_sequence))
         blocks_sync(cpu, gate_of(cpu));
 }
 

@@ -11,13 +11,15 @@
 #include "hw/mem/view.h"
 #include "util/atomic.h"
 #include "util/log.h"
+#include "util/mutant.h"
 
 /* ---- The section --------------------------------------------------------------------------- */
 
 static void section_begin(struct soft *cpu) NO_THREAD_SAFETY
 {
-    store_relaxed(&cpu->is_running, 1);
-    smp_mb(); /* pairs with the barrier in code_drops_ask(): it sees that we run, or we what it asks */
+    store_relaxed(&cpu->is_running, !MUTANT(cpu_running_unpublished));
+    smp_mb(); /* pairs with the barrier in code_drops_ask(): it sees that we run, or we what it asks
+               */
     rcu_read_lock();
     soft_tlb_pin(cpu);
     code_drops_take(cpu);
@@ -50,9 +52,11 @@ void soft_section_leave(struct soft *cpu) NO_THREAD_SAFETY
  */
 static bool must_leave(struct soft *cpu)
 {
+    bool must_leave_late = MUTANT(cpu_kick_lowered_late) && cpu_must_leave(&cpu->cpu);
+
     store_relaxed(&cpu->kick.limit, UINT64_MAX);
     smp_mb();
-    return cpu_must_leave(&cpu->cpu);
+    return MUTANT(cpu_kick_lowered_late) ? must_leave_late : cpu_must_leave(&cpu->cpu);
 }
 
 /* An NMI or interrupt that is to be delivered now, into @ret_fault. */
@@ -140,7 +144,8 @@ static void soft_kick(struct cpu *common)
     store_relaxed(&soft_of(common)->kick.limit, 0);
 }
 
-/* ---- Life ------------------------------------------------------------------------------------- */
+/* ---- Life -------------------------------------------------------------------------------------
+ */
 
 static struct cpus *soft_open(GError **error UNUSED)
 {

@@ -7,10 +7,11 @@
 #include "hw/cpu/soft/mmu.h"
 #include "hw/cpu/soft/tlb.h"
 #include "hw/mem/view.h"
+#include "util/mutant.h"
 
 enum { /* tlb_entry.meta: the page's guest-physical address, and in its low bits: */
-    META_GLOBAL = 1 << 0,
-    META_LARGE = 1 << 1,
+       META_GLOBAL = 1 << 0,
+       META_LARGE = 1 << 1,
 };
 
 enum { REGION_SHIFT = 21 }; /* INVLPG of a large page: by 2 MiB, of which 1 GiB pages have 512 */
@@ -37,6 +38,12 @@ static void entry_clear(struct tlb_entry *entry)
 }
 
 /* ---- Forgetting ---------------------------------------------------------------------- */
+
+static void flush_jumps(struct soft *cpu)
+{
+    if (!MUTANT(cpu_flush_keeps_jumps))
+        soft_jumps_flush(cpu);
+}
 
 void soft_jumps_flush(struct soft *cpu)
 {
@@ -76,9 +83,9 @@ static void flush_fetch(struct soft *cpu, bool globals)
 void soft_tlb_flush(struct soft *cpu, bool globals)
 {
     for (unsigned class = 0; class < NR_TLB_CLASSES; class ++)
-        flush_class(cpu, (enum tlb_class)class, globals);
+        flush_class(cpu, (enum tlb_class) class, globals);
     flush_fetch(cpu, globals);
-    soft_jumps_flush(cpu);
+    flush_jumps(cpu);
     if (globals)
         cpu->large_regions = 0;
 }
@@ -116,14 +123,13 @@ void soft_tlb_flush_page(struct soft *cpu, uint64_t va)
     uint64_t page = va & PAGE_MASK;
 
     for (unsigned class = 0; class < NR_TLB_CLASSES; class ++) {
-        struct tlb_entry *entry = entry_of(cpu, (enum tlb_class)class, va);
+        struct tlb_entry *entry = entry_of(cpu, (enum tlb_class) class, va);
 
         if (entry->read_tag == page)
             entry_clear(entry);
     }
     for (unsigned user = 0; user < 2; user++) {
-        struct fetch_entry *entry =
-            &cpu->fetch_tlb[user][(va >> PAGE_SHIFT) & (FETCH_ENTRIES - 1)];
+        struct fetch_entry *entry = &cpu->fetch_tlb[user][(va >> PAGE_SHIFT) & (FETCH_ENTRIES - 1)];
 
         if (entry->tag == page)
             entry->tag = TLB_NONE;
@@ -131,7 +137,7 @@ void soft_tlb_flush_page(struct soft *cpu, uint64_t va)
     if (cpu->large_regions & region_bit(va))
         flush_region(cpu, va);
     if ((cpu->jump_pages & jump_page_bit(va)) || (cpu->large_regions & region_bit(va)))
-        soft_jumps_flush(cpu);
+        flush_jumps(cpu);
 }
 
 void soft_tlb_drop_writes(struct soft *cpu, const uint8_t *const host_pages[], unsigned nr)
@@ -192,7 +198,9 @@ void soft_tlb_pin(struct soft *cpu)
     unsigned nr;
 
     if (generation != cpu->view_generation) {
-        if (view_changes(view, cpu->view_generation, extents, &nr)) {
+        if (MUTANT(cpu_no_generation_check)) {
+            ;
+        } else if (view_changes(view, cpu->view_generation, extents, &nr)) {
             drop_extents(cpu, extents, nr);
         } else {
             soft_tlb_flush(cpu, true);
@@ -205,7 +213,7 @@ void soft_tlb_pin(struct soft *cpu)
 
 static bool view_has_moved(const struct soft *cpu) REQUIRES_SHARED(rcu)
 {
-    return view_get(cpu->cpu.cpus->memory) != cpu->view;
+    return view_get(cpu->cpu.cpus->memory) != cpu->view && !MUTANT(cpu_no_reresolve);
 }
 
 /* What is not there in the pinned view may be there in the current one. True: it has moved. */
@@ -317,8 +325,7 @@ struct place soft_place(struct soft *cpu, const struct op *op, uint64_t va, bool
     do {
         struct mmu_page page;
         uint32_t error;
-        bool is_mapped =
-            mmu_walk(cpu, va, is_write ? MMU_WRITE : MMU_READ, class, &page, &error);
+        bool is_mapped = mmu_walk(cpu, va, is_write ? MMU_WRITE : MMU_READ, class, &page, &error);
 
         if (is_mapped) {
             place.gpa = page.gpa | (va & ~PAGE_MASK);
@@ -380,7 +387,7 @@ static void fetch_fill(struct soft *cpu, uint64_t va, struct fetch_entry *entry)
             page_fault(cpu, NULL, va, error);
         }
     } while (renew_view(cpu));
-    if (!is_memory)
+    if (!is_memory && !MUTANT(cpu_remembers_holes))
         return; /* nor is that remembered: there may be memory the next time */
     entry->tag = va & PAGE_MASK;
     entry->is_global = page.is_global;
