@@ -168,3 +168,21 @@ void code_run(void)
     }
     guest_end();
 }
+
+/* Two processors, one function, and hardly anybody else. */
+void patch_run(void)
+{
+    static const char *const programs[GUEST_CPUS] = { patch_program, patched_program };
+    struct mem_stats stats;
+
+    guest_make();
+    write_functions();
+    guest_run(programs, NULL, 0);
+    guest_stop();
+    mem_get_stats(guest.mem, &stats);
+    torture_check(stats.code_touched > 0);
+    torture_note("%llu versions, pages dropped %llu times, run %llu times",
+                 (unsigned long long)guest_rounds(0), (unsigned long long)stats.code_touched,
+                 (unsigned long long)guest_rounds(1));
+    guest_end();
+}

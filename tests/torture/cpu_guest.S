@@ -248,6 +248,33 @@ code_program:
 8:      fail    2, %rax, %r9
 9:      fail    3, %rax, %r8
 
+        /* One writes one function, as fast as may be; the other runs it. */
+        .globl  patch_program, patched_program
+patch_program:
+        mov     FUNCTION_AT, %r10
+        xor     %r8d, %r8d
+1:      incq    MAIL_ROUNDS(%r12)
+        inc     %r8
+        mov     %r8d, 1(%r10)
+        mov     %r8, ANNOUNCED_AT
+        random  8, %ecx
+2:      dec     %ecx
+        jg      2b
+        jmp     1b
+patched_program:
+        mov     FUNCTION_AT, %r10
+1:      incq    MAIL_ROUNDS(%r12)
+        mov     ANNOUNCED_AT, %r8
+        serialize
+        call    *%r10
+        mov     ANNOUNCED_AT, %r9
+        inc     %r9
+        cmp     %r8, %rax
+        jb      7b
+        cmp     %r9, %rax
+        ja      8b
+        jmp     1b
+
         /* Copied to its place, one variant each 64 bytes: ECX = EAX, by way of its own code. */
         .globl  self_code
         .balign 64

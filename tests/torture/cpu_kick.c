@@ -43,8 +43,11 @@ static void ask_one(struct worker *worker)
             if (i > PATIENCE)
                 sched_yield();
         }
-        for (unsigned i = torture_below(worker, 200); i > 0; i--)
-            cpu_relax();
+        if (torture_one_in(worker, 8))
+            torture_spin_ns(torture_below(worker, 5000));
+        else /* while the processor is on its way back into the guest, to a few cycles */
+            for (unsigned i = torture_below(worker, 600); i > 0; i--)
+                __asm__ volatile("");
     }
 }
 

@@ -46,11 +46,12 @@
 #define NEWEST_AT (MAIL_AT + 0x240)   /* by slot: none is newer */
 #define GONE_AT (MAIL_AT + 0x280)     /* by slot: neither this nor an older one is there any more */
 #define FUNCTION_AT (MAIL_AT + 0x300) /* by number: where the function is */
-#define ANNOUNCED_AT (MAIL_AT + 0x400) /* by number, in lines: the version that it is in at least  \
-                                        */
-#define WANTED_AT (MAIL_AT + 0x600)    /* number of the change of page tables under way */
-#define GO_AT (MAIL_AT + 0x640)        /* … that has been made */
-#define STATE_AT (MAIL_AT + 0x680)     /* what it has led to */
+#define ANNOUNCED_AT                                                                               \
+    (MAIL_AT + 0x400)               /* by number, in lines: the version that it is in at least     \
+                                     */
+#define WANTED_AT (MAIL_AT + 0x600) /* number of the change of page tables under way */
+#define GO_AT (MAIL_AT + 0x640)     /* … that has been made */
+#define STATE_AT (MAIL_AT + 0x680)  /* what it has led to */
 
 /* ---- Blobs: slots above RAM --------------------------------------------------------------------
  */

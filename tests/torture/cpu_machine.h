@@ -35,7 +35,8 @@ extern const char on_invalid[], on_protection[], on_page_fault[];
 extern const char blob_program[], tell_program[], told_program[];
 extern const char spin_count_program[], spin_program[], spin_string_program[];
 extern const char spin_fault_program[];
-extern const char code_program[], self_code[], lock_program[];
+extern const char code_program[], self_code[], patch_program[], patched_program[];
+extern const char lock_program[];
 extern const char tlb_change_program[], tlb_use_program[];
 
 /** The machine without processors. */
@@ -71,6 +72,7 @@ void blob_run(void);
 void told_run(void);
 void kick_run(void);
 void code_run(void);
+void patch_run(void);
 void lock_run(void);
 void tlb_run(void);
 

@@ -7,8 +7,8 @@
 #include "tests/torture/torture_main.h"
 
 static const struct scenario scenarios[] = {
-    { "blob", blob_run }, { "told", told_run }, { "kick", kick_run },
-    { "code", code_run }, { "lock", lock_run }, { "tlb", tlb_run },
+    { "blob", blob_run },   { "told", told_run }, { "kick", kick_run }, { "code", code_run },
+    { "patch", patch_run }, { "lock", lock_run }, { "tlb", tlb_run },
 };
 
 int main(int argc, char **argv)
