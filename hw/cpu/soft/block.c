@@ -347,7 +347,7 @@ static const struct block *find_cached(struct soft *cpu, const struct fetch_page
  * there. Fetching that one may raise, as it does on a processor.
  */
 static size_t fetch_bytes(struct soft *cpu, const struct fetch_page *fetch, unsigned offset,
-                          uint8_t bytes[INSN_BYTES_MAX])
+                          uint8_t bytes[INSN_BYTES_MAX]) REQUIRES_SHARED(rcu)
 {
     size_t size = MIN(INSN_BYTES_MAX, PAGE_SIZE - offset);
     const struct fetch_page *next;
@@ -364,7 +364,7 @@ static size_t fetch_bytes(struct soft *cpu, const struct fetch_page *fetch, unsi
 
 /* One instruction, which is looked at again each time. */
 static const struct block *find_compared(struct soft *cpu, const struct fetch_page *fetch,
-                                         unsigned offset)
+                                         unsigned offset) REQUIRES_SHARED(rcu)
 {
     struct blocks *blocks = cpu->blocks;
     struct compared *entry = &blocks->compared[(cpu->rip ^ (cpu->rip >> 8)) % COMPARED_ENTRIES];

@@ -162,7 +162,7 @@ static void run_block(struct soft *cpu, const struct block *block)
  * One instruction, alone: the trap flag, an interrupt shadow, a limit that is near, or because it
  * has asked for it. The salt that no jump entry has keeps it from going on.
  */
-static void run_single(struct soft *cpu)
+static void run_single(struct soft *cpu) REQUIRES_SHARED(rcu)
 {
     cpu->is_single = true;
     soft_update_mode(cpu);
@@ -173,7 +173,7 @@ static void run_single(struct soft *cpu)
     soft_sync_code(cpu);
 }
 
-static void run_cached(struct soft *cpu)
+static void run_cached(struct soft *cpu) REQUIRES_SHARED(rcu)
 {
     struct op *from = cpu->link_from;
     const struct block *block;
@@ -198,7 +198,7 @@ static bool wants_single(struct soft *cpu, uint64_t limit)
 }
 
 /* True: a trap behind the instruction (TF, AMD64 APM vol. 2, 13.1.4). */
-static bool step(struct soft *cpu)
+static bool step(struct soft *cpu) REQUIRES_SHARED(rcu)
 {
     bool is_traced = cpu->rflags & FLAG_TF, ends = cpu->is_shadowed || cpu->is_exclusive;
     uint64_t count = cpu->count;
@@ -217,7 +217,7 @@ static bool step(struct soft *cpu)
     return false;
 }
 
-static bool run_blocks(struct soft *cpu)
+static bool run_blocks(struct soft *cpu) REQUIRES_SHARED(rcu)
 {
     while (!cpu->stop) {
         uint64_t limit = load_relaxed(&cpu->kick.limit);

@@ -270,13 +270,19 @@ static void remember(struct soft *cpu, enum tlb_class class, uint64_t va,
         cpu->large_regions |= region_bit(va);
 }
 
-/* The host address of a whole page of memory in @range, or NULL. */
+/*
+ * The host address of a whole page of memory in @range, or NULL. The host's is a page too: handlers
+ * of vectors rely on its alignment.
+ */
 static uint8_t *page_in(const struct range *range, gpa_t page)
 {
+    uint8_t *host;
+
     if (!range->host || page < range->start || range->size < PAGE_SIZE ||
         page - range->start > range->size - PAGE_SIZE)
         return NULL;
-    return range->host + (page - range->start);
+    host = range->host + (page - range->start);
+    return (uintptr_t)host % PAGE_SIZE == 0 ? host : NULL;
 }
 
 /* What @range is at @gpa, for @size bytes; remembered if the whole page is alike. */
