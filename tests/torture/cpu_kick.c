@@ -94,10 +94,9 @@ static void run_with(void (*work)(struct worker *), unsigned nr)
     for (unsigned i = 0; i < GUEST_CPUS; i++)
         kicked[i].nr_asked = kicked[i].nr_done = 0;
     torture_join_one(torture_spawn("start", start, NULL, WORKER_READS));
+    store_relaxed(&guest.has_met, work == ask_one);
     for (unsigned i = 0; i < nr; i++)
         torture_spawn("kicker", work, NULL, WORKER_READS | WORKER_WATCHED);
-    if (work == ask_one)
-        guest.has_met = true;
     torture_join();
     guest_stop();
     check_counts();

@@ -21,9 +21,9 @@ struct guest {
     unsigned nr_cpus; /* 0: not started */
     bool has_met;     /* enough has happened; atomic */
 
-    /* The scenario's; may be NULL. Called on a processor's thread. */
-    void (*map)(uint64_t generation) REQUIRES(bql);
-    void (*unmap)(void) REQUIRES(bql);
+    /* The scenario's; may be NULL. On a processor's thread, with the BQL. */
+    void (*map)(uint64_t generation);
+    void (*unmap)(void);
     uint64_t (*released)(void);
     uint64_t count; /* DEVICE_COUNT; guarded by the BQL */
 };
@@ -40,14 +40,14 @@ extern const char lock_program[];
 extern const char tlb_change_program[], tlb_use_program[];
 
 /** The machine without processors. */
-void guest_make(void) EXCLUDES(bql);
+void guest_make(void);
 
 /** Processors at these programs, NULL after the last, begin to run. */
-void guest_start(struct worker *random, const char *const programs[GUEST_CPUS]) EXCLUDES(bql);
+void guest_start(struct worker *random, const char *const programs[GUEST_CPUS]);
 
 /** Stop them: nobody touches the machine any more. Then all of it is released. */
-void guest_stop(void) EXCLUDES(bql);
-void guest_end(void) EXCLUDES(bql);
+void guest_stop(void);
+void guest_end(void);
 
 /** A word of RAM: atomic from both sides. */
 uint64_t *guest_word(uint64_t gpa);

@@ -15,7 +15,7 @@
 
 /* ---- The section --------------------------------------------------------------------------- */
 
-static void section_begin(struct soft *cpu) NO_THREAD_SAFETY
+static void section_begin(struct soft *cpu) ACQUIRE_SHARED(rcu) NO_THREAD_SAFETY
 {
     store_relaxed(&cpu->is_running, !MUTANT(cpu_running_unpublished));
     smp_mb(); /* pairs with the barrier in code_drops_ask(): it sees that we run, or we what it asks
