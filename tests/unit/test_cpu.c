@@ -25,7 +25,7 @@ struct fake {
 static struct fake fakes[4];
 static struct {
     struct cpus cpus;
-    uint64_t alone; /* plain: changed by the processor that has stopped the others */
+    uint64_t alone; /* atomic, to be looked at */
     int stopped;    /* enum cpu_exit, or -1; atomic */
     bool refuses;
 } machine;
@@ -97,8 +97,9 @@ static enum cpu_exit fake_run(struct cpu *cpu)
     case DIES:
         return CPU_EXIT_TRIPLE_FAULT;
     case ALONE:
-        cpu_stop_others(cpu);
-        machine.alone++;
+        if (!cpu_stop_others(cpu))
+            return CPU_EXIT_KICKED;
+        fetch_add(&machine.alone, 1);
         for (unsigned i = 0; i < cpu->cpus->nr_cpus; i++)
             fake(i)->runs++;
         cpu_release_others(cpu);
@@ -276,7 +277,7 @@ static void one_stops_the_others(void)
     thread_join(thread);
     while (!is_enough) {
         cpus_pause(cpus);
-        is_enough = machine.alone >= 2000;
+        is_enough = load_relaxed(&machine.alone) >= 2000;
         cpus_resume(cpus);
     }
     stop(cpus);
@@ -352,6 +353,24 @@ static void they_stop_whatever_they_do(void)
             g_assert_true(cpus_start(cpus, NULL));
             cpus_stop(cpus);
         }
+        cpus_free(cpus);
+    }
+}
+
+/* Most wait for the others to be out, or for their turn, when the pause and then the end comes. */
+static void those_that_wait_for_their_turn_stop(void)
+{
+    for (unsigned i = 0; i < 60; i++) {
+        struct cpus *cpus = start(3, ALONE);
+        const uint64_t before = load_relaxed(&machine.alone);
+
+        while (load_relaxed(&machine.alone) - before < 20)
+            sched_yield();
+        if (i % 2)
+            cpus_pause(cpus);
+        cpus_stop(cpus);
+        if (i % 2)
+            cpus_resume(cpus);
         cpus_free(cpus);
     }
 }
@@ -463,6 +482,7 @@ int main(int argc, char **argv)
     TEST(one_stops_the_others);
     TEST(work_is_done_in_order);
     TEST(they_stop_whatever_they_do);
+    TEST(those_that_wait_for_their_turn_stop);
     TEST(a_triple_fault_is_told_and_parks);
     TEST(init_keeps_what_is_not_execution);
     TEST(half_made_is_unmade);

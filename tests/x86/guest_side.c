@@ -277,7 +277,8 @@ static bool run_paced(struct soft *cpu, enum guest_pace pace)
         if (run_section(cpu, cpu->count + step))
             return true;
         if (cpu->stop == STOP_EXCLUSIVE) {
-            cpu_stop_others(&cpu->cpu);
+            if (!cpu_stop_others(&cpu->cpu))
+                return false; /* there is no thread that could be told to end */
             cpu->is_exclusive = true;
             const bool is_fault = run_section(cpu, UINT64_MAX);
 
