@@ -25,7 +25,8 @@ struct fake {
 static struct fake fakes[4];
 static struct {
     struct cpus cpus;
-    uint64_t alone; /* atomic, to be looked at */
+    uint64_t alone; /* plain: changed by the processor that has stopped the others */
+    uint64_t turns; /* the same number; atomic */
     int stopped;    /* enum cpu_exit, or -1; atomic */
     bool refuses;
 } machine;
@@ -99,7 +100,8 @@ static enum cpu_exit fake_run(struct cpu *cpu)
     case ALONE:
         if (!cpu_stop_others(cpu))
             return CPU_EXIT_KICKED;
-        fetch_add(&machine.alone, 1);
+        machine.alone++;
+        fetch_add_relaxed(&machine.turns, 1);
         for (unsigned i = 0; i < cpu->cpus->nr_cpus; i++)
             fake(i)->runs++;
         cpu_release_others(cpu);
@@ -277,7 +279,7 @@ static void one_stops_the_others(void)
     thread_join(thread);
     while (!is_enough) {
         cpus_pause(cpus);
-        is_enough = load_relaxed(&machine.alone) >= 2000;
+        is_enough = machine.alone >= 2000;
         cpus_resume(cpus);
     }
     stop(cpus);
@@ -362,9 +364,9 @@ static void those_that_wait_for_their_turn_stop(void)
 {
     for (unsigned i = 0; i < 60; i++) {
         struct cpus *cpus = start(3, ALONE);
-        const uint64_t before = load_relaxed(&machine.alone);
+        const uint64_t before = load_relaxed(&machine.turns);
 
-        while (load_relaxed(&machine.alone) - before < 20)
+        while (load_relaxed(&machine.turns) - before < 20)
             sched_yield();
         if (i % 2)
             cpus_pause(cpus);
