@@ -4,6 +4,7 @@
 #include "hw/cpu/soft/access.h"
 #include "hw/cpu/soft/block.h"
 #include "hw/cpu/soft/exec.h"
+#include "hw/cpu/soft/locked.h"
 #include "hw/cpu/soft/mmu.h"
 #include "hw/cpu/soft/tlb.h"
 #include "hw/mem/access.h"

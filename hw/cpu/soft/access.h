@@ -5,21 +5,12 @@
  * The fast path is a TLB hit: a compare and one host access. The rest is in tlb.c:
  * the page walk and its faults, accesses across pages, devices, code pages, memory
  * that is not there. All of them may raise, and then do not return.
- *
- * Host accesses are single instructions (asm): a compiler must neither split,
- * merge nor reorder them, since other processors of the guest see them (TSO comes
- * free on x86-64), and sanitizers must not take a guest's race for ours.
  */
 #ifndef HW_CPU_SOFT_ACCESS_H
 #define HW_CPU_SOFT_ACCESS_H
 
-#include <string.h>
-
+#include "hw/cpu/soft/host_access.h"
 #include "hw/cpu/soft/op.h"
-
-typedef struct {
-    uint8_t b[16];
-} bytes16;
 
 static ALWAYS_INLINE struct tlb_entry *tlb_entry(const struct soft *cpu, uint64_t va)
 {
@@ -28,26 +19,6 @@ static ALWAYS_INLINE struct tlb_entry *tlb_entry(const struct soft *cpu, uint64_
 
 /* An access of @size bytes that leaves its page has the next page's number, and misses. */
 #define TLB_HITS_(tag, va, size) likely((((va) + (size)-1) & PAGE_MASK) == (tag))
-
-#define HOST_ACCESS_(bits, suffix, reg)                                                            \
-    typedef uint##bits##_t __attribute__((may_alias, aligned(1))) host_any##bits;                  \
-    static ALWAYS_INLINE uint##bits##_t host_load##bits(const void *host)                          \
-    {                                                                                              \
-        uint##bits##_t value;                                                                      \
-        __asm__ volatile("mov" suffix " %1, %0"                                                    \
-                         : "=" reg(value)                                                          \
-                         : "m"(*(const host_any##bits *)host));                                    \
-        return value;                                                                              \
-    }                                                                                              \
-    static ALWAYS_INLINE void host_store##bits(void *host, uint##bits##_t value)                   \
-    {                                                                                              \
-        __asm__ volatile("mov" suffix " %1, %0" : "=m"(*(host_any##bits *)host) : reg "i"(value)); \
-    }
-HOST_ACCESS_(8, "b", "q")
-HOST_ACCESS_(16, "w", "r")
-HOST_ACCESS_(32, "l", "r")
-HOST_ACCESS_(64, "q", "r")
-#undef HOST_ACCESS_
 
 /* ---- The slow paths (tlb.c) --------------------------------------------------------- */
 
@@ -63,15 +34,6 @@ void soft_store_bytes(struct soft *cpu, const struct op *op, uint64_t va, const 
 
 /** Raise what a write of @size bytes would raise; else nothing. For what stores twice. */
 void soft_probe_write(struct soft *cpu, const struct op *op, uint64_t va, size_t size);
-
-/**
- * A host pointer to @size bytes for a locked read-modify-write, and its end, which
- * makes the result visible if the pointer is a copy (devices; across pages, with all
- * other processors stopped). Between the two: no other guest access, no raise.
- */
-void *soft_lock_begin(struct soft *cpu, const struct op *op, uint64_t va, unsigned size);
-void soft_lock_end_slow(struct soft *cpu, uint64_t va, unsigned size, void *host) COLD;
-static ALWAYS_INLINE void soft_lock_end(struct soft *cpu, uint64_t va, unsigned size, void *host);
 
 /**
  * Implicit accesses of the processor: descriptor tables, the TSS, stacks of handlers. As
@@ -205,25 +167,6 @@ ACCESS_(32)
 ACCESS_(64)
 #undef ACCESS_
 
-/* 16 bytes need not be one access (no processor promises it for SSE). No alignment check here. */
-static ALWAYS_INLINE bytes16 host_load128(const void *host)
-{
-    const uint64_t half[2] = { host_load64(host), host_load64((const char *)host + 8) };
-    bytes16 value;
-
-    memcpy(&value, half, sizeof(value));
-    return value;
-}
-
-static ALWAYS_INLINE void host_store128(void *host, bytes16 value)
-{
-    uint64_t half[2];
-
-    memcpy(half, &value, sizeof(half));
-    host_store64(host, half[0]);
-    host_store64((char *)host + 8, half[1]);
-}
-
 #define LOAD128(variable, address)                                                                 \
     do {                                                                                           \
         const uint64_t va_ = (address);                                                            \
@@ -248,11 +191,5 @@ static ALWAYS_INLINE void host_store128(void *host, bytes16 value)
         else                                                                                       \
             return slow(cpu, op);                                                                  \
     } while (0)
-
-static ALWAYS_INLINE void soft_lock_end(struct soft *cpu, uint64_t va, unsigned size, void *host)
-{
-    if (unlikely(host == cpu->lock_copy))
-        soft_lock_end_slow(cpu, va, size, host);
-}
 
 #endif

@@ -19,8 +19,8 @@
 
 #include "hw/cpu/soft/build.h"
 #include "hw/cpu/soft/soft.h"
-#include "hw/mem/mem.h"
 #include "hw/mem/code_gate.h"
+#include "hw/mem/mem.h"
 
 struct code_page;
 
@@ -28,7 +28,7 @@ struct block {
     struct block *hash_next;
     struct block *page_next;
     struct code_page *page; /* NULL: of the compared cache */
-    const uint8_t *host; /* of its first byte; NULL as well */
+    const uint8_t *host;    /* of its first byte; NULL as well */
     uint8_t mode;
     uint16_t nr_insns;
     uint16_t nr_bytes;
@@ -71,7 +71,7 @@ enum { CODE_DROPS_LOG = 64 };
  */
 struct code_drops {
     struct mutex lock;
-    uint64_t sequence; /* of the newest; written under the lock; atomic */
+    uint64_t sequence;                   /* of the newest; written under the lock; atomic */
     const uint8_t *page[CODE_DROPS_LOG]; /* host address, by sequence mod size; guarded by lock */
 };
 

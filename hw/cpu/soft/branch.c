@@ -55,8 +55,8 @@ void build_branch_links(struct builder *builder, unsigned at)
 #define BRANCH_IF(condition)                                                                       \
     do {                                                                                           \
         if (condition)                                                                             \
-            GOTO_OP(op + LINK_TAKEN);                                                              \
-        GOTO_OP(op + LINK_NEXT);                                                                   \
+            return enter_link(cpu, op + LINK_TAKEN);                                               \
+        return enter_link(cpu, op + LINK_NEXT);                                                    \
     } while (0)
 
 #define CONDITIONS(X)                                                                              \
@@ -163,13 +163,13 @@ MEMORY_FORMS(jmp_m32)
 MEMORY_HANDLER(call_direct_64)
 {
     PUSH(64, true, op_next_rip(cpu, op));
-    NEXT;
+    return enter_link(cpu, op + LINK_NEXT);
 }
 
 MEMORY_HANDLER(call_direct_32)
 {
     PUSH(32, false, (uint32_t)op_next_rip(cpu, op));
-    NEXT;
+    return enter_link(cpu, op + LINK_NEXT);
 }
 
 MEMORY_HANDLER(call_r64)

@@ -82,7 +82,7 @@ struct op *build_memory_op(struct builder *builder, const struct insn *insn, op_
     if (memory->base == MEMORY_RIP) /* relative to what follows the instruction */
         disp += builder->ip[builder->at] + insn->length;
     if (is_narrow || disp != (int32_t)disp) {
-        op = build_op(builder, !is_narrow                  ? address64
+        op = build_op(builder, !is_narrow                 ? address64
                                : builder->mode == MODE_64 ? address32
                                                           : address32_based);
         op->base = register_offset(memory->base);

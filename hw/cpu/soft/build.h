@@ -24,9 +24,9 @@ struct builder {
     unsigned nr_insns;
     unsigned at; /* the instruction that is being lowered */
     unsigned nr_ops;
-    unsigned nr_bytes; /* of all the instructions */
+    unsigned nr_bytes;       /* of all the instructions */
     enum decode_result last; /* what became of the last: DECODE_OK, or it raises when reached */
-    uint16_t check_op[3]; /* private to lower_sse.c; of no meaning before it has written it */
+    uint16_t check_op[3];    /* private to lower_sse.c; of no meaning before it has written it */
     uint16_t ip[BLOCK_INSNS_MAX];         /* offset of each instruction in the block */
     uint16_t live_after[BLOCK_INSNS_MAX]; /* flags that are read before they are written */
     struct insn insns[BLOCK_INSNS_MAX];
@@ -57,10 +57,14 @@ static inline bool build_flags_dead(const struct builder *builder, const struct 
     return !(builder->live_after[builder->at] & changed);
 }
 
-/** The next instruction, if it is in the same block; else NULL. */
+/** The next instruction, if it is in the same block and is one; else NULL. */
 static inline const struct insn *build_next(const struct builder *builder)
 {
-    return builder->at + 1 < builder->nr_insns ? &builder->insns[builder->at + 1] : NULL;
+    const unsigned next = builder->at + 1, last = builder->nr_insns - 1;
+
+    if (next > last || (next == last && builder->last != DECODE_OK))
+        return NULL;
+    return &builder->insns[next];
 }
 
 /**

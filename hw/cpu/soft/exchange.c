@@ -5,6 +5,7 @@
  */
 #include "hw/cpu/soft/alu.h"
 #include "hw/cpu/soft/forms.h"
+#include "hw/cpu/soft/locked.h"
 
 #define BY_SIZE(name)                                                                              \
     {                                                                                              \

@@ -5,29 +5,12 @@
 #include "hw/cpu/soft/fpu.h"
 #include "hw/cpu/soft/tlb.h"
 #include "hw/mem/view.h"
-#include "util/mutant.h"
 
 /* ---- Between blocks ----------------------------------------------------------------------- */
 
 static ALWAYS_INLINE struct jump_entry *jump_entry(struct soft *cpu, uint64_t rip)
 {
     return &cpu->jumps[(rip ^ (rip >> JUMP_BITS)) & (JUMP_ENTRIES - 1)];
-}
-
-/* Begin the block of @head, which is at @rip: unless that would pass the limit. */
-static ALWAYS_INLINE op_result enter_block(struct soft *cpu, const struct op *head, uint64_t rip)
-{
-    uint64_t count = cpu->count + head->aux;
-
-    cpu->block_rip = rip;
-    if (MUTANT(cpu_lossy_kick) && load_relaxed(&cpu->kick.limit))
-        store_relaxed(&cpu->kick.limit, load_relaxed(&cpu->kick.limit) - 1);
-    if (unlikely(count > load_relaxed(&cpu->kick.limit))) {
-        cpu->rip = rip;
-        LEAVE_RUN;
-    }
-    cpu->count = count;
-    GOTO_OP(head + 1);
 }
 
 HANDLER(block_head)
@@ -54,7 +37,7 @@ static ALWAYS_INLINE uint64_t link_target(const struct soft *cpu, const struct o
     return cpu->mode == MODE_64 ? target : (uint32_t)target;
 }
 
-static HANDLER(exit_linked)
+HANDLER(exit_linked)
 {
     return enter_block(cpu, op->link, cpu->block_rip + (uint64_t)(int64_t)op->disp);
 }

@@ -16,6 +16,8 @@
 #define HW_CPU_SOFT_EXEC_H
 
 #include "hw/cpu/soft/op.h"
+#include "util/atomic.h"
+#include "util/mutant.h"
 
 /**
  * A link to block_rip + op->disp: what a direct jump, and a block that just stops, end
@@ -25,6 +27,33 @@ op_fn exit_link;
 
 /** First operation of each block. aux: instructions. */
 op_fn block_head;
+
+/** What exit_link becomes in a page: `link` is the head of the block there. */
+op_fn exit_linked;
+
+/** Begin the block of @head, which is at @rip: unless that would pass the limit. */
+static ALWAYS_INLINE op_result enter_block(struct soft *cpu, const struct op *head, uint64_t rip)
+{
+    uint64_t count = cpu->count + head->aux;
+
+    cpu->block_rip = rip;
+    if (MUTANT(cpu_lossy_kick) && load_relaxed(&cpu->kick.limit))
+        store_relaxed(&cpu->kick.limit, load_relaxed(&cpu->kick.limit) - 1);
+    if (unlikely(count > load_relaxed(&cpu->kick.limit))) {
+        cpu->rip = rip;
+        LEAVE_RUN;
+    }
+    cpu->count = count;
+    GOTO_OP(head + 1);
+}
+
+/** As GOTO_OP, to a link: one dispatch less where it has been followed before. */
+static ALWAYS_INLINE op_result enter_link(struct soft *cpu, const struct op *link)
+{
+    if (likely(link->run == exit_linked))
+        return enter_block(cpu, link->link, cpu->block_rip + (uint64_t)(int64_t)link->disp);
+    GOTO_OP(link);
+}
 
 /* Why an instruction must be run again, alone in a block: soft_restart(). */
 enum soft_restart {

@@ -12,6 +12,7 @@
 #include "hw/cpu/soft/access.h"
 #include "hw/cpu/soft/build.h"
 #include "hw/cpu/soft/flags.h"
+#include "hw/cpu/soft/locked.h"
 
 /* A general register's low @bits. Writing 32 of them clears the rest (AMD64 APM vol. 1, 3.1.2). */
 #define GET(bits, offset) ((uint##bits##_t)REG##bits(offset))

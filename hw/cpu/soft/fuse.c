@@ -1,65 +1,61 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * An operation with the Jcc behind it, as one: the condition follows from the
- * operands, without a detour through the flags. They are set all the same where
- * somebody may look at them later.
+ * operands, without a detour through the flags. They are set all the same, since a
+ * jump ends its block and nobody knows who looks at them next.
  *
  * Only what compilers emit often; other pairs go the plain way.
  */
 #include "hw/cpu/soft/alu.h"
 #include "hw/cpu/soft/branch.h"
+#include "hw/cpu/soft/exec.h"
 #include "hw/cpu/soft/forms.h"
 
-#define BRANCH_(ALU, bits, cond, live)                                                             \
+#define BRANCH_(ALU, bits, cond)                                                                   \
     do {                                                                                           \
-        if (live)                                                                                  \
-            alu_flags(cpu, ALU, bits, a, b, 0, result);                                            \
+        alu_flags(cpu, ALU, bits, a, b, 0, result);                                                \
         if (alu_condition(ALU, COND_##cond, bits, a, b, result))                                   \
-            GOTO_OP(op + LINK_TAKEN);                                                              \
-        GOTO_OP(op + LINK_NEXT);                                                                   \
+            return enter_link(cpu, op + LINK_TAKEN);                                               \
+        return enter_link(cpu, op + LINK_NEXT);                                                    \
     } while (0)
 
-#define REGISTERS_(name, ALU, writes, form, source, bits, cond, live, flags)                       \
-    static HANDLER(name##_##form##_##bits##_##cond##_##flags)                                      \
+#define REGISTERS_(name, ALU, writes, form, source, bits, cond)                                    \
+    static HANDLER(name##_##form##_##bits##_##cond)                                                \
     {                                                                                              \
         const uint64_t a = GET(bits, op->dst), b = (source);                                       \
         const uint64_t result = alu_result(ALU, a, b, 0);                                          \
         if (writes)                                                                                \
             SET(bits, op->dst, result);                                                            \
-        BRANCH_(ALU, bits, cond, live);                                                            \
+        BRANCH_(ALU, bits, cond);                                                                  \
     }
 #define DEFINE_RR(name, ALU, writes, bits, cond)                                                   \
-    REGISTERS_(name, ALU, writes, rr, GET(bits, op->src), bits, cond, false, dead)                 \
-    REGISTERS_(name, ALU, writes, rr, GET(bits, op->src), bits, cond, true, live)
+    REGISTERS_(name, ALU, writes, rr, GET(bits, op->src), bits, cond)
 #define DEFINE_RI(name, ALU, writes, bits, cond)                                                   \
-    REGISTERS_(name, ALU, writes, ri, (uint##bits##_t)op->imm, bits, cond, false, dead)            \
-    REGISTERS_(name, ALU, writes, ri, (uint##bits##_t)op->imm, bits, cond, true, live)
+    REGISTERS_(name, ALU, writes, ri, (uint##bits##_t)op->imm, bits, cond)
 
 /* `m` is what was loaded. */
-#define MEMORY_(name, ALU, form, left, right, bits, cond, live, flags)                             \
-    MEMORY_FORMS(name##_##form##_##bits##_##cond##_##flags)                                        \
+#define MEMORY_(name, ALU, form, left, right, bits, cond)                                          \
+    MEMORY_FORMS(name##_##form##_##bits##_##cond)                                                  \
     {                                                                                              \
         uint64_t m, a, b, result;                                                                  \
         LOAD(bits, m, ADDRESS);                                                                    \
         a = left;                                                                                  \
         b = right;                                                                                 \
         result = alu_result(ALU, a, b, 0);                                                         \
-        BRANCH_(ALU, bits, cond, live);                                                            \
+        BRANCH_(ALU, bits, cond);                                                                  \
     }
 #define DEFINE_RM(name, ALU, writes, bits, cond)                                                   \
-    MEMORY_(name, ALU, rm, GET(bits, op->dst), m, bits, cond, false, dead)                         \
-    MEMORY_(name, ALU, rm, GET(bits, op->dst), m, bits, cond, true, live)
+    MEMORY_(name, ALU, rm, GET(bits, op->dst), m, bits, cond)
 #define DEFINE_MR(name, ALU, writes, bits, cond)                                                   \
-    MEMORY_(name, ALU, mr, m, GET(bits, op->src), bits, cond, false, dead)                         \
-    MEMORY_(name, ALU, mr, m, GET(bits, op->src), bits, cond, true, live)
+    MEMORY_(name, ALU, mr, m, GET(bits, op->src), bits, cond)
 #define DEFINE_MI(name, ALU, writes, bits, cond)                                                   \
-    MEMORY_(name, ALU, mi, m, (uint##bits##_t)op->imm, bits, cond, false, dead)                    \
-    MEMORY_(name, ALU, mi, m, (uint##bits##_t)op->imm, bits, cond, true, live)
+    MEMORY_(name, ALU, mi, m, (uint##bits##_t)op->imm, bits, cond)
 
 /* ---- Which there are ------------------------------------------------------------------ */
 
 /* clang-format off */
-#define ZERO_OR_SIGN(X, ...) X(__VA_ARGS__, E) X(__VA_ARGS__, NE) X(__VA_ARGS__, S) X(__VA_ARGS__, NS)
+#define ZERO_OR_SIGN(X, ...)                                                                       \
+    X(__VA_ARGS__, E) X(__VA_ARGS__, NE) X(__VA_ARGS__, S) X(__VA_ARGS__, NS)
 #define LOGIC(X, ...) ZERO_OR_SIGN(X, __VA_ARGS__) X(__VA_ARGS__, LE) X(__VA_ARGS__, G)
 #define CARRY(X, ...) ZERO_OR_SIGN(X, __VA_ARGS__) X(__VA_ARGS__, B) X(__VA_ARGS__, AE)
 #define DIFFERENCE(X, ...)                                                                         \
@@ -91,20 +87,16 @@ ANDS(DEFINE_RR, DEFINE_RI)
 ADDS(DEFINE_RR, DEFINE_RI)
 
 /* INC and DEC: as ADD and SUB of 1, but CF stays. */
-#define STEP_HANDLER_(name, ALU, bits, cond, live, flags)                                          \
-    static HANDLER(name##_##bits##_##cond##_##flags)                                               \
+#define DEFINE_STEP(name, ALU, bits, cond)                                                         \
+    static HANDLER(name##_##bits##_##cond)                                                         \
     {                                                                                              \
         const uint64_t a = GET(bits, op->dst), result = alu_result(ALU, a, 1, 0);                  \
         SET(bits, op->dst, result);                                                                \
-        if (live)                                                                                  \
-            flags_step(cpu, bits, a, result, ALU == ALU_SUB);                                      \
+        flags_step(cpu, bits, a, result, ALU == ALU_SUB);                                          \
         if (alu_condition(ALU, COND_##cond, bits, a, 1, result))                                   \
-            GOTO_OP(op + LINK_TAKEN);                                                              \
-        GOTO_OP(op + LINK_NEXT);                                                                   \
+            return enter_link(cpu, op + LINK_TAKEN);                                               \
+        return enter_link(cpu, op + LINK_NEXT);                                                    \
     }
-#define DEFINE_STEP(name, ALU, bits, cond)                                                         \
-    STEP_HANDLER_(name, ALU, bits, cond, false, dead)                                              \
-    STEP_HANDLER_(name, ALU, bits, cond, true, live)
 #define STEPS(X)                                                                                   \
     ZERO_OR_SIGN(X, inc, ALU_ADD, 32)                                                              \
     ZERO_OR_SIGN(X, inc, ALU_ADD, 64)                                                              \
@@ -116,37 +108,29 @@ STEPS(DEFINE_STEP)
 
 enum fuse_form { FUSE_RR, FUSE_RI, FUSE_RM, FUSE_MR, FUSE_MI, NR_FUSE_FORMS };
 
-/* By form, size, condition, and whether the flags are live. */
-typedef struct memory_run fuse_table[NR_FUSE_FORMS][4][NR_CONDS][2];
+typedef struct memory_run fuse_table[NR_FUSE_FORMS][4][NR_CONDS]; /* by form, size, condition */
 
 #define SIZE_8_ 0
 #define SIZE_32_ 2
 #define SIZE_64_ 3
 #define REGISTERS_RUN_(FORM, name, form, bits, cond)                                               \
-    [FORM][SIZE_##bits##_][COND_##cond] = {                                                        \
-        { name##_##form##_##bits##_##cond##_dead, NULL },                                          \
-        { name##_##form##_##bits##_##cond##_live, NULL },                                          \
-    },
+    [FORM][SIZE_##bits##_][COND_##cond] = { name##_##form##_##bits##_##cond, NULL },
 #define MEMORY_RUN_(FORM, name, form, bits, cond)                                                  \
-    [FORM][SIZE_##bits##_][COND_##cond] = {                                                        \
-        MEMORY_RUN(name##_##form##_##bits##_##cond##_dead),                                        \
-        MEMORY_RUN(name##_##form##_##bits##_##cond##_live),                                        \
-    },
+    [FORM][SIZE_##bits##_][COND_##cond] = MEMORY_RUN(name##_##form##_##bits##_##cond),
 #define RUN_RR(name, ALU, writes, bits, cond) REGISTERS_RUN_(FUSE_RR, name, rr, bits, cond)
 #define RUN_RI(name, ALU, writes, bits, cond) REGISTERS_RUN_(FUSE_RI, name, ri, bits, cond)
 #define RUN_RM(name, ALU, writes, bits, cond) MEMORY_RUN_(FUSE_RM, name, rm, bits, cond)
 #define RUN_MR(name, ALU, writes, bits, cond) MEMORY_RUN_(FUSE_MR, name, mr, bits, cond)
 #define RUN_MI(name, ALU, writes, bits, cond) MEMORY_RUN_(FUSE_MI, name, mi, bits, cond)
 #define RUN_STEP(name, ALU, bits, cond)                                                            \
-    [ALU == ALU_SUB][SIZE_##bits##_][COND_##cond] = { name##_##bits##_##cond##_dead,               \
-                                                      name##_##bits##_##cond##_live },
+    [ALU == ALU_SUB][SIZE_##bits##_][COND_##cond] = name##_##bits##_##cond,
 
 static const fuse_table cmp_runs = { COMPARES(RUN_RR, RUN_RI, RUN_RM, RUN_MR, RUN_MI) };
 static const fuse_table test_runs = { TESTS(RUN_RR, RUN_RI, RUN_MI) };
 static const fuse_table sub_runs = { SUBS(RUN_RR, RUN_RI) };
 static const fuse_table and_runs = { ANDS(RUN_RR, RUN_RI) };
 static const fuse_table add_runs = { ADDS(RUN_RR, RUN_RI) };
-static op_fn *const step_runs[2][4][NR_CONDS][2] = { STEPS(RUN_STEP) };
+static op_fn *const step_runs[2][4][NR_CONDS] = { STEPS(RUN_STEP) };
 
 static const fuse_table *const tables[NR_ALU] = {
     [ALU_ADD] = &add_runs, [ALU_AND] = &and_runs,   [ALU_SUB] = &sub_runs,
@@ -159,11 +143,8 @@ static const fuse_table *const tables[NR_ALU] = {
 static const struct insn *next_jcc(const struct builder *builder)
 {
     const struct insn *next = build_next(builder);
-    const bool is_last = builder->at + 2 == builder->nr_insns;
 
-    if (!next || (is_last && builder->last != DECODE_OK)) /* it has no row then */
-        return NULL;
-    return next->row->kind == INSN_JCC && can_link(builder, next) ? next : NULL;
+    return next && next->row->kind == INSN_JCC && can_link(builder, next) ? next : NULL;
 }
 
 /* Which condition @jcc stands for behind @alu: AND and TEST clear CF and OF. */
@@ -185,12 +166,6 @@ static enum cond jcc_condition(enum alu alu, const struct insn *jcc)
     default:
         return condition;
     }
-}
-
-/* Whether the flags are read behind the jump: it is the last instruction of the block. */
-static bool is_live_behind(const struct builder *builder)
-{
-    return builder->live_after[builder->at + 1] & FLAGS_ARITH;
 }
 
 static void finish(struct builder *builder, struct op *op)
@@ -215,8 +190,7 @@ bool lower_alu_fused(struct builder *builder, const struct insn *insn, enum alu 
 
     if (!jcc || !tables[alu])
         return false;
-    run = &(
-        *tables[alu])[form][size_index(to->size)][jcc_condition(alu, jcc)][is_live_behind(builder)];
+    run = &(*tables[alu])[form][size_index(to->size)][jcc_condition(alu, jcc)];
     if (!run->any)
         return false;
     if (form == FUSE_RR || form == FUSE_RI)
@@ -242,8 +216,7 @@ bool lower_step_fused(struct builder *builder, const struct insn *insn)
 
     if (!jcc || to->kind == OPERAND_MEMORY)
         return false;
-    run = step_runs[insn->row->kind == INSN_DEC][size_index(to->size)][jcc->opcode & 15]
-                   [is_live_behind(builder)];
+    run = step_runs[insn->row->kind == INSN_DEC][size_index(to->size)][jcc->opcode & 15];
     if (!run)
         return false;
     op = build_op(builder, run);

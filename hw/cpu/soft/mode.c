@@ -19,7 +19,7 @@ void soft_update_mode(struct soft *cpu)
     enum tlb_class class = class_of(cpu);
 
     cpu->mode = is_long ? MODE_64 : MODE_32;
-    cpu->tlb_class = (uint8_t)class;
+    cpu->tlb_class = (uint8_t) class;
     cpu->tlb = cpu->tlbs[class];
     cpu->jump_salt = (uint64_t)(cpu->cpl == 3) << SALT_USER | (uint64_t)!is_long << SALT_32 |
                      (uint64_t)cpu->is_single << SALT_SINGLE;

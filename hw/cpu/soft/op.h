@@ -81,8 +81,9 @@ typedef uint32_t __attribute__((may_alias)) reg32;
 typedef uint64_t __attribute__((may_alias)) reg64;
 #define REG8(offset) REG_AT_(reg8, offset)
 #define REG16(offset) REG_AT_(reg16, offset)
-#define REG32(offset) REG_AT_(reg32, offset) /* read only: writes clear the upper half, so REG64   \
-                                              */
+#define REG32(offset)                                                                              \
+    REG_AT_(reg32, offset) /* read only: writes clear the upper half, so REG64                     \
+                            */
 #define REG64(offset) REG_AT_(reg64, offset)
 
 enum { /* offsets */

@@ -18,8 +18,8 @@
 static void section_begin(struct soft *cpu) ACQUIRE_SHARED(rcu) NO_THREAD_SAFETY
 {
     store_relaxed(&cpu->is_running, !MUTANT(cpu_running_unpublished));
-    smp_mb(); /* pairs with the barrier in code_drops_ask(): it sees that we run, or we what it asks
-               */
+    /* Pairs with the barrier in code_drops_ask(): it sees that we run, or we see what it asks. */
+    smp_mb();
     rcu_read_lock();
     soft_tlb_pin(cpu);
     code_drops_take(cpu);
@@ -144,8 +144,7 @@ static void soft_kick(struct cpu *common)
     store_relaxed(&soft_of(common)->kick.limit, 0);
 }
 
-/* ---- Life -------------------------------------------------------------------------------------
- */
+/* ---- Life ---------------------------------------------------------------------- */
 
 static struct cpus *soft_open(GError **error UNUSED)
 {

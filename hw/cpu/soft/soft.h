@@ -15,59 +15,15 @@
 #include <stdint.h>
 
 #include "hw/cpu/cpu.h"
+#include "hw/cpu/soft/fpu_state.h"
 #include "hw/cpu/soft/insn.h"
+#include "hw/cpu/soft/translation.h"
 #include "hw/cpu/state.h"
 
 struct op;
-struct block;
 struct blocks;
 struct ram;
 struct view;
-
-enum { PAGE_SHIFT = 12, PAGE_SIZE = 1 << PAGE_SHIFT };
-#define PAGE_MASK (~UINT64_C(0xfff))
-
-/* One page of the guest's virtual memory. Tags are page addresses, or TLB_NONE. */
-struct tlb_entry {
-    uint64_t read_tag;
-    uint64_t write_tag;
-    uint64_t addend; /* host address = guest-virtual address + addend */
-    uint64_t meta;   /* private to tlb.c */
-};
-
-enum { TLB_BITS = 10, TLB_ENTRIES = 1 << TLB_BITS, TLB_FILLED_MAX = 128, FETCH_ENTRIES = 256 };
-#define TLB_NONE UINT64_MAX /* no page begins there */
-
-/* A page that code is fetched from. */
-struct fetch_page {
-    uint64_t gpa;
-    const uint8_t *host;
-    struct ram *ram; /* NULL: its stores go unseen, so code in it is not cached */
-    uint64_t ram_page;
-};
-
-struct fetch_entry {
-    uint64_t tag; /* page address, or TLB_NONE */
-    bool is_global;
-    bool is_large;
-    struct fetch_page page;
-};
-
-/* Where a virtual address has a block: tag is the address, salted with mode and privilege. */
-struct jump_entry {
-    uint64_t tag;
-    const struct op *head;
-};
-
-enum { JUMP_BITS = 12, JUMP_ENTRIES = 1 << JUMP_BITS };
-
-/* Which accesses a TLB's entries allow. Privilege changes select another, and flush nothing. */
-enum tlb_class {
-    TLB_USER,       /* CPL 3 */
-    TLB_SUPERVISOR, /* CPL 0-2, SMAP in force; and the processor's own (descriptors, stacks) */
-    TLB_EXPLICIT,   /* CPL 0-2, SMAP off, or suspended by RFLAGS.AC */
-    NR_TLB_CLASSES,
-};
 
 /*
  * Arithmetic flags are kept as what they follow from, and computed when read:
@@ -87,27 +43,6 @@ enum tlb_class {
 #define FLAGX_SF (UINT64_C(1) << 16)
 #define FLAGX_PF (UINT64_C(1) << 8)
 #define FLAGX_CARRIES (FLAGX_OF | FLAGX_AF)
-
-/* x87 and MMX: registers by physical number, as 80-bit images. */
-struct soft_fpu {
-    uint8_t reg[8][16];               /* 10 bytes used; MMX registers are the low 8 of them */
-    uint16_t control, status, opcode; /* status with its top field */
-    uint8_t full_tag; /* bit n: physical register n is not empty (as FXSAVE's abridged tag) */
-    uint64_t ip, dp;  /* last instruction and operand */
-    uint16_t cs, ds;
-    uint8_t x87;           /* enum soft_x87: where the x87 registers are */
-    bool is_sse_unmasked;  /* some exception of mxcsr is not masked: SSE goes the slow way */
-    uint8_t sse_flags;     /* between two runs of an instruction whose exceptions are not masked */
-    uint16_t host_control; /* the thread's control word, while the guest's is loaded */
-    uint32_t mxcsr; /* sticky flags of the host's are merged in when the run is left */
-};
-
-/* Where reg, control, status and full_tag are right. fpu.h */
-enum soft_x87 {
-    X87_SAVED,         /* here */
-    X87_LIVE,          /* in the host's x87; all exceptions masked */
-    X87_LIVE_UNMASKED, /* there; each instruction must look what is pending first */
-};
 
 enum { SOFT_TEMPS = 4 };
 
@@ -181,11 +116,11 @@ struct soft {
     /* Counters; metrics read them (atomic, relaxed). */
     uint64_t nr_invalid; /* #UD raised for what the decoder does not know */
     struct tlb_entry tlbs[NR_TLB_CLASSES][TLB_ENTRIES];
-    struct fetch_entry fetch_tlb[2][FETCH_ENTRIES]; /* by "is CPL 3" */
+    struct fetch_entry fetch_tlb[2][FETCH_ENTRIES];      /* by "is CPL 3" */
     uint16_t tlb_filled[NR_TLB_CLASSES][TLB_FILLED_MAX]; /* indices, for flushing few */
-    uint32_t nr_tlb_filled[NR_TLB_CLASSES]; /* beyond TLB_FILLED_MAX: any */
+    uint32_t nr_tlb_filled[NR_TLB_CLASSES];              /* beyond TLB_FILLED_MAX: any */
     uint64_t large_regions; /* bit n: some entry is of a large page with 2 MiB number n mod 64 */
-    uint64_t jump_pages; /* bit n: some jump entry is of a page with number n mod 64 */
+    uint64_t jump_pages;    /* bit n: some jump entry is of a page with number n mod 64 */
     struct jump_entry jumps[JUMP_ENTRIES];
 };
 
@@ -194,7 +129,7 @@ enum soft_stop {
     STOP_NONE,
     STOP_LIMIT, /* count has reached limit: kicked */
     STOP_HALT,
-    STOP_SHUTDOWN, /* triple fault */
+    STOP_SHUTDOWN,  /* triple fault */
     STOP_EXCLUSIVE, /* the next instruction must run while all others stand still */
 };
 

@@ -286,9 +286,9 @@ static uint8_t *page_in(const struct range *range, gpa_t page)
 }
 
 /* What @range is at @gpa, for @size bytes; remembered if the whole page is alike. */
-static void place_in(struct soft *cpu, const struct op *op, const struct range *range,
-                     enum tlb_class class, uint64_t va, const struct mmu_page *page, bool is_write,
-                     unsigned size, struct place *ret_place)
+static void place_in(struct soft *cpu, const struct range *range, enum tlb_class class, uint64_t va,
+                     const struct mmu_page *page, bool is_write, unsigned size,
+                     struct place *ret_place)
 {
     uint64_t offset = ret_place->gpa - range->start;
     uint8_t *host = page_in(range, page->gpa);
@@ -309,11 +309,17 @@ static void place_in(struct soft *cpu, const struct op *op, const struct range *
             ret_place->ram_offset = ram_offset;
         }
     }
-    if (!host)
-        return;
-    if (range->ram && may_write && op && !cpu->is_single && soft_code_has_changed(cpu))
-        soft_restart(cpu, op, RESTART_SINGLE); /* see soft_code_has_changed() */
-    remember(cpu, class, va, page, host, may_write);
+    if (host)
+        remember(cpu, class, va, page, host, may_write);
+}
+
+/* A page that may be written from now on may have lost its marks just now: soft_code_has_changed()
+ */
+static void check_writable(struct soft *cpu, const struct op *op, const struct tlb_entry *entry,
+                           uint64_t va)
+{
+    if (entry->write_tag == (va & PAGE_MASK) && op && !cpu->is_single && soft_code_has_changed(cpu))
+        soft_restart(cpu, op, RESTART_SINGLE);
 }
 
 struct place soft_place(struct soft *cpu, const struct op *op, uint64_t va, bool is_write,
@@ -335,8 +341,10 @@ struct place soft_place(struct soft *cpu, const struct op *op, uint64_t va, bool
 
         if (is_mapped) {
             place.gpa = page.gpa | (va & ~PAGE_MASK);
-            place_in(cpu, op, view_find(cpu->view, place.gpa), class, va, &page, is_write, size,
+            place_in(cpu, view_find(cpu->view, place.gpa), class, va, &page, is_write, size,
                      &place);
+            if (is_write)
+                check_writable(cpu, op, entry, va);
             if (place.host)
                 return place;
         } else if (!view_has_moved(cpu)) {
