@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "hw/cpu/backend.h"
+#include "hw/cpu/soft/soft.h"
 #include "hw/mem/view.h"
 #include "util/bql.h"
 
@@ -292,8 +293,10 @@ static void pause_all(struct worker *worker)
     if (torture_one_in(worker, 4))
         usleep(torture_below(worker, 300));
     for (unsigned i = 0; i < guest.nr_cpus; i++) {
+        const struct soft *soft = soft_of(guest.cpus->cpu[i]);
+
+        torture_check(!load_acquire(&soft->is_running) && guest_rounds(i) == rounds[i]);
         check_state(guest.cpus->cpu[i]);
-        torture_check(guest_rounds(i) == rounds[i]); /* it stands still */
     }
     if (torture_one_in(worker, 10)) {
         cpus_stop(guest.cpus);

@@ -53,8 +53,8 @@ def mem(mutant, scenario, ends):
     return Row(mutant, scenario, ends, seconds=8, program='torture_mem', alone=True)
 
 
-def cpu(mutant, scenario, ends):
-    return Row(mutant, scenario, ends, seconds=8, program='torture_cpu', alone=True)
+def cpu(mutant, scenario, ends, seconds=20):
+    return Row(mutant, scenario, ends, seconds=seconds, program='torture_cpu', alone=True)
 
 
 ROWS = (
@@ -117,7 +117,7 @@ ROWS = (
     cpu('cpu_own_store_runs_on', 'code', (FAILS,)),
     cpu('cpu_unmarked_store_runs_on', 'code', (FAILS,)),
     cpu('cpu_flush_keeps_jumps', 'tlb', (FAILS,)),
-    cpu('cpu_lock_beside_others', 'lock', (FAILS,)),
+    cpu('cpu_lock_beside_others', 'lock', (FAILS,), 2),  # sums are looked at in the end
     cpu('cpu_lossy_kick', 'kick', (HANGS,)),
     cpu('cpu_kick_lowered_late', 'kick', (HANGS,)),
     cpu('cpu_pause_one_short', 'blob', (FAILS,)),

@@ -178,11 +178,11 @@ static void check_own_code(struct soft *cpu, const struct op *op, const struct p
 
     if (!op || cpu->is_single || MUTANT(cpu_own_store_runs_on))
         return;
-    if (soft_code_has_changed(cpu))
-        soft_restart(cpu, op, RESTART_SINGLE); /* the marks may be gone */
     marks = code_gate_marks(place->ram, page);
-    if (marks & (UINT64_MAX << first) & (UINT64_MAX >> (63 - last)) &&
-        blocks_runs_in(cpu, place->ram, page))
+    /* Only then: if the marks have just gone, the sequence has moved before. */
+    if (soft_code_has_changed(cpu) ||
+        ((marks & (UINT64_MAX << first) & (UINT64_MAX >> (63 - last))) &&
+         blocks_runs_in(cpu, place->ram, page)))
         soft_restart(cpu, op, RESTART_SINGLE);
 }
 
