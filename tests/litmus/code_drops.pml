@@ -4,13 +4,13 @@
  * may have a mapping through which it stores without asking.
  *
  * Modelled: build_cached() with page_mark(), code_drops_ask() and code_drops_all_done()
- * (hw/cpu/soft/block.c, drops.c); of the other processor soft_section_enter(), soft_section_leave(),
+ * (hw/cpu/soft/block.c, drops.c); of the other processor soft_section_enter() and _leave(),
  * code_drops_take(), and its stores, fast and slow, with place_in(); code_gate_want_write(),
  * code_gate_mark(), code_gate_dropped() and drop_marks() (hw/mem/code_gate.c); all under store
  * buffers. The writer stores version after version and tells each; it is in its section for a
- * while, SECTIONS times, and leaves the last one only if it is kicked. The runner marks MARKS times,
- * and runs what it has in between: told of a version, it drops what the log says, and must not have
- * an older one.
+ * while, SECTIONS times, and stays in the last one. The runner marks MARKS times, and runs what
+ * it has in between: told of a version, it drops what the log says, and must not have an older
+ * one.
  *
  * Abstracted: one page, one granule; the marker waits where the code looks again later and runs
  * instructions one at a time until then; what it reads before the mark and compares afterwards is

@@ -4,7 +4,7 @@
 
     run_mutants.py [--tsan] [--only MUTANT] DIRECTORY
 
-DIRECTORY holds torture_rcu, torture_srcu, torture_mem and torture_cpu of a build with -Dmutants=true.
+DIRECTORY holds the torture programs of a build with -Dmutants=true.
 For seeds 1, 2 and 3 each mutant must end in the way that its row names, and
 the code as it is must pass the same scenarios. A mutant without a row fails.
 Output: Test Anything Protocol.
