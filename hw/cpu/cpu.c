@@ -18,6 +18,7 @@
 #include "hw/cpu/cpu.h"
 #include "hw/cpu/cpu_internal.h"
 #include "util/clock.h"
+#include "util/mutant.h"
 #include "util/thread.h"
 
 enum {
@@ -130,7 +131,7 @@ void cpus_pause(struct cpus *cpus)
     mutex_lock(&cpus->lock);
     cpus->nr_pauses++;
     cpus_post(cpus, CPU_EVENT_PAUSE, NULL);
-    while (cpus->nr_out < cpus->nr_threads)
+    while (cpus->nr_out + MUTANT(cpu_pause_one_short) < cpus->nr_threads)
         (void)condition_wait(&cpus->is_out, &cpus->lock, DEADLINE_NEVER); /* no deadline */
     mutex_unlock(&cpus->lock);
 }
@@ -147,19 +148,21 @@ void cpus_resume(struct cpus *cpus)
 bool cpu_stop_others(struct cpu *cpu)
 {
     struct cpus *cpus = cpu->cpus;
+    bool is_alone;
 
     mutex_lock(&cpus->lock);
-    stay_out_locked(cpus, cpu);
-    if (is_wanted_out(cpu)) { /* still: so it is to end */
-        mutex_unlock(&cpus->lock);
-        return false;
+    do
+        stay_out_locked(cpus, cpu);
+    while (MUTANT(cpu_deaf_to_stop) && is_wanted_out(cpu));
+    is_alone = !is_wanted_out(cpu); /* else it is to end */
+    if (is_alone) {
+        cpus->alone = cpu;
+        cpus_post(cpus, CPU_EVENT_PAUSE, cpu);
     }
-    cpus->alone = cpu;
-    cpus_post(cpus, CPU_EVENT_PAUSE, cpu);
-    while (cpus->nr_out + 1 < cpus->nr_threads)
+    while (is_alone && cpus->nr_out + 1 < cpus->nr_threads)
         (void)condition_wait(&cpus->is_out, &cpus->lock, DEADLINE_NEVER); /* no deadline */
     mutex_unlock(&cpus->lock);
-    return true;
+    return is_alone;
 }
 
 void cpu_release_others(struct cpu *cpu)

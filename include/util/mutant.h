@@ -58,7 +58,21 @@
     X(changes_one_short, "a view does not list the oldest change since a generation")              \
     X(code_gate_no_barrier, "a store looks for cached code before it is seen")                     \
     X(code_gate_logs_late, "marks of cached code go before the page is logged")                    \
-    X(code_gate_forgets_fast, "a marker forgets the fast mappings that others wait for")
+    X(code_gate_forgets_fast, "a marker forgets the fast mappings that others wait for")           \
+    X(cpu_no_generation_check, "a TLB keeps what lies in memory that has gone")                    \
+    X(cpu_no_reresolve, "what is not in the pinned view is not looked for in the current one")     \
+    X(cpu_remembers_holes, "a hole that code was fetched from is remembered")                      \
+    X(cpu_foreign_tlb_flush, "who asks for write mappings to be dropped does it for the others")   \
+    X(cpu_mark_keeps_writers, "a page becomes code while others may write it unseen")              \
+    X(cpu_running_unpublished, "a processor in its section does not say that it runs")             \
+    X(cpu_own_store_runs_on, "a block that has written its own code goes on")                      \
+    X(cpu_unmarked_store_runs_on, "the same, if another processor has taken the marks")            \
+    X(cpu_flush_keeps_jumps, "a TLB flush leaves the jump cache as it is")                         \
+    X(cpu_lock_beside_others, "a locked access across pages does not stop the others")             \
+    X(cpu_lossy_kick, "the processor counts its limit down, by load and store")                    \
+    X(cpu_kick_lowered_late, "the kick is lowered after the events were looked at")                \
+    X(cpu_pause_one_short, "a pause does not wait for the last processor")                         \
+    X(cpu_deaf_to_stop, "a processor that waits for its turn to be alone does not end")
 
 #ifdef MUTANTS
 enum mutant {

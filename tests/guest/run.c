@@ -118,12 +118,12 @@ static int run_machine(const struct options *options) EXCLUDES(bql)
         printf("1..0 # SKIP %s\n", error->message);
         return 0;
     }
+    is_feeble = machine.cpus->backend == &cpu_kvm && !has_hardware_virtualisation();
+    machine.skips_failures = is_feeble && !options->is_feeble_right;
     if (!machine_load(&machine, options->payload, &error) || !cpus_start(machine.cpus, &error)) {
         printf("Bail out! %s\n", error->message);
         return 1;
     }
-    is_feeble = machine.cpus->backend == &cpu_kvm && !has_hardware_virtualisation();
-    machine.skips_failures = is_feeble && !options->is_feeble_right;
     watchdog.fn = on_watchdog;
     bql_lock();
     loop_timer_set(&watchdog, deadline_after_ns(monotonic_ns(), options->timeout_s * NS_PER_S));

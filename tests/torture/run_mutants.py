@@ -4,7 +4,7 @@
 
     run_mutants.py [--tsan] [--only MUTANT] DIRECTORY
 
-DIRECTORY holds torture_rcu, torture_srcu and torture_mem of a build with -Dmutants=true.
+DIRECTORY holds the torture programs of a build with -Dmutants=true.
 For seeds 1, 2 and 3 each mutant must end in the way that its row names, and
 the code as it is must pass the same scenarios. A mutant without a row fails.
 Output: Test Anything Protocol.
@@ -51,6 +51,10 @@ def srcu(mutant, ends=(FAILS,)):
 
 def mem(mutant, scenario, ends):
     return Row(mutant, scenario, ends, seconds=8, program='torture_mem', alone=True)
+
+
+def cpu(mutant, scenario, ends, seconds=20):
+    return Row(mutant, scenario, ends, seconds=seconds, program='torture_cpu', alone=True)
 
 
 ROWS = (
@@ -104,6 +108,20 @@ ROWS = (
     mem('code_gate_no_barrier', 'code-race', (FAILS,)),
     mem('code_gate_logs_late', 'code', (FAILS,)),
     mem('code_gate_forgets_fast', 'code', (FAILS,)),
+    cpu('cpu_no_generation_check', 'blob', (FAILS, CRASHES)),
+    cpu('cpu_no_reresolve', 'told', (FAILS,)),
+    cpu('cpu_remembers_holes', 'told', (FAILS,)),
+    cpu('cpu_foreign_tlb_flush', 'patch', (FAILS,)),
+    cpu('cpu_mark_keeps_writers', 'code', (FAILS,)),
+    cpu('cpu_running_unpublished', 'patch', (FAILS,)),
+    cpu('cpu_own_store_runs_on', 'code', (FAILS,)),
+    cpu('cpu_unmarked_store_runs_on', 'code', (FAILS,)),
+    cpu('cpu_flush_keeps_jumps', 'tlb', (FAILS,)),
+    cpu('cpu_lock_beside_others', 'lock', (FAILS,), 2),  # sums are looked at in the end
+    cpu('cpu_lossy_kick', 'kick', (HANGS,)),
+    cpu('cpu_kick_lowered_late', 'kick', (HANGS,)),
+    cpu('cpu_pause_one_short', 'blob', (FAILS,)),
+    cpu('cpu_deaf_to_stop', 'lock', (HANGS,)),
 )
 
 

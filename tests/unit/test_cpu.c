@@ -26,6 +26,7 @@ static struct fake fakes[4];
 static struct {
     struct cpus cpus;
     uint64_t alone;      /* plain: changed by the processor that has stopped the others */
+    uint64_t turns;      /* the same number; atomic */
     uint32_t nr_holding; /* atomic */
     int stopped;         /* enum cpu_exit, or -1; atomic */
     bool refuses;
@@ -114,6 +115,7 @@ static enum cpu_exit fake_run(struct cpu *cpu)
         if (!cpu_stop_others(cpu))
             return CPU_EXIT_KICKED;
         machine.alone++;
+        fetch_add_relaxed(&machine.turns, 1);
         for (unsigned i = 0; i < cpu->cpus->nr_cpus; i++)
             fake(i)->runs++;
         cpu_release_others(cpu);
@@ -386,6 +388,24 @@ static void they_stop_whatever_they_do(void)
     }
 }
 
+/* Most wait for the others to be out, or for their turn, when the pause and then the end comes. */
+static void those_that_wait_for_their_turn_stop(void)
+{
+    for (unsigned i = 0; i < 60; i++) {
+        struct cpus *cpus = start(3, ALONE);
+        const uint64_t before = load_relaxed(&machine.turns);
+
+        while (load_relaxed(&machine.turns) - before < 20)
+            sched_yield();
+        if (i % 2)
+            cpus_pause(cpus);
+        cpus_stop(cpus);
+        if (i % 2)
+            cpus_resume(cpus);
+        cpus_free(cpus);
+    }
+}
+
 static void revive(struct cpu *cpu, void *arg UNUSED)
 {
     struct cpu_state state;
@@ -494,6 +514,7 @@ int main(int argc, char **argv)
     TEST(those_that_want_to_be_alone_end);
     TEST(work_is_done_in_order);
     TEST(they_stop_whatever_they_do);
+    TEST(those_that_wait_for_their_turn_stop);
     TEST(a_triple_fault_is_told_and_parks);
     TEST(init_keeps_what_is_not_execution);
     TEST(half_made_is_unmade);

@@ -278,7 +278,7 @@ static bool run_paced(struct soft *cpu, enum guest_pace pace)
             return true;
         if (cpu->stop == STOP_EXCLUSIVE) {
             if (!cpu_stop_others(&cpu->cpu))
-                return false;
+                return false; /* there is no thread that could be told to end */
             cpu->is_exclusive = true;
             const bool is_fault = run_section(cpu, UINT64_MAX);
 

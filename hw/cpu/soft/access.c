@@ -8,6 +8,7 @@
 #include "hw/cpu/soft/mmu.h"
 #include "hw/cpu/soft/tlb.h"
 #include "hw/mem/access.h"
+#include "util/mutant.h"
 
 static bool crosses(uint64_t va, size_t size)
 {
@@ -57,7 +58,9 @@ static bool device_load(struct soft *cpu, gpa_t gpa, unsigned size, uint64_t *re
     soft_section_leave(cpu);
     result = mem_mmio_read(cpu->cpu.cpus->memory, gpa, size, ret_value);
     soft_section_enter(cpu);
-    return result != MEM_IS_RAM_NOW;
+    if (result == MEM_IS_RAM_NOW && MUTANT(cpu_no_reresolve))
+        *ret_value = UINT64_MAX;
+    return result != MEM_IS_RAM_NOW || MUTANT(cpu_no_reresolve);
 }
 
 static bool device_store(struct soft *cpu, gpa_t gpa, unsigned size, uint64_t value)
@@ -173,11 +176,13 @@ static void check_own_code(struct soft *cpu, const struct op *op, const struct p
     unsigned first = place->ram_offset % RAM_PAGE / CODE_GRANULE;
     unsigned last = (place->ram_offset + size - 1) % RAM_PAGE / CODE_GRANULE;
 
-    if (!op || cpu->is_single)
+    if (!op || cpu->is_single || MUTANT(cpu_own_store_runs_on))
         return;
     marks = code_gate_marks(place->ram, page);
-    if (marks & (UINT64_MAX << first) & (UINT64_MAX >> (63 - last)) &&
-        blocks_runs_in(cpu, place->ram, page))
+    /* Only then: if the marks have just gone, the sequence has moved before. */
+    if (soft_code_has_changed(cpu) ||
+        ((marks & (UINT64_MAX << first) & (UINT64_MAX >> (63 - last))) &&
+         blocks_runs_in(cpu, place->ram, page)))
         soft_restart(cpu, op, RESTART_SINGLE);
 }
 
@@ -192,6 +197,14 @@ static struct place place_to_store(struct soft *cpu, const struct op *op, uint64
     return place;
 }
 
+/* What it has hit of our own code goes before the next block, even if another has told the gate. */
+static void code_written(struct soft *cpu, const struct place *place, unsigned size)
+{
+    code_gate_written(place->ram, place->ram_offset, size);
+    if (soft_code_has_changed(cpu))
+        soft_leave(cpu);
+}
+
 static void store_placed(struct soft *cpu, const struct op *op, uint64_t va, uint64_t value,
                          unsigned size, enum tlb_class class)
 {
@@ -201,7 +214,7 @@ static void store_placed(struct soft *cpu, const struct op *op, uint64_t va, uin
         if (place.host) {
             host_store(place.host, value, size);
             if (place.ram)
-                code_gate_written(place.ram, place.ram_offset, size);
+                code_written(cpu, &place, size);
             return;
         }
         if (device_store(cpu, place.gpa, size, value))
@@ -213,15 +226,20 @@ static void store_placed(struct soft *cpu, const struct op *op, uint64_t va, uin
         store_placed(cpu, op, va + i, (value >> (8 * i)) & 0xff, 1, class);
 }
 
-/* Each page that @size bytes touch, once for all that it may raise. */
+/*
+ * Each page that @size bytes touch, once for all that it may raise. What goes to code and beyond
+ * runs alone: its parts are stored one after another, and none of them may begin it anew.
+ */
 static void probe_write(struct soft *cpu, const struct op *op, uint64_t va, size_t size,
                         enum tlb_class class)
 {
     soft_check_canonical(cpu, op, va + size - 1);
     for (size_t done = 0; done < size;) {
         size_t step = MIN(size - done, PAGE_SIZE - ((va + done) & ~PAGE_MASK));
+        struct place place = place_to_store(cpu, op, va + done, (unsigned)step, class);
 
-        (void)place_to_store(cpu, op, va + done, (unsigned)step, class);
+        if (place.ram && step < size && op && !cpu->is_single)
+            soft_restart(cpu, op, RESTART_SINGLE);
         done += step;
     }
 }
@@ -285,7 +303,7 @@ void *soft_lock_begin(struct soft *cpu, const struct op *op, uint64_t va, unsign
             return place.host;
     }
     soft_probe_write(cpu, op, va, size);
-    if (!cpu->is_exclusive)
+    if (!cpu->is_exclusive && !MUTANT(cpu_lock_beside_others))
         soft_restart(cpu, op, RESTART_EXCLUSIVE);
     soft_load_bytes(cpu, op, va, cpu->lock_copy, size);
     return cpu->lock_copy;

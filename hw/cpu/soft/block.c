@@ -6,6 +6,7 @@
 #include "hw/cpu/soft/exec.h"
 #include "hw/cpu/soft/tlb.h"
 #include "hw/mem/view.h"
+#include "util/mutant.h"
 
 enum {
     HASH_BITS = 16,
@@ -298,6 +299,8 @@ static bool page_mark(struct soft *cpu, struct code_page *page, uint64_t granule
     if (!page_is_armed(cpu, page))
         return false;
     if (!code_gate_mark(page->ram, page->ram_page, granules, &ticket))
+        return true;
+    if (MUTANT(cpu_mark_keeps_writers))
         return true;
     page->is_waiting = true;
     page->ticket = ticket;

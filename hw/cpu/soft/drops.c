@@ -2,6 +2,7 @@
 #include "hw/cpu/soft/block.h"
 #include "hw/cpu/soft/cpus.h"
 #include "hw/cpu/soft/tlb.h"
+#include "util/mutant.h"
 
 void code_drops_init(struct code_drops *drops)
 {
@@ -12,6 +13,21 @@ void code_drops_init(struct code_drops *drops)
 void code_drops_fini(struct code_drops *drops)
 {
     mutex_fini(&drops->lock);
+}
+
+/* What nobody may do (C2 in docs/cpu.md): the owner may be between its look and its use. */
+static void drop_for_others(struct soft *cpu, const uint8_t *host, uint64_t sequence)
+{
+    const struct cpus *cpus = cpu->cpu.cpus;
+
+    for (unsigned i = 0; i < cpus->nr_cpus; i++) {
+        struct soft *other = soft_of(cpus->cpu[i]);
+
+        if (other == cpu)
+            continue;
+        soft_tlb_drop_writes(other, &host, 1);
+        store_release(&other->drops_done, sequence);
+    }
 }
 
 uint64_t code_drops_ask(struct soft *cpu, const uint8_t *host)
@@ -27,6 +43,8 @@ uint64_t code_drops_ask(struct soft *cpu, const uint8_t *host)
     /* Before is_running is looked at; pairs with the barrier in soft_section_enter(). */
     smp_mb();
     cpus_post(cpu->cpu.cpus, CPU_EVENT_CODE, &cpu->cpu);
+    if (MUTANT(cpu_foreign_tlb_flush))
+        drop_for_others(cpu, host, sequence);
     code_drops_take(cpu);
     return sequence;
 }

@@ -101,13 +101,22 @@ void soft_restart(struct soft *cpu, const struct op *op, enum soft_restart how)
 
 /* ---- The run ------------------------------------------------------------------------------- */
 
+static struct code_gate *gate_of(const struct soft *cpu)
+{
+    return mem_code_gate(space_mem(cpu->cpu.cpus->memory));
+}
+
+bool soft_code_has_changed(const struct soft *cpu)
+{
+    return unlikely(code_gate_sequence(gate_of(cpu)) != cpu->code_sequence) &&
+           !MUTANT(cpu_unmarked_store_runs_on);
+}
+
 void soft_sync_code(struct soft *cpu)
 {
-    struct code_gate *gate = mem_code_gate(space_mem(cpu->cpu.cpus->memory));
-
     code_drops_take(cpu);
-    if (unlikely(code_gate_sequence(gate) != cpu->code_sequence))
-        blocks_sync(cpu, gate);
+    if (unlikely(code_gate_sequence(gate_of(cpu)) != cpu->code_sequence))
+        blocks_sync(cpu, gate_of(cpu));
 }
 
 static void run_block(struct soft *cpu, const struct block *block)

@@ -17,6 +17,7 @@
 
 #include "hw/cpu/soft/op.h"
 #include "util/atomic.h"
+#include "util/mutant.h"
 
 /**
  * A link to block_rip + op->disp: what a direct jump, and a block that just stops, end
@@ -36,6 +37,8 @@ static ALWAYS_INLINE op_result enter_block(struct soft *cpu, const struct op *he
     uint64_t count = cpu->count + head->aux;
 
     cpu->block_rip = rip;
+    if (MUTANT(cpu_lossy_kick) && load_relaxed(&cpu->kick.limit))
+        store_relaxed(&cpu->kick.limit, load_relaxed(&cpu->kick.limit) - 1);
     if (unlikely(count > load_relaxed(&cpu->kick.limit))) {
         cpu->rip = rip;
         LEAVE_RUN;
@@ -88,6 +91,13 @@ void soft_restart(struct soft *cpu, const struct op *op, enum soft_restart how) 
  * the architecture serialises (CPUID, IRET, MOV to CR …), at the end of a block.
  */
 void soft_sync_code(struct soft *cpu);
+
+/**
+ * Whether there is something to drop. A store that is to be fast, or to a page with code, asks: as
+ * soon as another's store has taken the page's marks, ours would go unseen, and the blocks that we
+ * have of the page, perhaps the running one, would not be dropped before they are used.
+ */
+bool soft_code_has_changed(const struct soft *cpu);
 
 /**
  * Leave the read section and enter it again: around what may take the BQL. Afterwards

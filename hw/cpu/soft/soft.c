@@ -11,20 +11,26 @@
 #include "hw/mem/view.h"
 #include "util/atomic.h"
 #include "util/log.h"
+#include "util/mutant.h"
 
 /* ---- The section --------------------------------------------------------------------------- */
 
-void soft_section_enter(struct soft *cpu) NO_THREAD_SAFETY
+static void section_begin(struct soft *cpu) ACQUIRE_SHARED(rcu) NO_THREAD_SAFETY
 {
-    uint64_t generation = cpu->view_generation;
-
-    store_relaxed(&cpu->is_running, 1);
+    store_relaxed(&cpu->is_running, !MUTANT(cpu_running_unpublished));
     /* Pairs with the barrier in code_drops_ask(): it sees that we run, or we see what it asks. */
     smp_mb();
     rcu_read_lock();
     soft_tlb_pin(cpu);
     code_drops_take(cpu);
     soft_fp_enter(cpu);
+}
+
+void soft_section_enter(struct soft *cpu) NO_THREAD_SAFETY
+{
+    uint64_t generation = cpu->view_generation;
+
+    section_begin(cpu);
     if (generation != cpu->view_generation)
         soft_leave(cpu); /* the running block may be of what is gone */
 }
@@ -46,9 +52,11 @@ void soft_section_leave(struct soft *cpu) NO_THREAD_SAFETY
  */
 static bool must_leave(struct soft *cpu)
 {
+    bool must_leave_late = MUTANT(cpu_kick_lowered_late) && cpu_must_leave(&cpu->cpu);
+
     store_relaxed(&cpu->kick.limit, UINT64_MAX);
     smp_mb();
-    return cpu_must_leave(&cpu->cpu);
+    return MUTANT(cpu_kick_lowered_late) ? must_leave_late : cpu_must_leave(&cpu->cpu);
 }
 
 /* An NMI or interrupt that is to be delivered now, into @ret_fault. */
@@ -79,7 +87,7 @@ static bool take_interrupt(struct soft *cpu, struct soft_fault *ret_fault)
 /* Run until something stops it; exceptions go to the guest on the way. */
 static enum soft_stop run_section(struct soft *cpu, const struct soft_fault *pending)
 {
-    soft_section_enter(cpu);
+    section_begin(cpu);
     soft_sync_code(cpu);
     cpu->stop = STOP_NONE;
     if (pending)

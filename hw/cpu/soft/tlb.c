@@ -7,6 +7,7 @@
 #include "hw/cpu/soft/mmu.h"
 #include "hw/cpu/soft/tlb.h"
 #include "hw/mem/view.h"
+#include "util/mutant.h"
 
 enum { /* tlb_entry.meta: the page's guest-physical address, and in its low bits: */
        META_GLOBAL = 1 << 0,
@@ -52,6 +53,12 @@ static void entry_clear(struct tlb_entry *entry)
 
 /* ---- Forgetting ---------------------------------------------------------------------- */
 
+static void flush_jumps(struct soft *cpu)
+{
+    if (!MUTANT(cpu_flush_keeps_jumps))
+        soft_jumps_flush(cpu);
+}
+
 /*
  * Of an empty entry no tag may be an address that can be fetched from, whatever the salt: in
  * this one bits 47 to 59, which no salt changes, are not alike. (All ones are an address.)
@@ -96,7 +103,7 @@ void soft_tlb_flush(struct soft *cpu, bool globals)
     for (unsigned class = 0; class < NR_TLB_CLASSES; class ++)
         flush_class(cpu, (enum tlb_class) class, globals);
     flush_fetch(cpu, globals);
-    soft_jumps_flush(cpu);
+    flush_jumps(cpu);
     if (globals)
         cpu->large_regions = 0;
 }
@@ -147,7 +154,7 @@ void soft_tlb_flush_page(struct soft *cpu, uint64_t va)
     if (cpu->large_regions & region_bit(va))
         flush_region(cpu, va);
     if ((cpu->jump_pages & jump_page_bit(va)) || (cpu->large_regions & region_bit(va)))
-        soft_jumps_flush(cpu);
+        flush_jumps(cpu);
 }
 
 void soft_tlb_drop_writes(struct soft *cpu, const uint8_t *const host_pages[], unsigned nr)
@@ -208,7 +215,9 @@ void soft_tlb_pin(struct soft *cpu)
     unsigned nr;
 
     if (generation != cpu->view_generation) {
-        if (view_changes(view, cpu->view_generation, extents, &nr)) {
+        if (MUTANT(cpu_no_generation_check)) {
+            ;
+        } else if (view_changes(view, cpu->view_generation, extents, &nr)) {
             drop_extents(cpu, extents, nr);
         } else {
             soft_tlb_flush(cpu, true);
@@ -221,7 +230,7 @@ void soft_tlb_pin(struct soft *cpu)
 
 static bool view_has_moved(const struct soft *cpu) REQUIRES_SHARED(rcu)
 {
-    return view_get(cpu->cpu.cpus->memory) != cpu->view;
+    return view_get(cpu->cpu.cpus->memory) != cpu->view && !MUTANT(cpu_no_reresolve);
 }
 
 /* What is not there in the pinned view may be there in the current one. True: it has moved. */
@@ -322,6 +331,15 @@ static void place_in(struct soft *cpu, const struct range *range, enum tlb_class
         remember(cpu, class, va, page, host, may_write);
 }
 
+/* A page that may be written from now on may have lost its marks just now: soft_code_has_changed()
+ */
+static void check_writable(struct soft *cpu, const struct op *op, const struct tlb_entry *entry,
+                           uint64_t va)
+{
+    if (entry->write_tag == (va & PAGE_MASK) && op && !cpu->is_single && soft_code_has_changed(cpu))
+        soft_restart(cpu, op, RESTART_SINGLE);
+}
+
 struct place soft_place(struct soft *cpu, const struct op *op, uint64_t va, bool is_write,
                         enum tlb_class class, unsigned size) NO_THREAD_SAFETY
 {
@@ -343,6 +361,8 @@ struct place soft_place(struct soft *cpu, const struct op *op, uint64_t va, bool
             place.gpa = page.gpa | (va & ~PAGE_MASK);
             place_in(cpu, view_find(cpu->view, place.gpa), class, va, &page, is_write, size,
                      &place);
+            if (is_write)
+                check_writable(cpu, op, entry, va);
             if (place.host)
                 return place;
         } else if (!view_has_moved(cpu)) {
@@ -386,17 +406,21 @@ static bool fetch_from(struct soft *cpu, const struct mmu_page *page, struct fet
 static void fetch_fill(struct soft *cpu, uint64_t va, struct fetch_entry *entry) NO_THREAD_SAFETY
 {
     enum tlb_class class = cpu->cpl == 3 ? TLB_USER : TLB_SUPERVISOR;
+    bool is_memory = false;
     struct mmu_page page;
     uint32_t error;
 
     do {
         if (mmu_walk(cpu, va, MMU_FETCH, class, &page, &error)) {
-            if (fetch_from(cpu, &page, &entry->page) || !view_has_moved(cpu))
+            is_memory = fetch_from(cpu, &page, &entry->page);
+            if (is_memory || !view_has_moved(cpu))
                 break;
         } else if (!view_has_moved(cpu)) {
             page_fault(cpu, NULL, va, error);
         }
     } while (renew_view(cpu));
+    if (!is_memory && !MUTANT(cpu_remembers_holes))
+        return; /* nor is that remembered: there may be memory the next time */
     entry->tag = va & PAGE_MASK;
     entry->is_global = page.is_global;
     entry->shift = page.shift;
