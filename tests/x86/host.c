@@ -287,15 +287,15 @@ void host_run(const struct registers *before, struct outcome *ret_outcome)
     host.is_running = false;
 }
 
+/* Everything else that this process has: its programs and stacks, a sanitizer's shadow. */
 bool host_is_private(uint64_t va)
 {
-    if (va >= STUB && va < STUB + SANDBOX_PAGE)
-        return true;
-    if (va >= UINT64_C(0xffffffffff600000) && va < UINT64_C(0xffffffffff601000))
-        return true; /* Linux's vsyscall page */
-#if defined(__SANITIZE_ADDRESS__)
-    if (va >= UINT64_C(0x7fff8000) && va < UINT64_C(0x10007fff8000))
-        return true; /* the sanitizer's shadow */
-#endif
-    return false;
+    const uint64_t page = va & ~(uint64_t)(SANDBOX_PAGE - 1);
+    unsigned char is_resident;
+
+    if (page - DATA_A < DATA_BYTES || page - CODE < CODE_BYTES)
+        return false;
+    if (page == UINT64_C(0xffffffffff600000))
+        return true; /* Linux's vsyscall page, which the next line does not know */
+    return mincore((void *)(uintptr_t)page, SANDBOX_PAGE, &is_resident) == 0;
 }
