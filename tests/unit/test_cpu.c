@@ -10,7 +10,7 @@
 #include "util/start.h"
 #include "util/thread.h"
 
-enum behaviour { SPINS, HALTS, TURNS, DIES, ALONE, HOLDS };
+enum behaviour { SPINS, HALTS, TURNS, DIES, ALONE };
 
 struct fake {
     struct cpu cpu;
@@ -25,10 +25,9 @@ struct fake {
 static struct fake fakes[4];
 static struct {
     struct cpus cpus;
-    uint64_t alone;      /* plain: changed by the processor that has stopped the others */
-    uint64_t turns;      /* the same number; atomic */
-    uint32_t nr_holding; /* atomic */
-    int stopped;         /* enum cpu_exit, or -1; atomic */
+    uint64_t alone; /* plain: changed by the processor that has stopped the others */
+    uint64_t turns; /* the same number; atomic */
+    int stopped;    /* enum cpu_exit, or -1; atomic */
     bool refuses;
 } machine;
 
@@ -76,19 +75,6 @@ static void spin(struct fake *self)
     rcu_read_unlock();
 }
 
-/* All want to be alone at once. The one that is remains so until it is to end. */
-static void hold(struct cpu *cpu)
-{
-    fetch_add(&machine.nr_holding, 1);
-    while (load_relaxed(&machine.nr_holding) < cpu->cpus->nr_cpus)
-        sched_yield();
-    if (!cpu_stop_others(cpu))
-        return;
-    while (!(load_relaxed(&cpu->events) & CPU_EVENT_STOP))
-        sched_yield();
-    cpu_release_others(cpu);
-}
-
 static enum cpu_exit fake_run(struct cpu *cpu)
 {
     struct fake *self = container_of(cpu, struct fake, cpu);
@@ -119,9 +105,6 @@ static enum cpu_exit fake_run(struct cpu *cpu)
         for (unsigned i = 0; i < cpu->cpus->nr_cpus; i++)
             fake(i)->runs++;
         cpu_release_others(cpu);
-        return CPU_EXIT_KICKED;
-    case HOLDS:
-        hold(cpu);
         return CPU_EXIT_KICKED;
     }
     g_assert_not_reached();
@@ -299,18 +282,6 @@ static void one_stops_the_others(void)
         is_enough = machine.alone >= 2000;
         cpus_resume(cpus);
     }
-    stop(cpus);
-}
-
-static void those_that_want_to_be_alone_end(void)
-{
-    struct cpus *cpus;
-
-    machine.nr_holding = 0;
-    cpus = start(3, HOLDS);
-    while (load_relaxed(&machine.nr_holding) < 3)
-        sched_yield();
-    g_usleep(20000); /* so that one is alone, most likely, and the others wait */
     stop(cpus);
 }
 
@@ -511,7 +482,6 @@ int main(int argc, char **argv)
     TEST(rcu_kicks_a_processor_out);
     TEST(paused_processors_do_not_run);
     TEST(one_stops_the_others);
-    TEST(those_that_want_to_be_alone_end);
     TEST(work_is_done_in_order);
     TEST(they_stop_whatever_they_do);
     TEST(those_that_wait_for_their_turn_stop);

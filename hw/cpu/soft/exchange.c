@@ -87,10 +87,10 @@ bool lower_xchg(struct builder *builder, const struct insn *insn)
     return true;
 }
 
-bool lower_xadd(struct builder *builder, const struct insn *insn)
+/* By size: with a register, with memory, and that locked. */
+static void lower_exchange(struct builder *builder, const struct insn *insn, op_fn *const rr[],
+                           op_fn *const mr[], op_fn *const locked[])
 {
-    static op_fn *const rr[] = BY_SIZE(xadd_rr), *const mr[] = BY_SIZE(xadd_mr),
-                        *const locked[] = BY_SIZE(xadd_lock);
     const struct insn_operand *to = &insn->operands[0], *from = &insn->operands[1];
     const unsigned size = size_index(to->size);
     struct op *op;
@@ -102,6 +102,14 @@ bool lower_xadd(struct builder *builder, const struct insn *insn)
         op->dst = build_gpr(to);
     }
     op->src = build_gpr(from);
+}
+
+bool lower_xadd(struct builder *builder, const struct insn *insn)
+{
+    static op_fn *const rr[] = BY_SIZE(xadd_rr), *const mr[] = BY_SIZE(xadd_mr),
+                        *const locked[] = BY_SIZE(xadd_lock);
+
+    lower_exchange(builder, insn, rr, mr, locked);
     return true;
 }
 
@@ -152,17 +160,8 @@ bool lower_cmpxchg(struct builder *builder, const struct insn *insn)
 {
     static op_fn *const rr[] = BY_SIZE(cmpxchg_rr), *const mr[] = BY_SIZE(cmpxchg_mr),
                         *const locked[] = BY_SIZE(cmpxchg_lock);
-    const struct insn_operand *to = &insn->operands[0], *from = &insn->operands[1];
-    const unsigned size = size_index(to->size);
-    struct op *op;
 
-    if (to->kind == OPERAND_MEMORY) {
-        op = build_memory_op(builder, insn, insn->prefixes & PREFIX_LOCK ? locked[size] : mr[size]);
-    } else {
-        op = build_op(builder, rr[size]);
-        op->dst = build_gpr(to);
-    }
-    op->src = build_gpr(from);
+    lower_exchange(builder, insn, rr, mr, locked);
     return true;
 }
 

@@ -33,11 +33,6 @@ static inline unsigned size_index(unsigned bytes)
 /* @value of @bits, negative if its top bit is set; and the reverse. */
 #define SIGNED(bits, value) ((int##bits##_t)(value))
 
-static inline bool is_canonical(uint64_t address)
-{
-    return (uint64_t)((int64_t)(address << 16) >> 16) == address;
-}
-
 /* ---- Memory operands ------------------------------------------------------------------ */
 
 /*

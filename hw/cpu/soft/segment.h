@@ -58,11 +58,6 @@ static inline bool is_long(const struct soft *cpu)
     return cpu->efer & EFER_LMA;
 }
 
-static inline bool is_canonical(uint64_t va)
-{
-    return (uint64_t)((int64_t)(va << (64 - CPU_VIRTUAL_BITS)) >> (64 - CPU_VIRTUAL_BITS)) == va;
-}
-
 /** Raise @vector with @selector as its error code. */
 void raise_selector(struct soft *cpu, const struct op *op, unsigned vector, uint16_t selector) COLD
     __attribute__((noreturn));

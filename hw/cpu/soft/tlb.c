@@ -251,11 +251,6 @@ static void page_fault(struct soft *cpu, const struct op *op, uint64_t va, uint3
     soft_raise_error(cpu, op, VECTOR_PF, error);
 }
 
-static bool is_canonical(uint64_t va)
-{
-    return (uint64_t)((int64_t)(va << 16) >> 16) == va;
-}
-
 /* Through the stack segment, that is by RSP or RBP, it is #SS. */
 void soft_check_canonical(struct soft *cpu, const struct op *op, uint64_t va)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /**
  * What a processor remembers of where virtual addresses lead: the entries of its
- * TLBs and of its jump cache. tlb.h and exec.h say how they are used. No code.
+ * TLBs and of its jump cache. tlb.h and exec.h say how they are used.
  */
 #ifndef HW_CPU_SOFT_TRANSLATION_H
 #define HW_CPU_SOFT_TRANSLATION_H
@@ -9,11 +9,19 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "hw/cpu/cpuid.h"
+
 struct op;
 struct ram;
 
 enum { PAGE_SHIFT = 12, PAGE_SIZE = 1 << PAGE_SHIFT };
 #define PAGE_MASK (~UINT64_C(0xfff))
+
+/** Whether the bits above those that are translated are copies of the highest of them. */
+static inline bool is_canonical(uint64_t va)
+{
+    return (uint64_t)((int64_t)(va << (64 - CPU_VIRTUAL_BITS)) >> (64 - CPU_VIRTUAL_BITS)) == va;
+}
 
 /* One page of the guest's virtual memory. Tags are page addresses, or TLB_NONE. */
 struct tlb_entry {
