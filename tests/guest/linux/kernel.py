@@ -13,10 +13,11 @@ import subprocess
 
 SECTOR = 512
 # Where the boot protocol (Documentation/arch/x86/boot.rst) keeps what is needed here.
-SETUP_SECTS, MAGIC, PAYLOAD_OFFSET = 0x1f1, 0x202, 0x248
+SETUP_SECTS, SYSSIZE, MAGIC, PAYLOAD_OFFSET = 0x1f1, 0x1f4, 0x202, 0x248
 
 
-def _by_program(*command):
+def by_program(*command):
+    """A function that sends bytes through a program."""
     def convert(data):
         return subprocess.run(command, input=data, stdout=subprocess.PIPE, check=True).stdout
     return convert
@@ -26,14 +27,15 @@ def _first_xz_stream(data):
     return lzma.LZMADecompressor(lzma.FORMAT_XZ).decompress(data)
 
 
+GZIP = b'\x1f\x8b'
 # by the first bytes of the payload
 DECOMPRESS = {
-    b'\x1f\x8b': lambda data: gzip.zlib.decompressobj(31).decompress(data),
+    GZIP: lambda data: gzip.zlib.decompressobj(31).decompress(data),
     b'\xfd7zXZ\0': _first_xz_stream,
     b'\x5d\0\0': lambda data: lzma.LZMADecompressor(lzma.FORMAT_ALONE).decompress(data),
     b'BZh': lambda data: bz2.BZ2Decompressor().decompress(data),
-    b'\x28\xb5\x2f\xfd': _by_program('zstd', '-dcq'),
-    b'\x02\x21\x4c\x18': _by_program('lz4', '-dcq'),
+    b'\x28\xb5\x2f\xfd': by_program('zstd', '-dcq'),
+    b'\x02\x21\x4c\x18': by_program('lz4', '-dcq'),
 }
 
 
@@ -51,8 +53,33 @@ def vmlinux(image):
     payload = image[offset:offset + length]
     for magic, decompress in DECOMPRESS.items():
         if payload.startswith(magic):
-            return decompress(payload)
+            has_size = magic != GZIP  # four bytes more, which gzip has in its own trailer
+            return decompress(payload[:-4] if has_size else payload)
     raise ValueError(f'unknown compression of the kernel: {payload[:6].hex()}')
+
+
+# The legacy form of lz4 is the kernel's; the levels are the quickest.
+COMPRESS = {
+    'gzip': lambda data: gzip.compress(data, 1, mtime=0),
+    'xz': lambda data: lzma.compress(data, check=lzma.CHECK_CRC32, preset=0),
+    'zstd': by_program('zstd', '-1qc'),
+    'lz4': by_program('lz4', '-1qlc'),
+}
+
+
+def repack(image, elf, method):
+    """The bzImage @image with another payload. Its own code, which expects the first method, could
+    not unpack it: this is for loaders that do."""
+    offset, length = payload_place(image)
+    payload = COMPRESS[method](elf)
+    if method != 'gzip':  # which ends with it anyway
+        payload += struct.pack('<I', len(elf))
+    new = bytearray(image[:offset] + payload + image[offset + length:])
+    struct.pack_into('<I', new, PAYLOAD_OFFSET + 4, len(payload))
+    setup = ((image[SETUP_SECTS] or 4) + 1) * SECTOR
+    new += bytes(-len(new) % 16)
+    struct.pack_into('<I', new, SYSSIZE, (len(new) - setup) // 16)
+    return bytes(new)
 
 
 def _module_bytes(path):
@@ -95,7 +122,8 @@ class Modules:
     def _visit(self, name, ordered, must_exist):
         name = name.replace('-', '_')
         if not must_exist and name not in self._paths:
-            name += '_generic'  # "crc32c" is an algorithm; its plainest module is always there
+            # "crypto-crc32c" is an algorithm; its plainest module runs on every processor
+            name = name.removeprefix('crypto_') + '_generic'
         if name in ordered or name in self._builtin:
             return
         if name not in self._paths:
