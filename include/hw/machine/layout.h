@@ -27,38 +27,32 @@
 #define LAYOUT_PHYSICAL_END 0x10000000000
 
 /* RAM that belongs to the loader until the kernel has read it. */
-#define LAYOUT_BOOT_GDT 0x6000
 #define LAYOUT_BOOT_PARAMS 0x7000
-#define LAYOUT_BOOT_STACK 0x9000  /* its end */
-#define LAYOUT_BOOT_TABLES 0xa000 /* page tables */
-#define LAYOUT_BOOT_TABLES_END 0x20000
+#define LAYOUT_BOOT_STACK 0x9000 /* its end */
 #define LAYOUT_COMMAND_LINE 0x20000
-#define LAYOUT_COMMAND_LINE_END 0x21000
+#define LAYOUT_COMMAND_LINE_SIZE 0x1000
 
-/* RAM that the guest must leave alone. What is between is taken as memory of old video cards. */
+/*
+ * RAM that the guest must leave alone. What is between the two is where video cards had memory, and
+ * is not offered. Further processors begin with the page tables and the GDT that the first one had.
+ */
 #define LAYOUT_RESERVED 0x9f000
-#define LAYOUT_ACPI 0xe0000        /* tables; the root pointer comes first */
-#define LAYOUT_ACPI_WINDOW 0xff000 /* what the DSDT reads: see hw/machine/dsdt.asl */
-#define LAYOUT_ACPI_END 0x100000
-#define LAYOUT_KERNEL 0x100000 /* where kernels may begin */
+#define LAYOUT_RESERVED_SIZE 0x1000
+#define LAYOUT_ACPI 0xe0000 /* tables; the root pointer comes first */
+#define LAYOUT_ACPI_SIZE 0x10000
+#define LAYOUT_ACPI_WINDOW 0xf0000 /* what the DSDT reads: see hw/machine/dsdt.asl */
+#define LAYOUT_START_GDT 0xf1000
+#define LAYOUT_START_TABLES 0xf2000 /* page tables: an identity map of the first 4 GiB */
+#define LAYOUT_KERNEL 0x100000      /* where kernels may begin */
 
 /* Ports. */
 #define LAYOUT_PORT_RTC 0x70 /* index, and data behind it */
 #define LAYOUT_PORT_COM1 0x3f8
-#define LAYOUT_PORT_POWER 0x600 /* LAYOUT_POWER_* are offsets */
-#define LAYOUT_PORT_POWER_SIZE 8
+#define LAYOUT_PORT_POWER 0x600 /* hw/dev/power.h has its registers */
+#define LAYOUT_PORT_POWER_SIZE 4
 #define LAYOUT_PORT_PCI 0xcf8 /* configuration: address, and data 4 behind it */
 #define LAYOUT_PCI_IO 0x1000  /* I/O window of PCI */
 #define LAYOUT_PCI_IO_SIZE 0xf000
-
-/* Registers of the power device, a byte each but the last. */
-#define LAYOUT_POWER_SLEEP_CONTROL 0 /* ACPI 4.8.3.7: type in bits 2-4, bit 5 goes to sleep */
-#define LAYOUT_POWER_SLEEP_STATUS 1  /* bit 7: has woken; written with 1 to clear */
-#define LAYOUT_POWER_RESET 2         /* LAYOUT_POWER_RESET_VALUE resets the machine */
-#define LAYOUT_POWER_EVENTS 4        /* 32 bits: what has happened, and clears it by being read */
-#define LAYOUT_POWER_RESET_VALUE 1
-#define LAYOUT_POWER_SLEEP_S5 5 /* the type that \_S5 names */
-#define LAYOUT_POWER_EVENT_BUTTON 1
 
 /* Global system interrupts: inputs of the one IOAPIC. */
 #define LAYOUT_GSI_COM1 4
