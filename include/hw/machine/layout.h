@@ -4,8 +4,7 @@
  * iasl, so it holds nothing but plain numbers.
  *
  * RAM goes from 0 up to LAYOUT_RAM_LOW_END, and what does not fit goes on at 4 GiB. Above that
- * RAM lies the 64-bit window of PCI, whose place depends on how much RAM there is
- * (hw/machine/acpi.h).
+ * RAM lies the 64-bit window of PCI, whose place depends on how much RAM there is.
  */
 #ifndef HW_MACHINE_LAYOUT_H
 #define HW_MACHINE_LAYOUT_H
