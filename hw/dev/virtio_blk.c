@@ -4,8 +4,6 @@
 
 #include "hw/dev/virtio_blk_internal.h"
 #include "util/atomic.h"
-#include "util/clock.h"
-#include "util/log.h"
 #include "util/metric.h"
 
 /* 5.2.4, as far as the features offered make it known. Little-endian. */
@@ -35,18 +33,11 @@ static struct virtio_blk *blk_of(struct virtio_device *device)
 static void handle_queue(struct virtio_device *device, unsigned index)
 {
     struct virtq *queue = virtio_queue(device, index);
-    int64_t end_ns = deadline_after_ns(monotonic_ns(), VIRTIO_TURN_NS);
     struct virtq_chain *chain;
 
     bql_assert_held();
-    for (unsigned i = 0; i < VIRTIO_TURN_CHAINS; i++) {
-        if (virtq_pop(queue, &chain) != VIRTQ_GOT)
-            return;
+    while (virtq_pop(queue, &chain) == VIRTQ_GOT)
         blk_request_start(blk_of(device), index, chain);
-        if (monotonic_ns() >= end_ns)
-            break;
-    }
-    virtio_doorbell(device, index); /* others have their turn first */
 }
 
 static void get_config(struct virtio_device *device, void *ret_config)
@@ -84,8 +75,7 @@ static void set_config(struct virtio_device *device, unsigned offset, const void
     if (offset != offsetof(struct config, writeback) || size != 1 ||
         !virtio_has_feature(device, BLK_F_CONFIG_WCE)) {
         fetch_add_relaxed(&blk->stats.refused, 1);
-        log_guest_error("virtio-blk of '%s': %u bytes of configuration written at %u",
-                        disk_path(blk->disk), size, offset);
+        virtio_guest_error(device, "%u bytes of configuration written at %u", size, offset);
         return;
     }
     memcpy(&value, data, 1);

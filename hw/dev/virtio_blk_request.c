@@ -150,8 +150,8 @@ static enum blk_status refuse(struct virtio_blk *blk, enum blk_status status, co
                               const struct header *header)
 {
     fetch_add_relaxed(&blk->stats.refused, 1);
-    log_guest_error("virtio-blk of '%s': %s (type %u, sector %" G_GUINT64_FORMAT ")",
-                    disk_path(blk->disk), why, header->type, header->sector);
+    virtio_guest_error(&blk->device, "%s (type %u, sector %" G_GUINT64_FORMAT ")", why,
+                       header->type, header->sector);
     return status;
 }
 

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include <assert.h>
 #include <errno.h>
 #include <sys/random.h>
 
 #include "hw/dev/virtio_rng.h"
-#include "util/clock.h"
 
 enum { QUEUE_SIZE = 8 };
 
@@ -47,13 +45,10 @@ static uint32_t fill_chain(const struct virtq_chain *chain)
 static void handle_queue(struct virtio_device *device, unsigned index)
 {
     struct virtq *queue = virtio_queue(device, index);
-    int64_t end_ns = deadline_after_ns(monotonic_ns(), VIRTIO_TURN_NS);
     struct virtq_chain *chain;
 
     bql_assert_held();
-    for (unsigned i = 0; i < VIRTIO_TURN_CHAINS; i++) {
-        if (virtq_pop(queue, &chain) != VIRTQ_GOT)
-            return;
+    while (virtq_pop(queue, &chain) == VIRTQ_GOT) {
         if (chain->in_size == 0 || chain->out_size > 0) { /* 5.4.6.1 */
             virtio_device_broken(device, "a request for entropy that is not for writing alone");
             virtq_drop(chain);
@@ -61,19 +56,11 @@ static void handle_queue(struct virtio_device *device, unsigned index)
         }
         virtq_push(chain, fill_chain(chain));
         virtq_notify(queue);
-        if (monotonic_ns() >= end_ns)
-            break;
     }
-    virtio_doorbell(device, index); /* others have their turn first */
 }
 
 static void get_config(struct virtio_device *device UNUSED, void *ret_config UNUSED)
 {
-}
-
-static bool reset(struct virtio_device *device UNUSED)
-{
-    return true; /* chains never outlive handle_queue() */
 }
 
 static const struct virtio_ops ops = {
@@ -83,7 +70,6 @@ static const struct virtio_ops ops = {
     .queue_size = QUEUE_SIZE,
     .handle_queue = handle_queue,
     .get_config = get_config,
-    .reset = reset,
 };
 
 void virtio_rng_free(struct virtio_rng *rng)
