@@ -357,10 +357,10 @@ static void ends_from_another_thread(void)
     bql_unlock();
     thread = thread_start("processor", end_many, NULL);
     for (unsigned i = 0; i < ENDS / 10; i++) {
-        WITH_BQL () {
-            line_set(line, i % 2);
-            set_pin(9, i % 7 == 3 ? LEVEL | MASKED | 0x42 : LEVEL | 0x42);
-        }
+        bql_lock();
+        line_set(line, i % 2);
+        set_pin(9, i % 7 == 3 ? LEVEL | MASKED | 0x42 : LEVEL | 0x42);
+        bql_unlock();
     }
     thread_join(thread);
     bql_lock();

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Local APICs: registers, modes, priorities. Messages: test_lapic_message.c; timers:
  * test_lapic_timer.c. */
-#include "tests/unit/irq_scene.h"
+#include "tests/unit/irq_guest.h"
 #include "util/metric.h"
 
 static void after_reset(void)
@@ -406,9 +406,9 @@ static void reset_forgets(void)
     write_msr(1, X2_TPR, 0x20);
     write_msr(1, X2_LVT_TIMER, 0x400ef);
     write_msr(1, MSR_DEADLINE, UINT64_MAX);
-    WITH_BQL () {
-        lapics_reset(irq_scene.lapics);
-    }
+    bql_lock();
+    lapics_reset(irq_scene.lapics);
+    bql_unlock();
     g_assert_cmphex(read_msr(1, MSR_BASE), ==, 0xfee00800);
     g_assert_cmpint(acknowledge(1), ==, -1);
     enable_x2apic(1);

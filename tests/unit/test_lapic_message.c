@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Messages to local APICs, from devices and from processors: who gets them, and what they do. */
-#include "tests/unit/irq_scene.h"
+#include "tests/unit/irq_guest.h"
 
 #define FOR(id) ((uint64_t)(id) << 32)
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The local APICs' timers, on a clock that the test moves. It stands at 1 s in the beginning. */
-#include "tests/unit/irq_scene.h"
+#include "tests/unit/irq_guest.h"
 
 enum {
     VECTOR = 0xec,
@@ -267,6 +267,14 @@ static void vector_of_now(void)
 /* ---- The thread
  * ------------------------------------------------------------------------------------- */
 
+static void start_clock(void)
+{
+    bql_lock();
+    guest_clock_start(&irq_scene.clock);
+    lapics_clock_changed(irq_scene.lapics);
+    bql_unlock();
+}
+
 static void each_has_its_own(void)
 {
     irq_scene_new_timer(3, DEADLINE);
@@ -289,10 +297,7 @@ static void runs_by_itself(void)
     int64_t before_ns, now_ns;
 
     irq_scene_new_timer(2, DEADLINE);
-    WITH_BQL () {
-        guest_clock_start(&irq_scene.clock);
-        lapics_clock_changed(irq_scene.lapics);
-    }
+    start_clock();
     write_msr(1, MSR_DEADLINE, TSC_OF(1000 * NS_PER_S));
     before_ns = guest_clock_now(&irq_scene.clock);
     write_msr(0, MSR_DEADLINE, TSC_OF(before_ns + 5 * NS_PER_MS));
@@ -312,10 +317,7 @@ static void stands_with_the_clock(void)
     g_assert_cmpint(
         event_timedwait(&irq_scene.cpu[0].kicked, deadline_after_ns(monotonic_ns(), 3 * NS_PER_MS)),
         ==, TIMED_OUT);
-    WITH_BQL () {
-        guest_clock_start(&irq_scene.clock);
-        lapics_clock_changed(irq_scene.lapics);
-    }
+    start_clock();
     wait_for_kick(0);
     g_assert_cmpint(acknowledge(0), ==, VECTOR);
     irq_scene_free();

@@ -240,28 +240,28 @@ static void changed_while_raised(void)
     struct thread *threads[2];
     uint64_t nr_rounds = 0;
 
-    WITH_BQL () {
-        raised = new_route(routes);
-    }
+    bql_lock();
+    raised = new_route(routes);
+    bql_unlock();
     store_relaxed(&is_done, 0);
     nr_raised = 0;
     for (unsigned i = 0; i < 2; i++)
         threads[i] = thread_start("raiser", raise_many, NULL);
     while (nr_rounds < 20000 || load_relaxed(&nr_raised) < 1000) {
-        WITH_BQL () {
-            if (nr_rounds % 5 == 4)
-                g_assert_true(msi_route_set(raised, NULL));
-            else
-                g_assert_true(set(raised, nr_rounds % 8));
-        }
+        bql_lock();
+        if (nr_rounds % 5 == 4)
+            g_assert_true(msi_route_set(raised, NULL));
+        else
+            g_assert_true(set(raised, nr_rounds % 8));
+        bql_unlock();
         nr_rounds++;
     }
     store_relaxed(&is_done, 1);
     for (unsigned i = 0; i < 2; i++)
         thread_join(threads[i]);
-    WITH_BQL () {
-        msi_route_free(raised);
-    }
+    bql_lock();
+    msi_route_free(raised);
+    bql_unlock();
     g_assert_cmpuint(sink.broken, ==, 0);
     g_assert_cmpuint(nr_counted(), ==, nr_raised);
     free_routes(routes);
@@ -276,23 +276,23 @@ static void raised_in_a_signal_handler(void)
     struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR2 };
     timer_t timer;
 
-    WITH_BQL () {
-        raised = new_route(routes);
-    }
+    bql_lock();
+    raised = new_route(routes);
+    bql_unlock();
     nr_raised = 0;
     g_assert_cmpint(sigaction(SIGUSR2, &action, NULL), ==, 0);
     g_assert_cmpint(timer_create(CLOCK_MONOTONIC, &event, &timer), ==, 0);
     g_assert_cmpint(timer_settime(timer, 0, &period, NULL), ==, 0);
     for (unsigned i = 0; i < 20000 || load_relaxed(&nr_raised) < 50; i++) {
-        WITH_BQL () {
-            g_assert_true(set(raised, i % 8));
-        }
+        bql_lock();
+        g_assert_true(set(raised, i % 8));
+        bql_unlock();
         fetch_add_relaxed(&nr_raised, msi_route_raise(raised));
     }
     g_assert_cmpint(timer_delete(timer), ==, 0);
-    WITH_BQL () {
-        msi_route_free(raised);
-    }
+    bql_lock();
+    msi_route_free(raised);
+    bql_unlock();
     g_assert_cmpuint(sink.broken, ==, 0);
     g_assert_cmpuint(nr_counted(), ==, nr_raised);
     free_routes(routes);
@@ -302,20 +302,20 @@ static void metrics(void)
 {
     struct metrics *metrics = metrics_new();
     struct msi_routes *routes = new_routes_told();
+    struct msi_route *route;
     g_autofree char *text = NULL;
     size_t length;
     FILE *out = open_memstream(&text, &length);
 
     msi_metrics_register(routes, metrics);
-    WITH_BQL () {
-        struct msi_route *route = new_route(routes);
-
-        (void)msi_route_raise(route);
-        sink.is_full = true;
-        (void)set(route, 1);
-        (void)msi_route_raise(route);
-        msi_route_free(route);
-    }
+    bql_lock();
+    route = new_route(routes);
+    (void)msi_route_raise(route);
+    sink.is_full = true;
+    (void)set(route, 1);
+    (void)msi_route_raise(route);
+    msi_route_free(route);
+    bql_unlock();
     metrics_print(metrics, out);
     fclose(out);
     g_assert_nonnull(strstr(text, "gracevm_msi_sent_total 1\n"));
