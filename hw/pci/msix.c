@@ -39,7 +39,8 @@ struct msix_vector {
     struct msi_route *route; /* NULL: the device has gone */
     struct msi_message message GUARDED_BY(bql);
     bool is_masked GUARDED_BY(bql);
-    uint32_t is_open; /* atomic; written under the BQL */
+    bool has_eventfd GUARDED_BY(bql); /* while open: the sink can raise it by itself */
+    uint32_t is_open;                 /* atomic; written under the BQL */
 };
 
 struct msix {
@@ -95,11 +96,14 @@ void msix_raise(struct pci_device *device, unsigned vector)
 
 int msix_eventfd(struct pci_device *device, unsigned vector)
 {
-    struct msix *msix = device->msix;
+    const struct msix *msix = device->msix;
+    const struct msix_vector *entry;
 
-    if (!msix || vector >= msix->nr || !load_relaxed(&msix->vectors[vector].is_open))
+    if (!msix || vector >= msix->nr)
         return -1;
-    return msi_route_eventfd(msix->vectors[vector].route);
+    entry = &msix->vectors[vector];
+    return load_relaxed(&entry->is_open) && entry->has_eventfd ? msi_route_eventfd(entry->route)
+                                                               : -1;
 }
 
 /* ---- Opening and closing ------------------------------------------------------------------ */
@@ -109,10 +113,8 @@ static void open_vector(struct msix *msix, unsigned index) REQUIRES(bql)
 {
     struct msix_vector *vector = &msix->vectors[index];
 
-    if (!msi_route_set(vector->route, &vector->message)) {
-        store_relaxed(&vector->is_open, 0); /* what is raised stays pending */
-        return;
-    }
+    /* False: the sink has no room, and messages go out by us only. */
+    vector->has_eventfd = msi_route_set(vector->route, &vector->message);
     (void)atomic_xchg(&vector->is_open, 1); /* O1 */
     smp_mb_after_rmw();                     /* pairs with the one in raise_vector() */
     if (take_pending(msix, index))          /* O2 */

@@ -275,6 +275,7 @@ static void no_route_left_is_an_error(void) NO_THREAD_SAFETY
     g_assert_nonnull(strstr(error->message, "test 0:5.0: MSI-X vector"));
     for (unsigned i = 0; i < 4; i++)
         pci_device_fini(&devices[i].pci);
+    drain_call_rcu();
     test_device_init(&setup.scene, &devices[4], -1); /* what was given back can be had again */
     g_assert_true(msix_init(&devices[4].pci, MSIX_VECTORS_MAX, 0, NULL));
     pci_device_fini(&devices[4].pci);
