@@ -52,7 +52,7 @@ struct msix {
     struct msix_vector vectors[];
 };
 
-/* ---- Pending bits ---------------------------------------------------------------------- */
+/* ---- Pending bits ------------------------------------------------------------------ */
 
 static void set_pending(struct msix *msix, unsigned index)
 {
@@ -67,7 +67,7 @@ static bool take_pending(struct msix *msix, unsigned index)
     return fetch_and(&msix->pending[index / 64], ~bit) & bit;
 }
 
-/* ---- Raising --------------------------------------------------------------------------- */
+/* ---- Raising ----------------------------------------------------------------------- */
 
 bool msix_is_enabled(const struct pci_device *device)
 {
@@ -106,7 +106,7 @@ int msix_eventfd(struct pci_device *device, unsigned vector)
                                                                : -1;
 }
 
-/* ---- Opening and closing ------------------------------------------------------------------ */
+/* ---- Opening and closing ----------------------------------------------------------- */
 
 /* Also when it is open, and its message has changed. */
 static void open_vector(struct msix *msix, unsigned index) REQUIRES(bql)
@@ -173,7 +173,7 @@ void msix_config_written(struct pci_device *device, unsigned offset, unsigned si
     pci_intx_update(device); /* silent while MSI-X is on (6.8.2.3) */
 }
 
-/* ---- The BAR ------------------------------------------------------------------------------ */
+/* ---- The BAR ----------------------------------------------------------------------- */
 
 static uint32_t read_entry(const struct msix_vector *vector, unsigned offset) REQUIRES(bql)
 {
@@ -262,7 +262,7 @@ static const struct mmio_ops bar_ops = {
     .read = bar_read, .write = bar_write, .min_access = 4, .max_access = 8
 };
 
-/* ---- Beginning and end ---------------------------------------------------------------------- */
+/* ---- Beginning and end ------------------------------------------------------------- */
 
 static void reset_vectors(struct msix *msix) REQUIRES(bql)
 {

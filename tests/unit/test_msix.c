@@ -2,7 +2,7 @@
 #include <sched.h>
 
 #include "hw/pci/msix.h"
-#include "tests/unit/pci_scene.h"
+#include "tests/unit/pci_device.h"
 #include "util/thread.h"
 
 enum { BAR = 1, VECTORS = 70, SLOT = 3 };
@@ -81,7 +81,7 @@ static uint64_t nr_sent(struct setup *setup)
     return load_acquire(&setup->scene.nr_sent);
 }
 
-/* ---- One thread -------------------------------------------------------------------------- */
+/* ---- One thread -------------------------------------------------------------------- */
 
 static void capability_tells_the_table(void) NO_THREAD_SAFETY
 {
@@ -300,8 +300,7 @@ static void device_without_it_is_silent(void) NO_THREAD_SAFETY
     pci_scene_fini(&scene);
 }
 
-/* ---- Two threads: masks against raising --------------------------------------------------------
- */
+/* ---- Two threads: masks against raising -------------------------------------------- */
 
 enum { RACE_ROUNDS = 10000 };
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "hw/mem/listener.h"
-#include "tests/unit/pci_scene.h"
+#include "tests/unit/pci_device.h"
 #include "util/thread.h"
 
-/* ---- Ways to configuration space ------------------------------------------------------ */
+/* ---- Ways to configuration space --------------------------------------------------- */
 
 static void out32(struct pci_scene *scene, uint64_t port, uint32_t value) REQUIRES(bql)
 {
@@ -72,7 +72,7 @@ static void address_port_is_four_bytes_only(void) NO_THREAD_SAFETY
     pci_scene_fini(&scene);
 }
 
-/* ---- The header -------------------------------------------------------------------------- */
+/* ---- The header -------------------------------------------------------------------- */
 
 static const struct {
     unsigned offset, size;
@@ -206,7 +206,7 @@ static void device_may_answer_itself(void) NO_THREAD_SAFETY
     pci_scene_fini(&scene);
 }
 
-/* ---- BARs ---------------------------------------------------------------------------------- */
+/* ---- BARs -------------------------------------------------------------------------- */
 
 static void bars_tell_their_size(void) NO_THREAD_SAFETY
 {
@@ -438,7 +438,7 @@ static void bar_out_of_reach_is_not_decoded(void) NO_THREAD_SAFETY
     tear_down_one(&scene, &device);
 }
 
-/* ---- A map that refuses --------------------------------------------------------------------- */
+/* ---- A map that refuses ------------------------------------------------------------ */
 
 struct refuser {
     struct mem_listener listener;
@@ -509,7 +509,7 @@ static void refused_bus_is_an_error(void) NO_THREAD_SAFETY
     pci_scene_fini(&scene);
 }
 
-/* ---- INTx ----------------------------------------------------------------------------------- */
+/* ---- INTx -------------------------------------------------------------------------- */
 
 static void intx_follows_device_and_command(void) NO_THREAD_SAFETY
 {
@@ -539,8 +539,7 @@ static void intx_follows_device_and_command(void) NO_THREAD_SAFETY
     pci_scene_fini(&scene);
 }
 
-/* ---- Life --------------------------------------------------------------------------------------
- */
+/* ---- Life -------------------------------------------------------------------------- */
 
 static void reset_puts_all_back(void) NO_THREAD_SAFETY
 {
@@ -628,8 +627,7 @@ static void regions_outlive_their_device(void) NO_THREAD_SAFETY
     pci_scene_fini(&scene);
 }
 
-/* ---- Storm
- * ---------------------------------------------------------------------------------------- */
+/* ---- Storm ------------------------------------------------------------------------- */
 
 enum { STORM_READS = 20000 };
 
