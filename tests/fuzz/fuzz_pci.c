@@ -56,13 +56,11 @@ struct setup {
     struct mem *mem;
     struct region *memory, *ports, *ram;
     struct space *memory_space, *port_space;
-    struct msi_routes *routes;
     struct pci_bus *bus;
     struct fuzz_device devices[DEVICES];
     struct mem_listener listener;
     unsigned refuse_in; /* 0: never; else the nth add() from now */
     bool lines[PCI_SLOTS];
-    unsigned nr_raised, nr_sent;
 };
 
 static uint8_t take(struct input *input)
@@ -122,13 +120,15 @@ static void set_line(void *opaque, unsigned pin, bool is_high)
     ((struct setup *)opaque)->lines[pin] = is_high;
 }
 
-static void send(void *opaque, const struct msi_message *message)
-{
-    struct setup *setup = opaque;
+/* One table for all runs, since its end waits for more than a run takes. */
+static struct msi_routes *routes;
+static unsigned nr_raised, nr_sent;
 
+static void send(void *opaque UNUSED, const struct msi_message *message)
+{
     assert(message->address % 4 == 0);
-    setup->nr_sent++;
-    assert(setup->nr_sent <= setup->nr_raised);
+    nr_sent++;
+    assert(nr_sent <= nr_raised);
 }
 
 static uint64_t register_read(void *opaque, uint64_t offset, unsigned size)
@@ -500,7 +500,7 @@ static void raise_one(struct setup *setup) REQUIRES(bql)
         pci_intx_set(&device->pci, which & 0x40);
         return;
     }
-    setup->nr_raised++;
+    nr_raised++;
     msix_raise(&device->pci, which / 4 % (VECTORS + 1));
 }
 
@@ -574,16 +574,15 @@ static void set_up_map(struct setup *setup) REQUIRES(bql)
 
 static void set_up(struct setup *setup) REQUIRES(bql)
 {
-    const struct msi_sink sink = { .send = send, .opaque = setup };
     struct pci_bus_config config;
 
     set_up_map(setup);
-    setup->routes = msi_routes_new(&sink);
+    nr_raised = nr_sent = 0;
     config = (struct pci_bus_config){
         .mem = setup->mem,
         .memory = setup->memory,
         .ports = setup->ports,
-        .routes = setup->routes,
+        .routes = routes,
         .ecam_base = ECAM,
         .nr_buses = 4,
         .window32 = { WINDOW32, 0x10000000 },
@@ -600,7 +599,7 @@ static void set_up(struct setup *setup) REQUIRES(bql)
     check(setup, true);
 }
 
-static void tear_down(struct setup *setup) NO_THREAD_SAFETY /* without the BQL for a while */
+static void tear_down(struct setup *setup) REQUIRES(bql)
 {
     for (unsigned i = 0; i < DEVICES; i++) {
         if (is_here(&setup->devices[i]))
@@ -616,21 +615,20 @@ static void tear_down(struct setup *setup) NO_THREAD_SAFETY /* without the BQL f
     space_free(setup->port_space);
     region_unref(setup->memory);
     region_unref(setup->ports);
-    bql_unlock();
-    msi_routes_free(setup->routes);
-    bql_lock();
     drain_call_rcu();
     mem_free(setup->mem); /* asserts that nothing is left */
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) NO_THREAD_SAFETY
 {
-    static bool is_started;
+    static const struct msi_sink sink = { .send = send };
     struct setup *setup = g_new0(struct setup, 1);
 
-    if (!is_started)
-        assert(util_start(NULL) == 0);
-    is_started = true;
+    if (!routes) {
+        if (util_start(NULL) != 0)
+            abort();
+        routes = msi_routes_new(&sink);
+    }
     setup->input = (struct input){ data, size };
     set_up(setup);
     run_steps(setup);
