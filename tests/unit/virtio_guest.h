@@ -75,7 +75,6 @@ static inline void guest_init(struct guest *guest) REQUIRES(bql)
     put_in(guest->scene.root, 0, guest->ram, 0);
 }
 
-/* The device has been freed. */
 static inline void guest_fini(struct guest *guest) REQUIRES(bql)
 {
     struct mem_stats stats;
@@ -92,10 +91,14 @@ static inline void guest_plug(struct guest *guest, struct virtio_device *device)
     virtio_set_transport(device, &guest_transport, guest, "test");
 }
 
-/* Resets it; work may be in flight afterwards. */
 static inline void guest_unplug(struct guest *guest) REQUIRES(bql)
 {
     virtio_set_transport(guest->device, NULL, NULL, NULL);
+}
+
+static inline unsigned guest_queue_size(const struct guest *guest)
+{
+    return MIN(GUEST_QUEUE_SIZE, guest->device->ops->queue_size);
 }
 
 static inline void guest_setup_queue(struct guest *guest, unsigned queue) REQUIRES(bql)
@@ -105,7 +108,7 @@ static inline void guest_setup_queue(struct guest *guest, unsigned queue) REQUIR
 
     memset(guest->bytes + at, 0, GUEST_RINGS);
     memset(&guest->queues[queue], 0, sizeof(guest->queues[queue]));
-    setup->size = MIN(GUEST_QUEUE_SIZE, guest->device->ops->queue_size);
+    setup->size = (uint16_t)guest_queue_size(guest);
     setup->desc = at;
     setup->avail = at + GUEST_AVAIL;
     setup->used = at + GUEST_USED;
@@ -118,7 +121,6 @@ static inline void guest_start(struct guest *guest, uint64_t features) REQUIRES(
 {
     const uint8_t known = VIRTIO_STATUS_ACKNOWLEDGE | VIRTIO_STATUS_DRIVER;
 
-    virtio_set_status(guest->device, known);
     virtio_set_accepted(guest->device, features | VIRTIO_F_VERSION_1);
     virtio_set_status(guest->device, known | VIRTIO_STATUS_FEATURES_OK);
     g_assert_cmpuint(virtio_get_status(guest->device), ==, known | VIRTIO_STATUS_FEATURES_OK);
@@ -137,7 +139,7 @@ static inline uint16_t guest_chain(struct guest *guest, unsigned queue,
                                    const struct guest_buffer *buffers, unsigned nr)
 {
     struct guest_descriptor *table = (void *)(guest->bytes + queue * GUEST_RINGS);
-    unsigned size = MIN(GUEST_QUEUE_SIZE, guest->device->ops->queue_size);
+    unsigned size = guest_queue_size(guest);
     uint16_t head = guest->queues[queue].descriptor;
 
     for (unsigned i = 0; i < nr; i++) {
@@ -157,9 +159,8 @@ static inline uint16_t guest_chain(struct guest *guest, unsigned queue,
 static inline void guest_add(struct guest *guest, unsigned queue, uint16_t head)
 {
     uint16_t *avail = (void *)(guest->bytes + queue * GUEST_RINGS + GUEST_AVAIL);
-    unsigned size = MIN(GUEST_QUEUE_SIZE, guest->device->ops->queue_size);
 
-    avail[2 + guest->queues[queue].added % size] = head;
+    avail[2 + guest->queues[queue].added % guest_queue_size(guest)] = head;
     store_release(&avail[1], ++guest->queues[queue].added); /* pairs with the device's look */
 }
 
@@ -188,20 +189,12 @@ static inline uint16_t guest_take(struct guest *guest, unsigned queue, uint32_t 
     REQUIRES(bql)
 {
     const uint32_t *used = (const void *)(guest->bytes + queue * GUEST_RINGS + GUEST_USED);
-    unsigned size = MIN(GUEST_QUEUE_SIZE, guest->device->ops->queue_size);
-    unsigned slot;
 
     while (guest_answers(guest, queue) == 0)
         (void)loop_iterate(true); /* whether that was it is seen above */
-    slot = guest->queues[queue].taken++ % size;
-    *ret_written = used[1 + 2 * slot + 1];
-    return (uint16_t)used[1 + 2 * slot];
-}
-
-static inline void guest_let_loop_run(void) REQUIRES(bql)
-{
-    while (loop_iterate(false))
-        continue;
+    used += 1 + 2 * (guest->queues[queue].taken++ % guest_queue_size(guest));
+    *ret_written = used[1];
+    return (uint16_t)used[0];
 }
 
 #endif
