@@ -29,6 +29,11 @@ enum {
 
 static __thread struct cpu *current; /* of a processor's thread */
 
+struct cpu *cpu_current(void)
+{
+    return current;
+}
+
 /* ---- Asking ------------------------------------------------------------------------- */
 
 void cpu_post(struct cpu *cpu, uint32_t events)
@@ -198,6 +203,15 @@ static void do_work(struct cpu *cpu)
     }
 }
 
+static void initialise(struct cpu *cpu)
+{
+    const struct cpu_board *board = cpu->cpus->board;
+
+    cpu_init(cpu);
+    if (board->initialised)
+        board->initialised(board->opaque, cpu->index);
+}
+
 /* What is between two runs. False: the thread is to end. */
 static bool attend(struct cpu *cpu)
 {
@@ -205,7 +219,7 @@ static bool attend(struct cpu *cpu)
     const uint32_t events = cpu_take(cpu, ~(uint32_t)CPU_EVENTS_OF_BACKEND);
 
     if (events & CPU_EVENT_INIT)
-        cpu_init(cpu);
+        initialise(cpu);
     if (events & CPU_EVENT_STOP) {
         do_work(cpu); /* somebody may wait for it */
         return false;

@@ -74,6 +74,10 @@ struct cpu_board {
     bool (*write_msr)(void *opaque, unsigned index, uint32_t msr, uint64_t value);
     /** The task priority (CR8) was written. NULL: kept in the processor only. */
     void (*set_priority)(void *opaque, unsigned index, unsigned priority);
+    /** What CR8 reads as. Also inside a section. NULL: what was last written to it. */
+    unsigned (*get_priority)(void *opaque, unsigned index);
+    /** INIT has reset the processor: its APIC is next. NULL: nothing. */
+    void (*initialised)(void *opaque, unsigned index);
     /** The time stamp counter. One clock for all processors. Also inside a section. */
     uint64_t (*read_tsc)(void *opaque);
     /** Triple fault, or failure. The processor's thread waits for events from then on. */
@@ -120,8 +124,7 @@ struct cpu {
 /* The common part of what the processors of a machine share. */
 struct cpus {
     const struct cpu_backend *backend;
-    struct space *memory; /* guest-physical memory, and the I/O ports */
-    struct space *ports;
+    struct space *memory, *ports; /* guest-physical memory, and the I/O ports */
     const struct cpu_board *board;
     unsigned nr_wanted; /* how many there will be: nr_cpus grows to it in cpus_new() */
     unsigned nr_cpus;
@@ -135,6 +138,9 @@ struct cpus {
     unsigned nr_pauses;         /* that want them out; guarded by lock */
     struct cpu *alone;          /* has stopped the others; guarded by lock */
 };
+
+/** The processor whose thread this is; NULL on all other threads. */
+struct cpu *cpu_current(void);
 
 /**
  * Set bits of @events in @cpu's word, and kick it: a running processor comes out

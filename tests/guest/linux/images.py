@@ -28,11 +28,12 @@ import userland
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 KERNELS = ('6.1', '6.12')
-MODULES = ('virtio_pci', 'virtio_blk', 'virtio_rng', 'ext4', 'button', 'evdev')
-# Folders of the kernel's package in which modules of use to such a guest are.
-MODULE_FOLDERS = ('arch', 'block', 'crypto', 'drivers/acpi', 'drivers/block', 'drivers/char',
-                  'drivers/gpu/drm/virtio', 'drivers/input', 'drivers/misc/pvpanic',
-                  'drivers/virtio', 'fs/ext4', 'fs/jbd2', 'fs/mbcache', 'lib')
+MODULES = ('virtio_pci', 'virtio_blk', 'virtio_rng', 'ext4', 'button', 'evdev', 'autofs4')
+# Where in the kernel's package modules are that such a guest may use.
+MODULE_PLACES = tuple(f'kernel/{place}' for place in (
+    'arch/', 'block/', 'crypto/', 'drivers/acpi/', 'drivers/block/', 'drivers/char/',
+    'drivers/gpu/drm/virtio/', 'drivers/input/', 'drivers/misc/pvpanic/',
+    'drivers/virtio/', 'fs/autofs/', 'fs/ext4/', 'fs/jbd2/', 'fs/mbcache.ko', 'lib/'))
 FOLDERS = ('bin', 'dev', 'mnt', 'proc', 'root', 'sys', 'tmp')
 APPLETS = ('acpid cat cp cttyhack cut date dd df dmesg echo env free grep halt head hexdump '
            'id insmod kill ln ls mkdir mknod mount mv nproc poweroff ps pwd reboot rm rmdir sed seq '
@@ -71,9 +72,8 @@ def read(path):
 
 def _is_of_kernel(path):
     if path.startswith('usr/lib/modules/'):
-        below = path.split('/', 4)[4:]
-        return below in (['modules.builtin'],) or bool(below) and below[0].startswith(
-            tuple(f'kernel/{folder}/' for folder in MODULE_FOLDERS))
+        below = path.split('/', 4)[-1]
+        return below == 'modules.builtin' or below.startswith(MODULE_PLACES)
     return path.startswith('boot/vmlinuz-')
 
 

@@ -113,11 +113,12 @@ class Modules:
                              for line in file}
 
     def _needs(self, data):
+        """(name, whether it cannot do without)"""
         for name, value in _modinfo(data):
             if name == 'depends':
-                yield from (need for need in value.split(',') if need)
+                yield from ((need, True) for need in value.split(',') if need)
             elif value.startswith('pre:'):
-                yield from value[len('pre:'):].split('post:')[0].split()
+                yield from ((need, False) for need in value[len('pre:'):].split('post:')[0].split())
 
     def _visit(self, name, ordered, must_exist):
         name = name.replace('-', '_')
@@ -131,8 +132,8 @@ class Modules:
                 raise KeyError(f'Linux {self.release} has no module {name}')
             return  # a soft dependency that this build has not
         data = _module_bytes(self._paths[name])
-        for need in self._needs(data):
-            self._visit(need, ordered, must_exist=False)
+        for need, must in self._needs(data):
+            self._visit(need, ordered, must)
         ordered[name] = data
 
     def closure(self, names):
