@@ -30,6 +30,11 @@ enum {
 
 static __thread struct cpu *current; /* of a processor's thread */
 
+struct cpu *cpu_current(void)
+{
+    return current;
+}
+
 /* ---- Asking ------------------------------------------------------------------------- */
 
 void cpu_post(struct cpu *cpu, uint32_t events)
@@ -199,6 +204,15 @@ static void do_work(struct cpu *cpu)
     }
 }
 
+static void initialise(struct cpu *cpu)
+{
+    const struct cpu_board *board = cpu->cpus->board;
+
+    cpu_init(cpu);
+    if (board->initialised)
+        board->initialised(board->opaque, cpu->index);
+}
+
 /* What is between two runs. False: the thread is to end. */
 static bool attend(struct cpu *cpu)
 {
@@ -206,7 +220,7 @@ static bool attend(struct cpu *cpu)
     const uint32_t events = cpu_take(cpu, ~(uint32_t)CPU_EVENTS_OF_BACKEND);
 
     if (events & CPU_EVENT_INIT)
-        cpu_init(cpu);
+        initialise(cpu);
     if (events & CPU_EVENT_STARTUP && cpu->rest == CPU_PARKED)
         cpu_startup(cpu);
     if (events & CPU_EVENT_STOP) {
@@ -383,6 +397,7 @@ struct cpus *cpus_new(const struct cpu_backend *backend, unsigned nr_cpus, struc
     struct cpus *cpus;
 
     g_assert(nr_cpus > 0 && nr_cpus <= CPUS_MAX);
+    g_assert(!board->has_kernel_chips || backend == &cpu_kvm);
     cpus = backend->open(error);
     if (!cpus)
         return NULL;

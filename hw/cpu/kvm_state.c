@@ -289,14 +289,13 @@ static bool move_msrs(struct kvm_cpu *cpu, struct cpu_state *state, bool is_set)
 
 bool kvm_move_msr(struct kvm_cpu *cpu, uint32_t msr, uint64_t *value, bool is_set)
 {
-    struct {
-        struct kvm_msrs list;
-        struct kvm_msr_entry entry;
-    } one = { .list.nmsrs = 1, .entry = { .index = msr, .data = *value } };
+    g_autofree struct kvm_msrs *one = g_malloc0(sizeof(*one) + sizeof(one->entries[0]));
 
-    if (kvm_ioctl(cpu->fd, is_set ? KVM_SET_MSRS : KVM_GET_MSRS, &one) != 1)
+    one->nmsrs = 1;
+    one->entries[0] = (struct kvm_msr_entry){ .index = msr, .data = *value };
+    if (kvm_ioctl(cpu->fd, is_set ? KVM_SET_MSRS : KVM_GET_MSRS, one) != 1)
         return false;
-    *value = one.entry.data;
+    *value = one->entries[0].data;
     return true;
 }
 

@@ -121,13 +121,22 @@ static HANDLER(mov_to_cr)
     END_SERIALIZED;
 }
 
+static uint64_t get_cr8(const struct soft *cpu)
+{
+    const struct cpu_board *board = cpu->cpu.cpus->board;
+
+    if (board && board->get_priority)
+        return board->get_priority(board->opaque, cpu->cpu.index);
+    return cpu->cr8;
+}
+
 static HANDLER(mov_from_cr)
 {
     const uint64_t value = op->aux == 0   ? cpu->cr0
                            : op->aux == 2 ? cpu->cr2
                            : op->aux == 3 ? cpu->cr3
                            : op->aux == 4 ? cpu->cr4
-                                          : cpu->cr8;
+                                          : get_cr8(cpu);
 
     REG64(op->dst) = cpu->mode == MODE_64 ? value : (uint32_t)value;
     NEXT;

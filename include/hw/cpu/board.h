@@ -35,6 +35,10 @@ struct cpu_board {
     bool (*write_msr)(void *opaque, unsigned index, uint32_t msr, uint64_t value);
     /** The task priority (CR8) was written. NULL: kept in the processor only. */
     void (*set_priority)(void *opaque, unsigned index, unsigned priority);
+    /** What CR8 reads as. Also inside a section. NULL: what was last written to it. */
+    unsigned (*get_priority)(void *opaque, unsigned index);
+    /** INIT has reset the processor: its APIC is next. NULL: nothing. */
+    void (*initialised)(void *opaque, unsigned index);
     /** has_kernel_chips: a level-triggered interrupt of @vector has been ended. NULL: nothing. */
     void (*end_of_interrupt)(void *opaque, unsigned vector);
     /** The time stamp counter. One clock for all processors. Also inside a section. */

@@ -93,8 +93,7 @@ struct cpu {
 /* The common part of what the processors of a machine share. */
 struct cpus {
     const struct cpu_backend *backend;
-    struct space *memory; /* guest-physical memory, and the I/O ports */
-    struct space *ports;
+    struct space *memory, *ports; /* guest-physical memory, and the I/O ports */
     const struct cpu_board *board;
     bool has_own_startup; /* the back end sees to INIT and startup messages */
     unsigned nr_wanted;   /* how many there will be: nr_cpus grows to it in cpus_new() */
@@ -109,6 +108,9 @@ struct cpus {
     unsigned nr_pauses;         /* that want them out; guarded by lock */
     struct cpu *alone;          /* has stopped the others; guarded by lock */
 };
+
+/** The processor whose thread this is; NULL on all other threads. */
+struct cpu *cpu_current(void);
 
 /**
  * Set bits of @events in @cpu's word, and kick it: a running processor comes out

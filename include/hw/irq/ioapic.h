@@ -30,8 +30,11 @@ struct region *ioapic_region(struct ioapic *ioapic, struct mem *mem) OWNED_BY(re
  */
 struct irq_line ioapic_line(struct ioapic *ioapic, unsigned pin) REQUIRES(bql);
 
-/** Where a processor ends a level-triggered interrupt: pins with @vector may fire again. */
-void ioapic_end_of_interrupt(struct ioapic *ioapic, unsigned vector) EXCLUDES(bql);
+/**
+ * A processor has ended a level-triggered interrupt of @vector: its pins may fire again. Any
+ * thread, with or without the BQL. As in struct lapic_ops.
+ */
+void ioapic_end_of_interrupt(void *ioapic, unsigned vector);
 
 void ioapic_reset(struct ioapic *ioapic) REQUIRES(bql);
 

@@ -24,14 +24,23 @@ struct guest_clock;
 struct lapics;
 struct metrics;
 
+enum { LAPIC_SIZE = 0x1000 };
 #define LAPIC_BASE UINT64_C(0xfee00000)
+
+/* What the timer's counts are of, before the divider. */
+#define LAPIC_BUS_HZ INT64_C(1000000000)
 
 /* What it needs of the machine. */
 struct lapic_ops {
-    /** A level-triggered interrupt of @vector has been ended: the IOAPIC's affair. Processor's
-     * thread, without the BQL. */
+    /**
+     * A level-triggered interrupt of @vector has been ended: the IOAPIC's affair. Processor's
+     * thread; with the BQL (from the page) or without (from an MSR). NULL: there is none.
+     */
     void (*end_of_interrupt)(void *opaque, unsigned vector);
-    /** Processor @index got INIT, then a startup message with @vector. Any thread. */
+    /**
+     * Processor @index got INIT (or has not run since reset), then a startup message with @vector.
+     * Any thread, any locks: cpu_post_work(), say, which comes after the INIT. NULL: ignored.
+     */
     void (*startup)(void *opaque, unsigned index, unsigned vector);
     void *opaque;
 };
@@ -59,11 +68,15 @@ void lapics_clock_changed(struct lapics *lapics) REQUIRES(bql);
 
 /* Of struct cpu_board, with struct lapics * as opaque. On the processor's thread. */
 int lapics_acknowledge(void *lapics, unsigned index);
-bool lapics_has_interrupt(void *lapics, unsigned index); /* any thread */
+bool lapics_has_interrupt(void *lapics, unsigned index); /* any thread, in a section too */
 bool lapics_read_msr(void *lapics, unsigned index, uint32_t msr, uint64_t *ret_value);
 bool lapics_write_msr(void *lapics, unsigned index, uint32_t msr, uint64_t value);
 void lapics_set_priority(void *lapics, unsigned index, unsigned priority);
+unsigned lapics_get_priority(void *lapics, unsigned index);
+void lapics_initialised(void *lapics, unsigned index);
+uint64_t lapics_read_tsc(void *lapics); /* any thread, in a section too */
 
+/** As gracevm_apic_*. metrics_remove(metrics, lapics) before lapics_free(). */
 void lapics_metrics_register(struct lapics *lapics, struct metrics *metrics);
 
 #endif

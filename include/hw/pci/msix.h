@@ -23,10 +23,16 @@ bool msix_init(struct pci_device *device, unsigned nr, unsigned bar, GError **er
 /** Whether the guest has turned it on: then INTx is silent. Any thread. */
 bool msix_is_enabled(const struct pci_device *device);
 
-/** Raise @vector, which may be any number; out of range, or MSI-X off: nothing. Any thread. */
+/**
+ * Raise @vector, which may be any number; out of range, or MSI-X off: nothing. Any thread, any
+ * locks; not after pci_device_fini().
+ */
 void msix_raise(struct pci_device *device, unsigned vector);
 
-/** As msi_route_eventfd(), while the vector is unmasked; or -1. */
+/**
+ * As msi_route_eventfd(), while the vector is unmasked; or -1. What is signalled by it after the
+ * guest has masked the vector is lost: ask again before each hand-over.
+ */
 int msix_eventfd(struct pci_device *device, unsigned vector) REQUIRES(bql);
 
 #endif

@@ -22,6 +22,7 @@
 #include "hw/mem/region.h"
 #include "hw/mem/view.h"
 
+struct metrics;
 struct msix;
 struct pci_bus;
 struct pci_device;
@@ -37,13 +38,15 @@ enum {
 /* Of the machine. */
 struct pci_bus_config {
     struct mem *mem;
-    struct region *memory; /* the container that BARs go into: addresses are guest-physical */
-    struct region *ports;
+    /* Containers that BARs go into, behind all else (priority -1): a guest may put them anywhere,
+     * and RAM stays where it is. Addresses in the first are guest-physical. */
+    struct region *memory, *ports;
     struct msi_routes *routes;
-    struct irq_line intx[PCI_SLOTS];      /* INTA of each slot; the machine's _PRT says the same */
-    uint64_t ecam_base;                   /* 1 MiB a bus; the machine reserves it */
-    unsigned nr_buses;                    /* that ECAM covers; all but bus 0 are empty */
-    struct mem_extent window32, window64; /* where BARs are assigned; window64.size may be 0 */
+    struct irq_line intx[PCI_SLOTS]; /* INTA of each slot; the machine's _PRT says the same */
+    uint64_t ecam_base;              /* 1 MiB a bus; the machine reserves it */
+    unsigned nr_buses;               /* that ECAM covers; all but bus 0 are empty */
+    /* Where BARs are assigned. Size 0: none, and then 64-bit BARs go into window32. */
+    struct mem_extent window32, window64, window_ports;
     /** BARs have moved: processors must see it before their next instruction. */
     void (*map_changed)(void *opaque);
     /** Writes of @size bytes (0: any) at @address signal @fd instead; off again. NULL: cannot. */
@@ -51,7 +54,7 @@ struct pci_bus_config {
     void *opaque;
 };
 
-/** Without devices. NULL is fine. */
+/** All devices have been finished. NULL is fine. */
 void pci_bus_free(struct pci_bus *bus) REQUIRES(bql);
 struct pci_bus *pci_bus_new(const struct pci_bus_config *config, GError **error)
     OWNED_BY(pci_bus_free) REQUIRES(bql);
@@ -59,13 +62,16 @@ const struct pci_bus_config *pci_bus_config(const struct pci_bus *bus);
 
 /**
  * Power-on or reset: each device's registers and reset(), then all BARs assigned and decoded.
- * False: the windows are too small, and @error says for whose BAR.
+ * False: the windows are too small, and @error says for whose BAR; then none is decoded.
  */
 bool pci_bus_reset(struct pci_bus *bus, GError **error) MUST_CHECK REQUIRES(bql);
 
-/** Call @visit for each device, by slot. */
+/** Call @visit for each device, by slot; number 0 is the host bridge. */
 void pci_bus_for_each(struct pci_bus *bus, void (*visit)(struct pci_device *device, void *arg),
                       void *arg) REQUIRES(bql);
+
+/** What is counted, as gracevm_pci_*. metrics_remove(metrics, bus) before pci_bus_free(). */
+void pci_bus_metrics_register(struct pci_bus *bus, struct metrics *metrics);
 
 struct pci_device_ops {
     /** Back to power-on; BARs are not decoded while it runs. */
@@ -91,7 +97,7 @@ enum pci_bar_kind {
     PCI_BAR_PORTS,
     PCI_BAR_MEMORY32,
     PCI_BAR_MEMORY64,              /* takes two BARs */
-    PCI_BAR_MEMORY64_PREFETCHABLE, /* the same, in the 64-bit window */
+    PCI_BAR_MEMORY64_PREFETCHABLE, /* the same, in the 64-bit window if there is one */
 };
 
 struct pci_bar {
@@ -108,9 +114,10 @@ struct pci_device {
     unsigned slot;
     const struct pci_device_ops *ops;
     struct pci_bar bar[PCI_BARS];
-    struct msix *msix; /* NULL: none */
-    bool intx_is_high;
-    unsigned next_capability; /* where the next one goes; 0: no room */
+    struct msix *msix;        /* NULL: none */
+    bool intx_is_high;        /* what the device wants; the line may be lower */
+    bool is_plugged;          /* before it, the guest sees an empty slot */
+    unsigned next_capability; /* where the next one goes */
     uint8_t config[PCI_CONFIG_SIZE];
     uint8_t writable[PCI_CONFIG_SIZE]; /* bits that the guest can change */
     uint8_t at_reset[PCI_CONFIG_SIZE]; /* what reset puts back: taken by pci_device_plug() */
@@ -123,10 +130,17 @@ struct pci_device {
 bool pci_device_init(struct pci_device *device, struct pci_bus *bus, const char *name, int slot,
                      const struct pci_ids *ids, const struct pci_device_ops *ops, GError **error)
     MUST_CHECK REQUIRES(bql);
-/** Out of the map, off the bus. Its regions live on until the grace period's end. */
+/**
+ * Out of the map, off the bus; nobody raises its vectors any more. Its regions live on until the
+ * grace period's end, but no handler is called again. Should a listener of the map refuse (the log
+ * says so), they stay: what handlers use goes safely only by the region's on_released().
+ */
 void pci_device_fini(struct pci_device *device) REQUIRES(bql);
 
-/** A BAR that shows @region, whose size is rounded up to a power of two; takes a reference. */
+/**
+ * A BAR that shows @region; takes a reference. Its size is rounded up to a power of two, of memory
+ * to 4 KiB at least, so that devices have pages of their own (PCI 3.0, 6.2.5.1).
+ */
 void pci_add_bar(struct pci_device *device, unsigned bar, enum pci_bar_kind kind,
                  struct region *region) REQUIRES(bql);
 

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/**
+ * The machine: what it is made of (hw/machine/pc.c), and its life: power-on, run,
+ * stop, reset, power-off.
+ *
+ * What ends or resets it is *asked for*, from any thread, and done on the main
+ * loop: the guest's own registers, a signal, a control connection. The processors
+ * are brought out first, so nothing is reset under a running guest.
+ *
+ * Threads: under the BQL on the main thread, except where said.
+ */
+#ifndef HW_MACHINE_MACHINE_H
+#define HW_MACHINE_MACHINE_H
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "util/bql.h"
+
+struct char_backend;
+struct cpu_backend;
+struct cpus;
+struct machine;
+struct metrics;
+struct space;
+
+enum { MACHINE_DRIVES_MAX = 16 };
+#define MACHINE_RAM_MIN (UINT64_C(16) << 20)
+#define MACHINE_RAM_MAX (UINT64_C(512) << 30)
+
+/* What cannot be changed after machine_new(). Strings stay until machine_free(). */
+struct machine_config {
+    const struct cpu_backend *backend;
+    unsigned nr_cpus;
+    uint64_t ram_size; /* bytes, whole pages, MACHINE_RAM_MIN to MACHINE_RAM_MAX */
+    const char *kernel;
+    const char *initrd;          /* NULL: none */
+    const char *append;          /* the kernel's command line; NULL: empty */
+    struct char_backend *serial; /* COM1; NULL: nothing connected */
+    bool ends_on_reset;          /* a reset ends the machine, as power-off does */
+};
+
+/* Why the machine does not run any more. */
+enum machine_end {
+    MACHINE_POWERED_OFF, /* by the guest */
+    MACHINE_QUIT,        /* by whoever runs the program */
+    MACHINE_WAS_RESET,   /* and ends_on_reset */
+    MACHINE_PANICKED,    /* the guest's kernel said so */
+    MACHINE_TRIPLE_FAULT,
+    MACHINE_FAILED, /* told to the log */
+};
+
+/**
+ * All parts, nothing loaded, nothing running. NULL and an error: what the host cannot give, and
+ * what is wrong with a file.
+ */
+void machine_free(struct machine *machine) REQUIRES(bql); /* NULL is fine */
+struct machine *machine_new(const struct machine_config *config, GError **error)
+    OWNED_BY(machine_free) REQUIRES(bql);
+
+/* ---- What is plugged in: before machine_power_on() --------------------------------------- */
+
+struct machine_drive {
+    char *id;
+    char *path;
+    bool is_readonly;
+};
+
+/** Open the image; a device will name it by its id. */
+bool machine_add_drive(struct machine *machine, const struct machine_drive *drive, GError **error)
+    MUST_CHECK REQUIRES(bql);
+
+/** @text as the value of -device: "virtio-blk-pci,drive=disk0". Errors of use: KEYVAL_ERROR. */
+bool machine_add_device(struct machine *machine, const char *text, GError **error)
+    MUST_CHECK REQUIRES(bql);
+
+/** A line a device; or a line a key of device @name: false if there is none of that name. */
+void machine_print_devices(FILE *out);
+bool machine_print_device(const char *name, FILE *out);
+
+/** No drive is left that no device uses. */
+bool machine_check_drives(struct machine *machine, GError **error) MUST_CHECK REQUIRES(bql);
+
+/* ---- Life ------------------------------------------------------------------------------------ */
+
+/** Reset everything, load the kernel, start the processors. */
+bool machine_power_on(struct machine *machine, GError **error) MUST_CHECK REQUIRES(bql);
+
+/** Run the main loop until the machine has ended. */
+enum machine_end machine_run(struct machine *machine) REQUIRES(bql);
+
+/* Requests. Any thread, any locks, also within the guest's access to a register. */
+void machine_ask_reset(struct machine *machine);
+void machine_ask_end(struct machine *machine, enum machine_end why);
+
+/** Press the power button. False: the guest does not listen to it. */
+bool machine_press_power_button(struct machine *machine) MUST_CHECK REQUIRES(bql);
+
+/** Stop and go on: processors and clock. Devices finish what they have. */
+void machine_stop(struct machine *machine) REQUIRES(bql);
+void machine_continue(struct machine *machine) REQUIRES(bql);
+bool machine_is_running(const struct machine *machine) REQUIRES(bql);
+
+/* ---- Parts, for who looks at them --------------------------------------------------------------
+ */
+
+struct space *machine_memory(struct machine *machine);
+struct cpus *machine_cpus(struct machine *machine);
+void machine_metrics_register(struct machine *machine, struct metrics *metrics) REQUIRES(bql);
+
+#endif

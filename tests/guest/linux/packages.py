@@ -1,0 +1,235 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Debian packages that the guests are made of: downloaded, never installed.
+
+    packages.py            download what the lock file names, and print where it is
+    packages.py --update   resolve anew, from the archive's signed indexes, and write the lock file
+
+The lock file, packages.txt, names each package with its version, place and SHA-256, so that all
+have the same guests. apt's own helper downloads: it knows the machine's mirrors and proxies, and
+needs no root. GRACEVM_MIRRORS ("URL URL…", roots of archives) replaces the mirrors that apt is set
+up with. A mirror drops a version soon after a newer one is there: then the set is resolved as for
+the lock file, on this machine only, which is said.
+"""
+
+import collections
+import dataclasses
+import functools
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+import cache
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+LOCK = os.path.join(HERE, 'packages.txt')
+HELPER = '/usr/lib/apt/apt-helper'
+ARCHIVES = '/var/cache/apt/archives'  # what the machine has downloaded for itself
+KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg'
+RELEASES = ('bookworm', 'trixie')
+LOCK_HEAD = '''# SPDX-License-Identifier: GPL-2.0-or-later
+# Written by packages.py --update. Each row: set, package, version, SHA-256, bytes, and the path
+# below the root of the archive.
+'''
+ESSENTIAL = ('base-files base-passwd bash coreutils dash debianutils diffutils findutils grep gzip '
+             'hostname init-system-helpers libc-bin login mawk mount ncurses-base ncurses-bin '
+             'passwd procps sed sysvinit-utils tar usr-is-merged util-linux').split()
+
+
+@dataclasses.dataclass(frozen=True)
+class Wanted:
+    release: str
+    names: tuple
+    only: str = '.*'  # of all that installing them would bring
+
+
+SETS = {
+    'linux-6.1': Wanted('bookworm', ('linux-image-amd64',), r'linux-image-\d.*'),
+    'linux-6.12': Wanted('trixie', ('linux-image-amd64',), r'linux-image-\d.*'),
+    'busybox': Wanted('bookworm', ('busybox-static',), 'busybox-static'),
+    'userland': Wanted('bookworm', (*ESSENTIAL, 'dbus', 'e2fsprogs', 'kmod', 'libpam-modules',
+                                    'libpam-systemd', 'systemd-sysv', 'udev')),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Package:
+    set: str
+    name: str
+    version: str
+    sha256: str
+    size: int
+    path: str
+
+    def is_at(self, path):
+        return os.path.getsize(path) == self.size and cache.file_digest(path) == self.sha256
+
+
+class Unavailable(Exception):
+    """Packages cannot be had here, for the reason given: a skip, not a failure."""
+
+
+def _run(command):
+    return subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, check=False)
+
+
+def _complaints(output):
+    return ' '.join(line for line in output.splitlines() if re.match(r'[EW]: ', line)) or output
+
+
+# Mirrors
+
+@functools.cache
+def mirrors():
+    """Roots of Debian archives, as apt is set up here."""
+    if 'GRACEVM_MIRRORS' in os.environ:
+        return os.environ['GRACEVM_MIRRORS'].split()
+    if not shutil.which('apt-get'):
+        raise Unavailable('there is no apt here')
+    targets = _run(['apt-get', 'indextargets', '--format', '$(CODENAME) $(REPO_URI)']).stdout
+    rows = [line.split() for line in targets.splitlines()]
+    roots = {row[1] for row in rows if len(row) == 2 and row[0].split('-')[0] in RELEASES}
+    if not roots:
+        raise Unavailable('apt has no mirror of Debian here; GRACEVM_MIRRORS may name some')
+    return sorted(roots)
+
+
+# Resolving
+
+class Resolver:
+    """apt with indexes of its own, for a machine on which nothing is installed."""
+
+    def __init__(self, release, folder):
+        if not os.path.exists(KEYRING):
+            raise Unavailable(f'{KEYRING} is missing: package debian-archive-keyring')
+        for name in ('lists/partial', 'cache/archives/partial'):
+            os.makedirs(os.path.join(folder, name))
+        with open(os.path.join(folder, 'sources.list'), 'w', encoding='utf-8') as file:
+            for root in mirrors():
+                suites = (['-security'] if 'security' in root else ['', '-updates'])
+                file.writelines(f'deb [signed-by={KEYRING}] {root} {release}{suite} main\n'
+                                for suite in suites)
+        with open(os.path.join(folder, 'status'), 'w', encoding='utf-8'):
+            pass
+        options = {'Dir::Etc::sourcelist': f'{folder}/sources.list', 'Dir::Etc::sourceparts': '-',
+                   'Dir::State::lists': f'{folder}/lists', 'Dir::State::status': f'{folder}/status',
+                   'Dir::Cache': f'{folder}/cache', 'APT::Sandbox::User': '',
+                   'APT::Architecture': 'amd64', 'Acquire::Languages': 'none'}
+        self._options = [word for key, value in options.items() for word in ('-o', f'{key}={value}')]
+        self._apt('apt-get', 'update', '--error-on=any')
+
+    def _apt(self, program, *words):
+        done = _run([program, *self._options, *words])
+        if done.returncode != 0:
+            raise Unavailable(f'{program} {words[0]}: {_complaints(done.stdout)}')
+        return done.stdout
+
+    def resolve(self, name, wanted):
+        plan = self._apt('apt-get', 'install', '--simulate', '--no-install-recommends',
+                         *wanted.names)
+        found = [f'{package}={version}' for package, version
+                 in re.findall(r'^Inst (\S+) \((\S+) ', plan, re.M)
+                 if re.fullmatch(wanted.only, package)]
+        abouts = self._apt('apt-cache', 'show', *found).strip().split('\n\n')
+        for about in sorted(abouts):
+            fields = dict(re.findall(r'^(\w+): (\S+)', about, re.M))
+            yield Package(name, fields['Package'], fields['Version'], fields['SHA256'],
+                          int(fields['Size']), fields['Filename'])
+
+
+def resolve(names):
+    """Packages of the sets @names, as the archive has them now."""
+    by_release = collections.defaultdict(list)
+    for name in names:
+        by_release[SETS[name].release].append(name)
+    for release, there in by_release.items():
+        with tempfile.TemporaryDirectory() as folder:
+            resolver = Resolver(release, folder)
+            for name in there:
+                yield from resolver.resolve(name, SETS[name])
+
+
+def read_lock(path=LOCK):
+    with open(path, encoding='ascii') as file:
+        rows = [line.split() for line in file if not line.startswith('#')]
+    return [Package(*row[:4], int(row[4]), row[5]) for row in rows]
+
+
+def write_lock(packages, path=LOCK):
+    with open(path, 'w', encoding='ascii') as file:
+        file.write(LOCK_HEAD)
+        file.writelines(' '.join(map(str, dataclasses.astuple(package))) + '\n'
+                        for package in packages)
+
+
+# Downloading
+
+def _download(package, path):
+    version = package.version.replace(':', '%3a')
+    for arch in ('amd64', 'all'):
+        own = f'{ARCHIVES}/{package.name}_{version}_{arch}.deb'
+        if os.path.exists(own) and package.is_at(own):
+            shutil.copyfile(own, path)
+            return
+    if not os.path.exists(HELPER):
+        raise Unavailable(f'there is no {HELPER}')
+    for mirror in mirrors():
+        done = _run([HELPER, '-o', 'APT::Sandbox::User=', 'download-file',
+                     f'{mirror.rstrip("/")}/{package.path}', path, f'SHA256:{package.sha256}'])
+        if done.returncode == 0 and package.is_at(path):
+            return
+        cache.remove(path)
+    raise Unavailable(f'{package.name} {package.version} cannot be downloaded: '
+                      f'{_complaints(done.stdout)}')
+
+
+def _download_all(packages):
+    return {package: cache.keep('packages', f'{package.sha256}.deb',
+                                functools.partial(_download, package))
+            for package in packages}
+
+
+@functools.cache
+def fetch(name):
+    """{package: path} of the set @name. Raises Unavailable."""
+    try:
+        return _download_all(package for package in read_lock() if package.set == name)
+    except Unavailable as error:
+        print(f'# {error}', file=sys.stderr)
+        first = error
+    own = os.path.join(cache.root(), f'{name}.txt')
+    try:
+        if os.path.exists(own):
+            return _download_all(read_lock(own))
+    except Unavailable:
+        pass  # that version is gone, too
+    try:
+        packages = list(resolve([name]))
+        paths = _download_all(packages)
+    except Unavailable:
+        raise first from None
+    write_lock(packages, own)
+    print(f'# {name}: not what packages.txt says, but what the mirror has: {own}', file=sys.stderr)
+    return paths
+
+
+def main():
+    if sys.argv[1:] == ['--update']:
+        write_lock(resolve(SETS))
+    elif sys.argv[1:]:
+        sys.exit(__doc__)
+    else:
+        for name in SETS:
+            for package, path in fetch(name).items():
+                print(f'{name:10} {package.name:24} {package.version:24} {path}')
+
+
+if __name__ == '__main__':
+    try:
+        main()
+    except Unavailable as reason:
+        sys.exit(f'packages.py: {reason}')
