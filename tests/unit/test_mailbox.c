@@ -220,20 +220,25 @@ static void wrong_commands_stay(void)
     tear_down(&setup);
 }
 
+static void wake_and_reset(struct setup *setup) REQUIRES(bql)
+{
+    bql_unlock();
+    cpus_pause(setup->cpus);
+    bql_lock();
+    wake(setup, 1, MARKS_AND_HALTS, 1);
+    mailbox_reset(setup->mailbox);
+    bql_unlock();
+    cpus_resume(setup->cpus);
+    bql_lock();
+}
+
 static void a_reset_forgets_what_was_asked_for(void)
 {
     bql_assert_held();
     struct setup setup;
 
     set_up(&setup);
-    bql_unlock();
-    cpus_pause(setup.cpus);
-    bql_lock();
-    wake(&setup, 1, MARKS_AND_HALTS, 1);
-    mailbox_reset(setup.mailbox);
-    bql_unlock();
-    cpus_resume(setup.cpus);
-    bql_lock();
+    wake_and_reset(&setup);
     wait_for_work(&setup);
     g_assert_cmpuint(load_relaxed(mark(&setup, 0)), ==, 0);
     wake(&setup, 1, MARKS_AND_HALTS, 1); /* and it works again */
