@@ -104,8 +104,9 @@ static void reclaim(struct rcu_head *head)
     struct msi_routes *routes = container_of(head, struct msi_routes, reclaim);
     struct published *replaced;
 
-    store_relaxed(&routes->is_reclaiming, false);
-    smp_mb(); /* pairs with the read-modify-write in retire(): we see it, or it calls us again */
+    /* Pairs with the exchange in retire(): we see what it has put there, or it calls us again. */
+    atomic_xchg(&routes->is_reclaiming, false);
+    smp_mb_after_rmw();
     replaced = atomic_xchg(&routes->replaced, NULL);
     if (!replaced)
         return;
@@ -118,7 +119,7 @@ static void retire(struct msi_routes *routes, struct published *old) REQUIRES(bq
     old->next = load_relaxed(&routes->replaced);
     while (!atomic_cas(&routes->replaced, &old->next, old))
         ;
-    smp_mb_after_rmw(); /* pairs with the barrier in reclaim() */
+    smp_mb_after_rmw(); /* put it there, then look: pairs with reclaim() */
     if (!atomic_xchg(&routes->is_reclaiming, true))
         call_rcu1_sized(&routes->reclaim, reclaim, sizeof(*old));
 }
