@@ -83,7 +83,7 @@ static void arm(struct lapic *lapic)
     struct lapics *lapics = lapic->lapics;
     const int64_t expiry_ns = lapic->timer.expiry_ns;
 
-    atomic_xchg(&lapic->armed_ns, expiry_ns);
+    (void)atomic_xchg(&lapic->armed_ns, expiry_ns);
     smp_mb_after_rmw(); /* pairs with the barrier in timer_thread() */
     if (expiry_ns < load_relaxed(&lapics->sleeps_until_ns))
         sequence_advance(&lapics->timer_news);
@@ -147,7 +147,7 @@ bool lapic_timer_take_due(struct lapic *lapic)
     if (likely(!load_relaxed(&lapic->is_due)))
         return false;
     /* A read-modify-write: it may be due again just now. Pairs with the store in wake_due(). */
-    atomic_xchg(&lapic->is_due, 0);
+    (void)atomic_xchg(&lapic->is_due, 0);
     if (lapic->timer.expiry_ns == DEADLINE_NEVER)
         return false; /* stopped meanwhile */
     now_ns = guest_clock_now(lapic->lapics->clock);

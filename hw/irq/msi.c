@@ -105,7 +105,7 @@ static void reclaim(struct rcu_head *head)
     struct published *replaced;
 
     /* Pairs with the exchange in retire(): we see what it has put there, or it calls us again. */
-    atomic_xchg(&routes->is_reclaiming, false);
+    (void)atomic_xchg(&routes->is_reclaiming, false);
     smp_mb_after_rmw();
     replaced = atomic_xchg(&routes->replaced, NULL);
     if (!replaced)
