@@ -17,6 +17,11 @@ need | all        | meson                      | has meson           | every bui
 need | all        | ninja-build                | has ninja           | every build
 need | all        | pkg-config                 | has pkg-config      | every build
 need | all        | libglib2.0-dev             | library glib-2.0    | every build
+need | all        | liblzma-dev                | library liblzma     | kernels packed by xz
+need | all        | libzstd-dev                | library libzstd     | kernels packed by zstd
+need | all        | zlib1g-dev                 | library zlib        | kernels packed by gzip
+need | all        | liblz4-dev                 | library liblz4      | kernels packed by lz4
+need | all        | acpica-tools               | has iasl            | every build: the DSDT
 need | all        | python3                    | has python3         | lints, counting
 want | quick,full | clang-format-14            | has clang-format-14 | lint: format
 want | quick,full | shellcheck                 | has shellcheck      | lint: shell

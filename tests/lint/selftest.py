@@ -7,6 +7,7 @@ import tempfile
 
 import docs
 import floors
+import manual
 import names
 import sizes
 import snippets
@@ -14,11 +15,12 @@ import tools
 import tree
 
 C = '/* SPDX-License-Identifier: GPL-2.0-or-later */\n'
+MAN = '.\\" SPDX-License-Identifier: GPL-2.0-or-later\n'
 SH = '#!/bin/sh\n# SPDX-License-Identifier: GPL-2.0-or-later\n'
 HEADER = C + '#ifndef {0}\n#define {0}\n{1}\n#endif\n'
 
 
-LINTS = (floors, sizes, names, docs, snippets, tools)
+LINTS = (floors, sizes, names, docs, snippets, tools, manual)
 
 
 def function(lines):
@@ -54,6 +56,10 @@ CLEAN = {
     'util/a.c': function(sizes.FUNCTION_LINES),
     'util/c.c': '\n'.join([C + '#include "util/a.h"\n\n#include "util/a_private.h"\n']),
     'ui/b.c': nested(sizes.FUNCTION_DEPTH),
+    'ui/options.c': C + 'static const struct option table[] = {\n    { "m", NULL, "x", take },\n};\n',
+    'hw/machine/devices.c':
+        C + 'static const struct device_type types[] = {\n    { "a-pci", "x", keys, make },\n};\n',
+    'docs/gracevm.1': MAN + '.It Fl m Ar size\n.It Cm a-pci\n',
     'tests/unit/test_a.c': C + '#include "util/a.h"\n#include "util/a_private.h"\n',
 }
 
@@ -101,6 +107,11 @@ SAMPLES = {
         ({'ui/b.c': C + 'int  b;\n'}, 'ui/b.c:2:4: error: code should be clang-formatted'),
     tools.shell_is_clean:
         ({'check': SH + 'echo $1\n'}, 'check:3:6: note: Double quote'),
+    manual.options_are_documented:
+        ({'docs/gracevm.1': MAN + '.It Fl n\n.It Cm a-pci\n'}, 'docs/gracevm.1:1: does not tell of option m'),
+    manual.devices_are_documented:
+        ({'docs/gracevm.1': MAN + '.It Fl m\n.It Cm b-pci\n'},
+         'docs/gracevm.1:1: does not tell of device a-pci'),
     tools.headers_compile_alone:
         ({'include/ui/b.h': HEADER.format('UI_B_H', 'uint8_t b;')}, ''),
 }

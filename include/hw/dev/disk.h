@@ -30,7 +30,8 @@ struct disk_request {
     uint64_t offset, size; /* bytes; inside the disk: the caller checks */
     const struct iovec *iov;
     unsigned nr_iov;
-    bool may_unmap; /* DISK_WRITE_ZEROES may leave holes */
+    bool may_unmap;  /* DISK_WRITE_ZEROES may leave holes */
+    bool is_durable; /* what it changes is on the medium when it is done, as if flushed */
     /** On the main loop. @result: 0 or a negative errno. */
     void (*done)(struct disk_request *request, int result);
     /* The rest is private. */
@@ -45,6 +46,7 @@ void disk_close(struct disk *disk) REQUIRES(bql);
 struct disk *disk_open(const char *path, bool is_readonly, GError **error) OWNED_BY(disk_close)
     REQUIRES(bql);
 
+const char *disk_path(const struct disk *disk); /* as it was opened; lives as long as the disk */
 uint64_t disk_size(const struct disk *disk);
 bool disk_is_readonly(const struct disk *disk);
 void disk_submit(struct disk_request *request, struct disk *disk) REQUIRES(bql);
@@ -53,7 +55,10 @@ unsigned disk_in_flight(const struct disk *disk) REQUIRES(bql);
 /** Wait, with the BQL dropped, until nothing is in flight. Main thread. */
 void disk_drain(struct disk *disk) REQUIRES(bql);
 
-/* For tests: each request takes @delay_ns longer; fails with @error_number if that is not 0. */
+/*
+ * For tests: each request takes @delay_ns longer, those that are in flight too, and
+ * fails with @error_number if that is not 0. A later call ends an earlier one's delay.
+ */
 void disk_inject(struct disk *disk, int64_t delay_ns, int error_number) REQUIRES(bql);
 
 #endif

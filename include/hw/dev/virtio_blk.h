@@ -9,13 +9,21 @@
 #include "hw/dev/disk.h"
 #include "hw/virtio/virtio.h"
 
+struct metrics;
 struct virtio_blk;
 
-void virtio_blk_free(struct virtio_blk *blk)
-    REQUIRES(bql); /* idle; NULL is fine; closes the disk */
+/** Without a transport. Waits, with the BQL dropped, for what is in flight; closes the disk. NULL
+ * is fine. Main thread. */
+void virtio_blk_free(struct virtio_blk *blk) REQUIRES(bql);
 /** Takes @disk over. @serial: up to 20 characters, may be NULL. */
 struct virtio_blk *virtio_blk_new(struct space *memory, struct disk *disk, const char *serial,
                                   unsigned nr_queues) OWNED_BY(virtio_blk_free) REQUIRES(bql);
 struct virtio_device *virtio_blk_device(struct virtio_blk *blk);
+
+/**
+ * What it counts, as gracevm_blk_*{disk=@name}: the option's id. Remove with
+ * metrics_remove(metrics, blk) before virtio_blk_free().
+ */
+void virtio_blk_metrics_register(struct virtio_blk *blk, struct metrics *metrics, const char *name);
 
 #endif

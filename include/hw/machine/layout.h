@@ -4,8 +4,7 @@
  * iasl, so it holds nothing but plain numbers.
  *
  * RAM goes from 0 up to LAYOUT_RAM_LOW_END, and what does not fit goes on at 4 GiB. Above that
- * RAM lies the 64-bit window of PCI, whose place depends on how much RAM there is
- * (hw/machine/acpi.h).
+ * RAM lies the 64-bit window of PCI, whose place depends on how much RAM there is.
  */
 #ifndef HW_MACHINE_LAYOUT_H
 #define HW_MACHINE_LAYOUT_H
@@ -15,13 +14,21 @@
 #define LAYOUT_RAM_HIGH 0x100000000
 #define LAYOUT_PCI32 0xc0000000 /* memory window of PCI below 4 GiB */
 #define LAYOUT_PCI32_SIZE 0x20000000
-#define LAYOUT_ECAM 0xe0000000 /* 1 MiB a bus */
+#define LAYOUT_PCI32_LAST 0xdfffffff /* iasl wants no sums in resources */
+#define LAYOUT_ECAM 0xe0000000       /* 1 MiB a bus */
 #define LAYOUT_ECAM_SIZE 0x10000000
 #define LAYOUT_ECAM_BUSES 256
+#define LAYOUT_ECAM_LAST_BUS 255
 #define LAYOUT_IOAPIC 0xfec00000
-#define LAYOUT_MAILBOX 0xfed80000 /* a page: the wakeup mailbox of further processors */
-#define LAYOUT_LAPIC 0xfee00000   /* each processor's own; devices' writes there are MSIs */
+#define LAYOUT_LAPIC 0xfee00000 /* each processor's own; devices' writes there are MSIs */
 #define LAYOUT_LAPIC_SIZE 0x100000
+
+/*
+ * A page: the wakeup mailbox of further processors. Linux 6.12 takes the address out of the table
+ * when it has read it, and then complains of the table's checksum. The bytes of this address have
+ * a sum of 0, so that it does not.
+ */
+#define LAYOUT_MAILBOX 0xfe020000
 
 /* Processors have 40 bits of physical addresses (hw/cpu/cpuid.c). */
 #define LAYOUT_PHYSICAL_END 0x10000000000
@@ -49,11 +56,13 @@
 #define LAYOUT_PORT_RTC 0x70 /* index, and data behind it */
 #define LAYOUT_PORT_COM1 0x3f8
 #define LAYOUT_PORT_PVPANIC 0x505 /* hw/dev/pvpanic.h; QEMU0001 in the DSDT */
+#define LAYOUT_PORT_PVPANIC 0x505
 #define LAYOUT_PORT_POWER 0x600 /* hw/dev/power.h has its registers */
 #define LAYOUT_PORT_POWER_SIZE 4
 #define LAYOUT_PORT_PCI 0xcf8 /* configuration: address, and data 4 behind it */
 #define LAYOUT_PCI_IO 0x1000  /* I/O window of PCI */
 #define LAYOUT_PCI_IO_SIZE 0xf000
+#define LAYOUT_PCI_IO_LAST 0xffff
 
 /* Global system interrupts: inputs of the one IOAPIC. */
 #define LAYOUT_GSI_COM1 4

@@ -31,7 +31,7 @@ struct virtq;
 
 enum {
     VIRTQ_SIZE_MAX = 1024,
-    VIRTQ_CHAIN_MAX = 1024, /* descriptors of one chain, tables included */
+    VIRTQ_CHAIN_MAX = 1024, /* buffers of one chain, tables included; pieces in `out` and `in` */
 };
 
 /* One request: what the driver has given, in its order. Freed by virtq_push() and virtq_drop(). */
@@ -42,7 +42,7 @@ struct virtq_chain {
     size_t out_size, in_size; /* bytes: sums of the above */
     /* The rest is private. */
     struct virtq *queue;
-    uint32_t generation; /* of the device: a chain of an earlier one is dropped when pushed */
+    uint32_t generation; /* of the queue: a chain of an earlier one is dropped when pushed */
     uint16_t head;
     unsigned nr_mappings;
     struct dma_mapping *mappings;
@@ -50,11 +50,14 @@ struct virtq_chain {
 
 enum virtq_pop {
     VIRTQ_GOT,
-    VIRTQ_EMPTY,  /* and the driver will notify when there is more */
+    VIRTQ_EMPTY,  /* and the handler will be called when there is more (its turn may have ended) */
     VIRTQ_BROKEN, /* now or before: nothing until reset */
 };
 
-/** The next chain. */
+/**
+ * The next chain. What the driver says is what is checked: `out` comes before `in`, both lie in
+ * RAM, their sizes add up to 4 GiB at most; any may be empty.
+ */
 enum virtq_pop virtq_pop(struct virtq *queue, struct virtq_chain **ret_chain)
     MUST_CHECK REQUIRES(bql);
 
@@ -64,10 +67,13 @@ enum virtq_pop virtq_pop(struct virtq *queue, struct virtq_chain **ret_chain)
  */
 void virtq_push(struct virtq_chain *chain, uint32_t written);
 
-/** Raise the queue's interrupt, unless the driver does not want one now. Any thread. */
+/**
+ * Raise the queue's interrupt for what was pushed since the last time, unless the driver does not
+ * want one now. Any thread; no lock of rank RANK_DEVICE or above held.
+ */
 void virtq_notify(struct virtq *queue);
 
-/** Unmap and free a chain without answering: at reset, when the device is gone. NULL is fine. */
+/** Unmap and free a chain without answering: at reset, when nobody waits for it. NULL is fine. */
 void virtq_drop(struct virtq_chain *chain);
 
 /** Ask the driver for notifications, or spare both sides while the device polls anyway. Then pop

@@ -11,6 +11,8 @@
  * Reset can take time (work in flight on other threads): the device stays in
  * reset, and `device_status` does not read 0, until virtio_reset_done().
  *
+ * What transports need: hw/virtio/transport.h.
+ *
  * Threads: under the BQL, except where said.
  */
 #ifndef HW_VIRTIO_VIRTIO_H
@@ -26,6 +28,7 @@
 struct metrics;
 struct space;
 struct virtio_device;
+struct virtio_transport_ops;
 
 enum { VIRTIO_QUEUES_MAX = 64, VIRTIO_TURN_CHAINS = 64 };
 #define VIRTIO_TURN_NS INT64_C(1000000)
@@ -52,7 +55,11 @@ struct virtio_ops {
     uint64_t features;   /* of its own, offered; the common ones are added */
     unsigned config_size;
 
-    /** Some of the queue @queue's chains; more than a turn's: return, and be called again. */
+    /**
+     * The queue @queue's chains, until virtq_pop() gives no more: at the end of a turn it says
+     * VIRTQ_EMPTY, and calls again later. So it does if the handler returns before that, unless it
+     * has popped nothing: then it must ring virtio_doorbell() itself.
+     */
     void (*handle_queue)(struct virtio_device *device, unsigned queue);
     /** Copy the configuration, all config_size bytes. */
     void (*get_config)(struct virtio_device *device, void *ret_config);
@@ -64,16 +71,12 @@ struct virtio_ops {
     /**
      * Stop: pop nothing, let go of chains. True: done. False: work is in flight, and
      * virtio_reset_done() will be called. What is pushed meanwhile does not reach the driver.
+     * NULL: there is never anything to let go of.
      */
     bool (*reset)(struct virtio_device *device);
-};
-
-/* How the transport is told of what the device wants. */
-struct virtio_transport_ops {
-    /** Queue @queue has used buffers that the driver wants to know of. Any thread. */
-    void (*queue_interrupt)(struct virtio_device *device, unsigned queue);
-    /** The configuration has changed, or DEVICE_NEEDS_RESET was set. */
-    void (*config_interrupt)(struct virtio_device *device);
+    /** The driver resets the queue @queue alone: let go of its chains that wait. Those in flight
+     * end by themselves, unseen by the driver. NULL: none wait. */
+    void (*reset_queue)(struct virtio_device *device, unsigned queue);
 };
 
 enum virtio_status { /* 2.1 */
@@ -93,7 +96,8 @@ struct virtio_shared_memory {
 
 /* Embedded in a device model. What is in it is read-only to the model. */
 struct virtio_device {
-    const char *name; /* "virtio-blk", for logs; stays */
+    const char *name;  /* "virtio-blk", for logs; stays */
+    const char *place; /* where it is plugged in, as the transport says; or the name */
     const struct virtio_ops *ops;
     struct space *memory; /* where chains and rings lie */
     const struct virtio_transport_ops *transport;
@@ -101,6 +105,7 @@ struct virtio_device {
     uint64_t offered, accepted; /* features; accepted is final from FEATURES_OK on */
     uint8_t status;
     bool is_resetting;
+    bool may_access_memory; /* atomic */
     uint8_t config_generation;
     uint32_t generation; /* grows with each reset; atomic */
     unsigned nr_queues;
@@ -112,7 +117,7 @@ struct virtio_device {
 /** @nr_queues up to ops->nr_queues. Before the transport is made. */
 void virtio_device_init(struct virtio_device *device, const struct virtio_ops *ops,
                         const char *name, struct space *memory, unsigned nr_queues) REQUIRES(bql);
-/** After the transport is gone, and a reset has ended. */
+/** After the transport is gone, its reset has ended (is_resetting), and all chains are back. */
 void virtio_device_fini(struct virtio_device *device) REQUIRES(bql);
 
 /** Give it a shared memory region, before the transport is made; takes a reference. */
@@ -132,6 +137,9 @@ void virtio_reset_done(struct virtio_device *device) REQUIRES(bql);
 /** get_config() gives something new: count the generation, tell the driver. */
 void virtio_config_changed(struct virtio_device *device) REQUIRES(bql);
 
+/** The driver broke a rule, and only that: count, and tell under `-d guest_errors`. Any thread. */
+void virtio_guest_error(struct virtio_device *device, const char *format, ...) PRINTF_LIKE(2, 3);
+
 /**
  * The driver broke the rules: count, log (rate-limited) what was wrong, set DEVICE_NEEDS_RESET
  * and tell the driver. Nothing is popped until it resets.
@@ -139,28 +147,10 @@ void virtio_config_changed(struct virtio_device *device) REQUIRES(bql);
 void virtio_device_broken(struct virtio_device *device, const char *format, ...) PRINTF_LIKE(2, 3)
     REQUIRES(bql);
 
-/* ---- For transports ---------------------------------------------------------------- */
-
 /** A doorbell: have the queue's handler called by the main loop. Any thread. Any number. */
 void virtio_doorbell(struct virtio_device *device, unsigned queue);
 
-/** The driver wrote @status. 0 resets. Rules of 2.1 and 3.1 are kept here. */
-void virtio_set_status(struct virtio_device *device, uint8_t status) REQUIRES(bql);
-uint8_t virtio_get_status(const struct virtio_device *device) REQUIRES(bql);
-void virtio_set_accepted(struct virtio_device *device, uint64_t features) REQUIRES(bql);
-
-/* What a transport's registers say of a queue; as the driver wrote it. */
-struct virtq_setup {
-    uint16_t size; /* written; 0 from a driver that does not want it */
-    uint64_t desc, avail, used;
-    bool is_enabled;
-};
-struct virtq_setup *virtq_setup(struct virtq *queue) REQUIRES(bql);
-/** queue_enable was written 1: checks the setup, and is silent (broken) if it is wrong. */
-void virtq_enable(struct virtq *queue) REQUIRES(bql);
-/** Queue reset (4.1.4.3.2), if VIRTIO_F_RING_RESET was accepted. */
-void virtq_reset(struct virtq *queue) REQUIRES(bql);
-
+/** Chains, interrupts and guest errors as gracevm_virtio_*, by place. When it is plugged in. */
 void virtio_metrics_register(struct virtio_device *device, struct metrics *metrics);
 
 #endif

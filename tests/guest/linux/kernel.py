@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What is inside a distribution's kernel package: the compressed kernel of a bzImage, and modules in
-the order in which they can be loaded.
+"""What is inside a distribution's kernel package: the compressed kernel of a bzImage, and modules
+in the order in which they can be loaded.
 """
 
 import bz2
@@ -68,8 +68,8 @@ COMPRESS = {
 
 
 def repack(image, elf, method):
-    """The bzImage @image with another payload. Its own code, which expects the first method, could
-    not unpack it: this is for loaders that do."""
+    """The bzImage @image with another payload. Its own code, which expects the first method,
+    could not unpack it: this is for loaders that do."""
     offset, length = payload_place(image)
     payload = COMPRESS[method](elf)
     if method != 'gzip':  # which ends with it anyway
@@ -89,7 +89,7 @@ def _module_bytes(path):
 
 
 def _modinfo(data):
-    """Pairs of the module's .modinfo: strings "name=value", found without reading section tables."""
+    """(name, value) of what this needs of a module's .modinfo, found without section tables."""
     for match in re.finditer(rb'\0((?:depends|softdep)=[^\0]*)(?=\0)', data):
         name, _, value = match.group(1).decode().partition('=')
         yield name, value
@@ -113,11 +113,12 @@ class Modules:
                              for line in file}
 
     def _needs(self, data):
+        """(name, whether it cannot do without)"""
         for name, value in _modinfo(data):
             if name == 'depends':
-                yield from (need for need in value.split(',') if need)
+                yield from ((need, True) for need in value.split(',') if need)
             elif value.startswith('pre:'):
-                yield from value[len('pre:'):].split('post:')[0].split()
+                yield from ((need, False) for need in value[len('pre:'):].split('post:')[0].split())
 
     def _visit(self, name, ordered, must_exist):
         name = name.replace('-', '_')
@@ -131,8 +132,8 @@ class Modules:
                 raise KeyError(f'Linux {self.release} has no module {name}')
             return  # a soft dependency that this build has not
         data = _module_bytes(self._paths[name])
-        for need in self._needs(data):
-            self._visit(need, ordered, must_exist=False)
+        for need, must in self._needs(data):
+            self._visit(need, ordered, must)
         ordered[name] = data
 
     def closure(self, names):

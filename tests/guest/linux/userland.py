@@ -31,7 +31,7 @@ FILES = {
     'etc/pam.d/common-password': 'password required pam_unix.so sha256\n',
     'etc/pam.d/common-session': 'session required pam_unix.so\nsession optional pam_systemd.so\n',
     'etc/pam.d/common-session-noninteractive': 'session required pam_unix.so\n',
-    'root/.profile': "PS1='guest# '\n",
+    'root/.profile': "PS1='guest# '\nexport SYSTEMD_PAGER=cat SYSTEMD_COLORS=0\n",
 }
 LINKS = {
     'etc/alternatives/awk': '/usr/bin/mawk',

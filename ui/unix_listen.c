@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "ui/unix_listen.h"
+
+enum { BACKLOG = 4 };
+
+static bool fail(GError **error, const char *path, const char *what)
+{
+    g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_FAILED, "cannot listen on '%s': %s", path, what);
+    return false;
+}
+
+bool unix_address(struct sockaddr_un *ret_address, const char *path, GError **error)
+{
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+
+    if (strlen(path) >= sizeof(address.sun_path)) {
+        g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_NAMETOOLONG,
+                    "socket path '%s' is longer than %zu bytes", path,
+                    sizeof(address.sun_path) - 1);
+        return false;
+    }
+    memcpy(address.sun_path, path, strlen(path));
+    *ret_address = address;
+    return true;
+}
+
+/* Held until it is closed; -1: without, then. */
+static int lock_directory(const char *path)
+{
+    g_autofree char *directory = g_path_get_dirname(path);
+    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (fd >= 0)
+        while (flock(fd, LOCK_EX) < 0 && errno == EINTR)
+            continue;
+    return fd;
+}
+
+/* Whether nobody listens at @address any more. */
+static bool is_stale(const struct sockaddr_un *address)
+{
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    bool is_refused;
+
+    if (fd < 0)
+        return false;
+    is_refused = connect(fd, (const struct sockaddr *)address, sizeof(*address)) < 0 &&
+                 errno == ECONNREFUSED;
+    close(fd);
+    return is_refused;
+}
+
+static bool remove_stale(const struct sockaddr_un *address, GError **error)
+{
+    const char *path = address->sun_path;
+    struct stat status;
+
+    if (lstat(path, &status) < 0)
+        return true; /* nothing there; bind() says what else is wrong */
+    if (!S_ISSOCK(status.st_mode))
+        return fail(error, path, "it exists and is no socket");
+    if (!is_stale(address))
+        return fail(error, path, "another process does");
+    if (unlink(path) < 0)
+        return fail(error, path, g_strerror(errno));
+    return true;
+}
+
+static bool bind_and_listen(int fd, const struct sockaddr_un *address, GError **error)
+{
+    if (!remove_stale(address, error))
+        return false;
+    /* Before bind(), so that there is no moment at which others may connect (unix(7) on Linux: the
+     * socket's own mode, less the umask, is the path's). */
+    if (fchmod(fd, S_IRUSR | S_IWUSR) < 0 ||
+        bind(fd, (const struct sockaddr *)address, sizeof(*address)) < 0)
+        return fail(error, address->sun_path, g_strerror(errno));
+    if (listen(fd, BACKLOG) < 0) {
+        fail(error, address->sun_path, g_strerror(errno));
+        unlink(address->sun_path);
+        return false;
+    }
+    return true;
+}
+
+bool unix_listen_init(struct unix_listen *ret_listen, const char *path, GError **error)
+{
+    struct sockaddr_un address;
+    struct stat status = { .st_dev = 0 };
+    int fd, directory;
+    bool is_listening;
+
+    if (!unix_address(&address, path, error))
+        return false;
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return fail(error, path, g_strerror(errno));
+    directory = lock_directory(path);
+    is_listening = bind_and_listen(fd, &address, error);
+    if (is_listening)
+        (void)lstat(path, &status); /* fails: then it is not ours to remove, either */
+    if (directory >= 0)
+        close(directory);
+    if (!is_listening) {
+        close(fd);
+        return false;
+    }
+    *ret_listen = (struct unix_listen){
+        .fd = fd,
+        .path = g_strdup(path),
+        .device = status.st_dev,
+        .inode = status.st_ino,
+    };
+    return true;
+}
+
+void unix_listen_fini(struct unix_listen *listen)
+{
+    int directory = lock_directory(listen->path);
+    struct stat status;
+
+    if (lstat(listen->path, &status) == 0 && status.st_dev == listen->device &&
+        status.st_ino == listen->inode)
+        unlink(listen->path);
+    if (directory >= 0)
+        close(directory);
+    close(listen->fd);
+    g_free(listen->path);
+    listen->path = NULL;
+    listen->fd = -1;
+}

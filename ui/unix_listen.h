@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/**
+ * A listening Unix socket at a path, which only the owner may connect to.
+ *
+ * What a dead process left at the path is removed, if it is a socket and nobody
+ * answers there. Two that start at once are kept apart by a lock on the
+ * directory. At the end the path is removed, unless it has become another's.
+ */
+#ifndef UI_UNIX_LISTEN_H
+#define UI_UNIX_LISTEN_H
+
+#include <glib.h>
+#include <stdbool.h>
+#include <sys/un.h>
+
+#include "util/annotate.h"
+
+struct unix_listen {
+    int fd; /* non-blocking */
+    char *path;
+    dev_t device;
+    ino_t inode;
+};
+
+void unix_listen_fini(struct unix_listen *listen);
+/** On failure nothing is left, and @error names @path. */
+bool unix_listen_init(struct unix_listen *listen, const char *path, GError **error) MUST_CHECK;
+
+/** The address of @path, or an error that names it. */
+bool unix_address(struct sockaddr_un *ret_address, const char *path, GError **error) MUST_CHECK;
+
+#endif
