@@ -5,9 +5,8 @@ static void bus_send(void *opaque, const struct msi_message *message)
 {
     struct bus *bus = opaque;
 
-    g_assert_cmphex(message->address, ==, BUS_APIC);
-    g_assert_cmpuint(message->data, <, BUS_MESSAGES);
-    (void)fetch_add_relaxed(&bus->messages[message->data], 1);
+    if (message->address == BUS_APIC && message->data < BUS_MESSAGES)
+        (void)fetch_add_relaxed(&bus->messages[message->data], 1);
 }
 
 static void bus_set_line(void *opaque, unsigned pin, bool is_high)

@@ -23,8 +23,7 @@ static void echo_handle(struct virtio_device *device, unsigned number)
     echo->nr_turns++;
     while ((echo->last = virtq_pop(virtio_queue(device, number), &chain)) == VIRTQ_GOT) {
         nr++;
-        if (echo->holds) {
-            g_assert_cmpuint(echo->nr_held, <, ECHO_HELD);
+        if (echo->holds && echo->nr_held < ECHO_HELD) {
             echo->held[echo->nr_held++] = chain;
         } else {
             echo_answer(chain);

@@ -13,7 +13,7 @@ enum { ECHO_QUEUES = 2, ECHO_HELD = 4096, ECHO_BYTES = 4096 };
 
 struct echo {
     struct virtio_device device;
-    bool holds;          /* chains, in `held`, instead of answering */
+    bool holds;          /* chains, in `held` while there is room, instead of answering */
     bool resets_slowly;  /* virtio_reset_done() is called by the test */
     bool drops_at_reset; /* what is held */
     unsigned nr_held;    /* oldest first */
