@@ -4,6 +4,7 @@
  */
 #include <fcntl.h>
 #include <sched.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <termios.h>
@@ -613,6 +614,27 @@ static void full_pipe_makes_the_guest_wait(void) REQUIRES(bql)
     g_assert_cmpuint(count(text, "cannot write to standard output: Broken pipe"), ==, 1);
 }
 
+static void terminal_that_vanishes_does_not_spin(void) REQUIRES(bql)
+{
+    struct guest guest;
+    struct pipes pipes;
+    int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC), slave;
+
+    g_assert_cmpint(grantpt(master) | unlockpt(master), ==, 0);
+    slave = open(ptsname(master), O_RDWR | O_NOCTTY | O_CLOEXEC);
+    pipes_set_up(&pipes);
+    g_assert_cmpint(dup2(slave, 0), ==, 0);
+    guest_start(&guest, "stdio");
+    g_assert_cmpint(write(master, "keys\r", 5), ==, 5);
+    guest_gets(&guest, "keys\r");
+    close(master);
+    settle();
+    g_assert_cmpuint(guest_print(&guest, "hello"), ==, 5);
+    guest_end(&guest);
+    pipes_tear_down(&pipes);
+    close(slave);
+}
+
 static void standard_input_has_one_user(void) REQUIRES(bql)
 {
     const struct char_host host = { .quit = NULL };
@@ -668,6 +690,7 @@ int main(int argc, char **argv)
     ADD(pseudo_terminal_is_raw_and_comes_and_goes);
     ADD(pipes_carry_both_ways_and_may_end);
     ADD(full_pipe_makes_the_guest_wait);
+    ADD(terminal_that_vanishes_does_not_spin);
     ADD(standard_input_has_one_user);
     status = run();
     g_unlink(log_path);
