@@ -14,7 +14,10 @@
 
 struct virtio_pci;
 
-/** The device is reset and off the bus; may be waited for by virtio_pci_is_idle(). NULL is fine. */
+/**
+ * The device is off the bus, and its reset has begun: let the main loop run until
+ * `is_resetting` is false before virtio_device_fini(). NULL is fine.
+ */
 void virtio_pci_free(struct virtio_pci *proxy) REQUIRES(bql);
 
 /** Put @device on @bus. @name is the option's: "virtio-blk-pci". @slot as in pci_device_init(). */
