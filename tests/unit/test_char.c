@@ -4,6 +4,7 @@
  */
 #include <fcntl.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -448,6 +449,27 @@ static void server_waits_for_its_client(void) NO_THREAD_SAFETY /* joins without 
     g_free(take_log());
 }
 
+static void waiting_server_is_interrupted_by_a_pending_signal(void) REQUIRES(bql)
+{
+    char *folder = folder_new();
+    g_autofree char *spec = g_strconcat("unix:", folder, "/socket,server=on", NULL);
+    const struct char_host host = { .quit = NULL };
+    const struct timespec no_time = { .tv_sec = 0 };
+    g_autoptr(GError) error = NULL;
+    sigset_t set, before;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    g_assert_cmpint(pthread_sigmask(SIG_BLOCK, &set, &before), ==, 0);
+    g_assert_cmpint(pthread_kill(pthread_self(), SIGTERM), ==, 0);
+    g_assert_null(char_backend_new(spec, &host, &error));
+    g_assert_nonnull(strstr(error->message, "interrupted while waiting for a client"));
+    g_assert_cmpint(sigtimedwait(&set, NULL, &no_time), ==, SIGTERM); /* the program's to take */
+    g_assert_cmpint(pthread_sigmask(SIG_SETMASK, &before, NULL), ==, 0);
+    folder_free(folder);
+    g_free(take_log());
+}
+
 static void client_connects_and_survives_the_server(void) REQUIRES(bql)
 {
     struct socket_scene server;
@@ -685,6 +707,7 @@ int main(int argc, char **argv)
     ADD(deaf_guest_does_not_keep_the_next_client_out);
     ADD(stale_socket_is_replaced_but_nothing_else);
     ADD(server_waits_for_its_client);
+    ADD(waiting_server_is_interrupted_by_a_pending_signal);
     ADD(client_connects_and_survives_the_server);
     ADD(comma_in_a_path_is_doubled);
     ADD(pseudo_terminal_is_raw_and_comes_and_goes);
