@@ -23,7 +23,8 @@
 
 enum {
     /* What a thread has to do itself, whatever the processor does. */
-    ENDS_PARKING = CPU_EVENT_STOP | CPU_EVENT_PAUSE | CPU_EVENT_WORK | CPU_EVENT_INIT,
+    ENDS_PARKING =
+        CPU_EVENT_STOP | CPU_EVENT_PAUSE | CPU_EVENT_WORK | CPU_EVENT_INIT | CPU_EVENT_STARTUP,
     ENDS_HALT = CPU_EVENT_INTERRUPT | CPU_EVENT_NMI,
 };
 
@@ -220,6 +221,8 @@ static bool attend(struct cpu *cpu)
 
     if (events & CPU_EVENT_INIT)
         initialise(cpu);
+    if (events & CPU_EVENT_STARTUP && cpu->rest == CPU_PARKED)
+        cpu_startup(cpu);
     if (events & CPU_EVENT_STOP) {
         do_work(cpu); /* somebody may wait for it */
         return false;
@@ -383,12 +386,18 @@ static bool add_cpu(struct cpus *cpus, GError **error)
     return true;
 }
 
+bool cpu_backend_is_usable(const struct cpu_backend *backend, GError **error)
+{
+    return !backend->is_usable || backend->is_usable(error);
+}
+
 struct cpus *cpus_new(const struct cpu_backend *backend, unsigned nr_cpus, struct space *memory,
                       struct space *ports, const struct cpu_board *board, GError **error)
 {
     struct cpus *cpus;
 
     g_assert(nr_cpus > 0 && nr_cpus <= CPUS_MAX);
+    g_assert(!board->has_kernel_chips || backend == &cpu_kvm);
     cpus = backend->open(error);
     if (!cpus)
         return NULL;

@@ -5,7 +5,10 @@
 
 struct cpu;
 
-/** INIT: reset, but for what INIT keeps; then wait to be given a state. */
+/** INIT: reset, but for what INIT keeps; then wait. On the processor's thread, as the next. */
 void cpu_init(struct cpu *cpu);
+
+/** The startup message that is posted. */
+void cpu_startup(struct cpu *cpu);
 
 #endif

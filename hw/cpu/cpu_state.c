@@ -5,6 +5,7 @@
 #include "hw/cpu/backend.h"
 #include "hw/cpu/cpu.h"
 #include "hw/cpu/cpu_internal.h"
+#include "util/log.h"
 
 /* Offsets in FXSAVE's image (Intel SDM vol. 1, table 10-2). */
 enum { FXSAVE_FCW = 0, FXSAVE_FTW = 4, FXSAVE_MXCSR = 24, FXSAVE_MXCSR_MASK = 28 };
@@ -12,14 +13,16 @@ enum { FXSAVE_FCW = 0, FXSAVE_FTW = 4, FXSAVE_MXCSR = 24, FXSAVE_MXCSR_MASK = 28
 void cpu_get_state(struct cpu *cpu, struct cpu_state *ret_state)
 {
     cpu->cpus->backend->get_state(cpu, ret_state);
+    ret_state->is_waiting |= cpu->rest == CPU_PARKED;
 }
 
 int cpu_set_state(struct cpu *cpu, const struct cpu_state *state)
 {
     const int result = cpu->cpus->backend->set_state(cpu, state);
 
+    /* A back end that is to halt says so in its first run. */
     if (result == 0)
-        cpu->rest = CPU_RUNS; /* a back end that is to halt says so in its first run */
+        cpu->rest = state->is_waiting && !cpu->cpus->has_own_startup ? CPU_PARKED : CPU_RUNS;
     return result;
 }
 
@@ -59,6 +62,12 @@ void cpu_state_reset(struct cpu_state *ret_state)
     put(state->fxsave + FXSAVE_MXCSR_MASK, 0xffff, 4);
 }
 
+static void set_reset_state(struct cpu *cpu, const struct cpu_state *state)
+{
+    if (cpu_set_state(cpu, state) != 0)
+        g_assert_not_reached(); /* it took the state after reset when it was made */
+}
+
 /* INIT keeps what has nothing to do with where the processor executes (the same tables). */
 void cpu_init(struct cpu *cpu)
 {
@@ -67,6 +76,7 @@ void cpu_init(struct cpu *cpu)
     (void)cpu_take(cpu, CPU_EVENT_NMI); /* one that was pending is forgotten */
     cpu_get_state(cpu, &before);
     cpu_state_reset(&state);
+    state.is_waiting = true;
     state.cr0 = CR0_ET | (before.cr0 & (CR0_NW | CR0_CD));
     state.star = before.star;
     state.lstar = before.lstar;
@@ -78,8 +88,49 @@ void cpu_init(struct cpu *cpu)
     state.sysenter_eip = before.sysenter_eip;
     state.pat = before.pat;
     state.tsc_aux = before.tsc_aux;
+    memcpy(state.misc_msr, before.misc_msr, sizeof(state.misc_msr));
     memcpy(state.fxsave, before.fxsave, sizeof(state.fxsave));
+    set_reset_state(cpu, &state);
+}
+
+/* Intel SDM vol. 3, 9.4.4: the message's vector is the page at which real mode begins. */
+void cpu_startup(struct cpu *cpu)
+{
+    const uint16_t vector = load_relaxed(&cpu->startup_vector) & 0xff;
+    struct cpu_state state;
+
+    cpu_get_state(cpu, &state);
+    state.rip = 0;
+    state.seg[SEG_CS].selector = (uint16_t)(vector << 8);
+    state.seg[SEG_CS].base = (uint64_t)vector << 12;
+    state.is_waiting = false;
     if (cpu_set_state(cpu, &state) != 0)
-        g_assert_not_reached(); /* it took the state after reset when it was made */
-    cpu->rest = CPU_PARKED;
+        log_error("processor %u: cannot be started", cpu->index);
+}
+
+void cpu_start_up(struct cpu *cpu, unsigned vector)
+{
+    if (!cpu->cpus->backend->has_real_mode) {
+        log_guest_error("processor %u: a startup message, and %s has no real mode", cpu->index,
+                        cpu->cpus->backend->name);
+        return;
+    }
+    store_relaxed(&cpu->startup_vector, vector);
+    cpu_post(cpu, CPU_EVENT_STARTUP);
+}
+
+void cpus_reset(struct cpus *cpus)
+{
+    struct cpu_state state;
+
+    cpu_state_reset(&state);
+    for (unsigned i = 0; i < cpus->nr_cpus; i++) {
+        struct cpu *cpu = cpus->cpu[i];
+
+        (void)cpu_take(cpu, CPU_EVENTS_OF_BACKEND | CPU_EVENT_INIT | CPU_EVENT_STARTUP);
+        if (cpus->backend->reset)
+            cpus->backend->reset(cpu);
+        set_reset_state(cpu, &state);
+        cpu->rest = CPU_PARKED;
+    }
 }

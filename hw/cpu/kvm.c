@@ -8,11 +8,12 @@
  * kicker sets that before it looks whether the thread is inside, each with a full
  * barrier between. So at least one sees the other.
  *
- * There is no interrupt chip in the kernel: the board's is asked, and told, in the
- * same way as by the software processor. Linux: Documentation/virt/kvm/api.rst.
+ * Without chips in the kernel the board's are asked, and told, in the same way as by
+ * the software processor. With them (kvm_chips.c) interrupts, halts, INIT and startup
+ * messages are the kernel's affair: a halted processor sleeps inside KVM_RUN, and a
+ * kick brings it out by the same signal. Linux: Documentation/virt/kvm/api.rst.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,17 +22,8 @@
 #include <unistd.h>
 
 #include "hw/cpu/backend.h"
-#include "hw/cpu/cpuid.h"
 #include "hw/cpu/kvm.h"
 #include "util/log.h"
-
-enum {
-    KICK_SIGNAL = SIGUSR1,
-    CPUID_ENTRIES = 256,
-};
-/* Four pages that some Intel processors need for real mode, where no RAM is. */
-#define IDENTITY_MAP_AT UINT64_C(0xfffbc000)
-#define TSS_AT UINT64_C(0xfffbd000)
 
 int kvm_ioctl(int fd, unsigned long request, void *arg)
 {
@@ -52,7 +44,7 @@ void kvm_kick(struct cpu *common)
     store_relaxed(&cpu->run->immediate_exit, 1);
     smp_mb(); /* ask, then look: pairs with the barrier in enter() */
     if (load_relaxed(&cpu->is_inside))
-        (void)tgkill(getpid(), load_relaxed(&cpu->thread), KICK_SIGNAL); /* it may have ended */
+        (void)tgkill(getpid(), load_relaxed(&cpu->thread), KVM_KICK_SIGNAL); /* it may have ended */
 }
 
 /* KVM_RUN: true if the guest came out with something, false if it was kicked out. */
@@ -106,6 +98,8 @@ static void inject(struct kvm_cpu *cpu)
             log_error("KVM: processor %u cannot be given an NMI: %s", index, g_strerror(errno));
     }
     cpu->run->request_interrupt_window = 0;
+    if (kvm_of(cpu->cpu.cpus)->has_chips)
+        return;
     if (!board->has_interrupt || !board->has_interrupt(board->opaque, index))
         return;
     if (!is_interruptible(cpu)) {
@@ -128,7 +122,7 @@ static void tell_priority(struct kvm_cpu *cpu)
 {
     const struct cpu_board *board = cpu->cpu.cpus->board;
 
-    if (cpu->run->cr8 == cpu->priority)
+    if (kvm_of(cpu->cpu.cpus)->has_chips || cpu->run->cr8 == cpu->priority)
         return;
     cpu->priority = (unsigned)cpu->run->cr8;
     if (board->set_priority)
@@ -174,148 +168,6 @@ static enum cpu_exit kvm_run(struct cpu *common)
 
 /* ---- Life ----------------------------------------------------------------------------- */
 
-/* It is there to interrupt KVM_RUN. */
-static void on_kick(int number UNUSED)
-{
-}
-
-static bool fail(GError **error, const char *what)
-{
-    g_set_error(error, G_FILE_ERROR, (int)g_file_error_from_errno(errno), "KVM: %s: %s", what,
-                g_strerror(errno));
-    return false;
-}
-
-static bool open_device(struct kvm *kvm, GError **error)
-{
-    const char *why = "";
-
-    kvm->fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
-    if (kvm->fd >= 0)
-        return true;
-    if (errno == ENOENT)
-        why = " (the kernel has no KVM, or its module kvm_amd or kvm_intel is not loaded)";
-    else if (errno == EACCES || errno == EPERM)
-        why = " (its group, usually kvm, may)";
-    else if (errno == ENODEV)
-        why = " (this machine has no hardware virtualisation, or it is off in the firmware)";
-    g_set_error(error, G_FILE_ERROR, (int)g_file_error_from_errno(errno),
-                "cannot open /dev/kvm: %s%s", g_strerror(errno), why);
-    return false;
-}
-
-static const struct {
-    int cap;
-    const char *name;
-} needed[] = {
-    { KVM_CAP_USER_MEMORY, "memory slots" },   { KVM_CAP_IMMEDIATE_EXIT, "immediate exit" },
-    { KVM_CAP_XSAVE, "XSAVE areas" },          { KVM_CAP_VCPU_EVENTS, "events" },
-    { KVM_CAP_DEBUGREGS, "debug registers" },  { KVM_CAP_USER_NMI, "NMIs" },
-    { KVM_CAP_READONLY_MEM, "read-only RAM" }, { KVM_CAP_EXT_CPUID, "CPUID" },
-};
-
-static bool check_device(struct kvm *kvm, GError **error)
-{
-    const int version = kvm_ioctl(kvm->fd, KVM_GET_API_VERSION, NULL);
-
-    if (version != KVM_API_VERSION) {
-        g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_NOSYS,
-                    "KVM: version %d of its interface is there, and %d needed", version,
-                    KVM_API_VERSION);
-        return false;
-    }
-    for (size_t i = 0; i < ARRAY_SIZE(needed); i++) {
-        if (ioctl(kvm->fd, KVM_CHECK_EXTENSION, needed[i].cap) > 0)
-            continue;
-        g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_NOSYS, "KVM: the host's has no %s",
-                    needed[i].name);
-        return false;
-    }
-    return true;
-}
-
-static bool make_vm(struct kvm *kvm, GError **error)
-{
-    uint64_t identity_map = IDENTITY_MAP_AT;
-    struct kvm_enable_cap msrs = {
-        .cap = KVM_CAP_X86_USER_SPACE_MSR,
-        .args = { KVM_MSR_EXIT_REASON_UNKNOWN | KVM_MSR_EXIT_REASON_INVAL },
-    };
-    int size;
-
-    kvm->vm = kvm_ioctl(kvm->fd, KVM_CREATE_VM, NULL);
-    if (kvm->vm < 0)
-        return fail(error, "cannot make a virtual machine");
-    if (kvm_ioctl(kvm->vm, KVM_SET_IDENTITY_MAP_ADDR, &identity_map) < 0 ||
-        ioctl(kvm->vm, KVM_SET_TSS_ADDR, TSS_AT) < 0)
-        return fail(error, "cannot place the pages for real mode");
-    if (ioctl(kvm->fd, KVM_CHECK_EXTENSION, KVM_CAP_X86_USER_SPACE_MSR) > 0 &&
-        kvm_ioctl(kvm->vm, KVM_ENABLE_CAP, &msrs) < 0)
-        return fail(error, "cannot have MSRs handled here");
-    size = ioctl(kvm->fd, KVM_GET_VCPU_MMAP_SIZE, 0);
-    if (size < (int)sizeof(struct kvm_run))
-        return fail(error, "cannot tell the size of its shared memory");
-    kvm->run_size = (size_t)size;
-    kvm->supported =
-        g_malloc0(sizeof(*kvm->supported) + CPUID_ENTRIES * sizeof(struct kvm_cpuid_entry2));
-    kvm->supported->nent = CPUID_ENTRIES;
-    if (kvm_ioctl(kvm->fd, KVM_GET_SUPPORTED_CPUID, kvm->supported) < 0)
-        return fail(error, "cannot tell what CPUID may say");
-    return true;
-}
-
-static void kvm_stop_listening(struct cpus *cpus)
-{
-    struct kvm *kvm = kvm_of(cpus);
-
-    if (!kvm->is_listening)
-        return;
-    bql_lock();
-    space_del_listener(cpus->memory, &kvm->mem.listener);
-    bql_unlock();
-    kvm->is_listening = false;
-}
-
-static void kvm_close(struct cpus *cpus)
-{
-    struct kvm *kvm = kvm_of(cpus);
-
-    kvm_stop_listening(cpus);
-    kvm_mem_fini(kvm);
-    g_free(kvm->supported);
-    if (kvm->vm >= 0)
-        close(kvm->vm);
-    if (kvm->fd >= 0)
-        close(kvm->fd);
-    g_free(kvm);
-}
-
-static struct cpus *kvm_open(GError **error)
-{
-    struct kvm *kvm = g_new0(struct kvm, 1);
-    struct sigaction action = { .sa_handler = on_kick };
-
-    kvm->fd = kvm->vm = -1;
-    kvm_mem_init(kvm);
-    if (!open_device(kvm, error) || !check_device(kvm, error) || !make_vm(kvm, error)) {
-        kvm_close(&kvm->cpus);
-        return NULL;
-    }
-    kvm->mem.max_slots = (unsigned)MAX(ioctl(kvm->fd, KVM_CHECK_EXTENSION, KVM_CAP_NR_MEMSLOTS), 0);
-    sigaction(KICK_SIGNAL, &action, NULL);
-    return &kvm->cpus;
-}
-
-static bool kvm_attach(struct cpus *cpus, GError **error)
-{
-    struct kvm *kvm = kvm_of(cpus);
-
-    bql_lock();
-    kvm->is_listening = space_add_listener(cpus->memory, &kvm->mem.listener, error);
-    bql_unlock();
-    return kvm->is_listening;
-}
-
 static void kvm_destroy(struct cpu *common)
 {
     struct kvm_cpu *cpu = kvm_cpu_of(common);
@@ -331,6 +183,7 @@ static struct cpu *kvm_create(struct cpus *cpus, unsigned index, GError **error)
 {
     struct kvm *kvm = kvm_of(cpus);
     struct kvm_cpu *cpu = aligned_alloc(CACHE_LINE, sizeof(*cpu));
+    struct kvm_enable_cap enforce = { .cap = KVM_CAP_ENFORCE_PV_FEATURE_CPUID, .args = { 1 } };
     void *run;
 
     g_assert(cpu); /* as g_new() does */
@@ -338,20 +191,19 @@ static struct cpu *kvm_create(struct cpus *cpus, unsigned index, GError **error)
     cpu->cpu.cpus = cpus;
     cpu->fd = ioctl(kvm->vm, KVM_CREATE_VCPU, (unsigned long)index);
     if (cpu->fd < 0) {
-        fail(error, "cannot make a processor");
+        kvm_fail(error, "cannot make a processor");
         goto failed;
     }
     run = mmap(NULL, kvm->run_size, PROT_READ | PROT_WRITE, MAP_SHARED, cpu->fd, 0);
     if (run == MAP_FAILED) {
-        fail(error, "cannot map a processor's shared memory");
+        kvm_fail(error, "cannot map a processor's shared memory");
         goto failed;
     }
     cpu->run = run;
-    /* All processors of all hosts count alike, where the host can do that. */
-    if (ioctl(kvm->fd, KVM_CHECK_EXTENSION, KVM_CAP_TSC_CONTROL) > 0 &&
-        ioctl(cpu->fd, KVM_SET_TSC_KHZ, (unsigned long)(CPU_TSC_HZ / 1000)) < 0)
-        log_topic(cpu, "KVM: processor %u has the host's TSC frequency", index);
-    if (!kvm_set_cpuid(cpu, index, error))
+    kvm_tsc_init(cpu);
+    /* What CPUID does not offer is not there; before Linux 5.10 it is, unasked. */
+    (void)kvm_ioctl(cpu->fd, KVM_ENABLE_CAP, &enforce);
+    if (!kvm_set_cpuid(cpu, index, error) || !kvm_chip_init(cpu, error))
         goto failed;
     return &cpu->cpu;
 failed:
@@ -361,7 +213,9 @@ failed:
 
 const struct cpu_backend cpu_kvm = {
     .name = "KVM",
-    .kick_signal = KICK_SIGNAL,
+    .kick_signal = KVM_KICK_SIGNAL,
+    .has_real_mode = true,
+    .is_usable = kvm_is_usable,
     .open = kvm_open,
     .close = kvm_close,
     .attach = kvm_attach,
@@ -371,4 +225,5 @@ const struct cpu_backend cpu_kvm = {
     .kick = kvm_kick,
     .get_state = kvm_get_state,
     .set_state = kvm_set_state,
+    .reset = kvm_reset,
 };

@@ -73,7 +73,9 @@ static void handle_msr(struct kvm_cpu *cpu, bool is_write)
     uint64_t value = 0;
     bool is_known = false;
 
-    if (is_write) {
+    if (is_write && run->msr.index == MSR_TSC) {
+        is_known = true; /* one clock for all: as the software processor has it */
+    } else if (is_write) {
         is_known = board->write_msr &&
                    board->write_msr(board->opaque, cpu->cpu.index, run->msr.index, run->msr.data);
     } else if (board->read_msr) {
@@ -123,6 +125,10 @@ bool kvm_handle_exit(struct kvm_cpu *cpu, enum cpu_exit *ret_why)
     case KVM_EXIT_X86_RDMSR:
     case KVM_EXIT_X86_WRMSR:
         handle_msr(cpu, run->exit_reason == KVM_EXIT_X86_WRMSR);
+        return true;
+    case KVM_EXIT_IOAPIC_EOI:
+        if (cpu->cpu.cpus->board->end_of_interrupt)
+            cpu->cpu.cpus->board->end_of_interrupt(cpu->cpu.cpus->board->opaque, run->eoi.vector);
         return true;
     case KVM_EXIT_INTR:
     case KVM_EXIT_IRQ_WINDOW_OPEN:

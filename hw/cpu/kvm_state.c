@@ -10,9 +10,19 @@
 /* ---- CPUID ------------------------------------------------------------------------------ */
 
 /* What the board does, and the host's KVM so has no say in; and how many processors there are. */
-#define KEPT_1_ECX (UINT32_C(1) << 21 /* x2APIC */ | UINT32_C(1) << 24 /* deadline */ | 1u << 31)
+#define X2APIC (UINT32_C(1) << 21)
+#define TSC_DEADLINE (UINT32_C(1) << 24)
+#define KEPT_1_ECX (X2APIC | TSC_DEADLINE | UINT32_C(1) << 31 /* hypervisor */)
 #define KEPT_1_EDX (UINT32_C(1) << 9 /* APIC */ | UINT32_C(1) << 28 /* several */)
 #define KEPT_80000001_ECX (UINT32_C(1) << 1 /* the same */ | UINT32_C(1) << 3 /* APIC */)
+
+/* What can be kept of them: KVM has to let the board's APIC see its MSRs, or have its own. */
+static uint32_t kept_1_ecx(const struct kvm *kvm)
+{
+    if (!kvm->has_chips)
+        return kvm->filters_msrs ? KEPT_1_ECX : KEPT_1_ECX & ~(X2APIC | TSC_DEADLINE);
+    return kvm->has_deadline ? KEPT_1_ECX : KEPT_1_ECX & ~TSC_DEADLINE;
+}
 
 static const struct kvm_cpuid_entry2 *supported_leaf(const struct kvm *kvm, uint32_t leaf,
                                                      uint32_t subleaf)
@@ -27,14 +37,15 @@ static const struct kvm_cpuid_entry2 *supported_leaf(const struct kvm *kvm, uint
 }
 
 /* Take the features away that the host's KVM does not have. */
-static void filter(struct kvm_cpuid_entry2 *entry, const struct kvm_cpuid_entry2 *supported)
+static void filter(const struct kvm *kvm, struct kvm_cpuid_entry2 *entry)
 {
     static const struct kvm_cpuid_entry2 nothing;
+    const struct kvm_cpuid_entry2 *supported = supported_leaf(kvm, entry->function, entry->index);
     const struct kvm_cpuid_entry2 *has = supported ? supported : &nothing;
 
     switch (entry->function) {
     case 1:
-        entry->ecx &= has->ecx | KEPT_1_ECX;
+        entry->ecx &= has->ecx | kept_1_ecx(kvm);
         entry->edx &= has->edx | KEPT_1_EDX;
         break;
     case 7:
@@ -82,7 +93,7 @@ bool kvm_set_cpuid(struct kvm_cpu *cpu, unsigned index, GError **error)
             .ecx = regs.ecx,
             .edx = regs.edx,
         };
-        filter(entry, supported_leaf(kvm, leaf.leaf, leaf.subleaf));
+        filter(kvm, entry);
     }
     if (kvm_ioctl(cpu->fd, KVM_SET_CPUID2, list) == 0)
         return true;
@@ -168,6 +179,13 @@ static bool move_regs(struct kvm_cpu *cpu, struct cpu_state *state, bool is_set)
     return !is_set || kvm_ioctl(cpu->fd, KVM_SET_REGS, &regs) == 0;
 }
 
+uint64_t kvm_apic_base_at_reset(const struct kvm_cpu *cpu)
+{
+    enum { AT = 0xfee00000, IS_ON = 1 << 11, IS_FIRST = 1 << 8 };
+
+    return (uint64_t)AT | IS_ON | (cpu->cpu.index == 0 ? IS_FIRST : 0);
+}
+
 static bool get_sregs(struct kvm_cpu *cpu, struct cpu_state *state)
 {
     struct kvm_sregs sregs;
@@ -205,6 +223,8 @@ static bool set_sregs(struct kvm_cpu *cpu, const struct cpu_state *state)
     sregs.cr4 = state->cr4;
     sregs.cr8 = state->cr8;
     sregs.efer = state->efer;
+    if (!kvm_of(cpu->cpu.cpus)->has_chips) /* of the board's: on, or CPUID would deny it */
+        sregs.apic_base = kvm_apic_base_at_reset(cpu);
     memset(sregs.interrupt_bitmap, 0, sizeof(sregs.interrupt_bitmap));
     if (kvm_ioctl(cpu->fd, KVM_SET_SREGS, &sregs) < 0)
         return false;
@@ -267,6 +287,18 @@ static bool move_msrs(struct kvm_cpu *cpu, struct cpu_state *state, bool is_set)
     return done >= (int)ARRAY_SIZE(pairs) - 1;
 }
 
+bool kvm_move_msr(struct kvm_cpu *cpu, uint32_t msr, uint64_t *value, bool is_set)
+{
+    g_autofree struct kvm_msrs *one = g_malloc0(sizeof(*one) + sizeof(one->entries[0]));
+
+    one->nmsrs = 1;
+    one->entries[0] = (struct kvm_msr_entry){ .index = msr, .data = *value };
+    if (kvm_ioctl(cpu->fd, is_set ? KVM_SET_MSRS : KVM_GET_MSRS, one) != 1)
+        return false;
+    *value = one->entries[0].data;
+    return true;
+}
+
 static bool move_debug(struct kvm_cpu *cpu, struct cpu_state *state, bool is_set)
 {
     struct kvm_debugregs regs = { 0 };
@@ -285,6 +317,18 @@ static bool move_debug(struct kvm_cpu *cpu, struct cpu_state *state, bool is_set
     return kvm_ioctl(cpu->fd, KVM_SET_DEBUGREGS, &regs) == 0;
 }
 
+/* Registers that not every KVM knows, or takes any value for: one at a time, as far as it goes. */
+static void move_misc_msrs(struct kvm_cpu *cpu, struct cpu_state *state, bool is_set)
+{
+    static const uint32_t numbers[NR_MISC_MSRS] = {
+        [MISC_MCG_STATUS] = 0x17a,  [MISC_SYSCFG] = 0xc0010010,      [MISC_HWCR] = 0xc0010015,
+        [MISC_NB_CFG] = 0xc001001f, [MISC_INT_PENDING] = 0xc0010055, [MISC_DE_CFG] = 0xc0011029,
+    };
+
+    for (unsigned i = 0; i < NR_MISC_MSRS; i++)
+        (void)kvm_move_msr(cpu, numbers[i], &state->misc_msr[i], is_set);
+}
+
 static bool move_events(struct kvm_cpu *cpu, struct cpu_state *state, bool is_set)
 {
     struct kvm_vcpu_events events = { 0 };
@@ -294,14 +338,41 @@ static bool move_events(struct kvm_cpu *cpu, struct cpu_state *state, bool is_se
             return false;
         state->is_shadowed = events.interrupt.shadow;
         state->is_nmi_blocked = events.nmi.masked;
-        state->is_halted = cpu->is_halted;
+        state->is_nmi_pending = events.nmi.pending;
         return true;
     }
     events.interrupt.shadow = state->is_shadowed ? KVM_X86_SHADOW_INT_STI : 0;
     events.nmi.masked = state->is_nmi_blocked;
+    events.nmi.pending = state->is_nmi_pending;
     events.flags = KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SHADOW;
-    cpu->is_halted = state->is_halted;
     return kvm_ioctl(cpu->fd, KVM_SET_VCPU_EVENTS, &events) == 0;
+}
+
+/* Whether it executes, halts or waits to be started: with chips, the kernel knows. */
+static bool move_activity(struct kvm_cpu *cpu, struct cpu_state *state, bool is_set)
+{
+    struct kvm_mp_state activity = { .mp_state = KVM_MP_STATE_RUNNABLE };
+
+    if (!kvm_of(cpu->cpu.cpus)->has_chips) {
+        if (is_set)
+            cpu->is_halted = state->is_halted;
+        else
+            state->is_halted = cpu->is_halted;
+        return true;
+    }
+    if (!is_set) {
+        if (kvm_ioctl(cpu->fd, KVM_GET_MP_STATE, &activity) < 0)
+            return false;
+        state->is_halted = activity.mp_state == KVM_MP_STATE_HALTED;
+        state->is_waiting = activity.mp_state == KVM_MP_STATE_UNINITIALIZED ||
+                            activity.mp_state == KVM_MP_STATE_INIT_RECEIVED;
+        return true;
+    }
+    if (state->is_waiting)
+        activity.mp_state = KVM_MP_STATE_INIT_RECEIVED;
+    else if (state->is_halted)
+        activity.mp_state = KVM_MP_STATE_HALTED;
+    return kvm_ioctl(cpu->fd, KVM_SET_MP_STATE, &activity) == 0;
 }
 
 void kvm_get_state(struct cpu *common, struct cpu_state *ret_state)
@@ -309,10 +380,13 @@ void kvm_get_state(struct cpu *common, struct cpu_state *ret_state)
     struct kvm_cpu *cpu = kvm_cpu_of(common);
 
     memset(ret_state, 0, sizeof(*ret_state));
-    if (!move_regs(cpu, ret_state, false) || !get_sregs(cpu, ret_state) ||
-        !get_fpu(cpu, ret_state) || !move_msrs(cpu, ret_state, false) ||
-        !move_debug(cpu, ret_state, false) || !move_events(cpu, ret_state, false))
+    /* Activity first: asking has the kernel obey an INIT that is pending. */
+    if (!move_activity(cpu, ret_state, false) || !move_regs(cpu, ret_state, false) ||
+        !get_sregs(cpu, ret_state) || !get_fpu(cpu, ret_state) ||
+        !move_msrs(cpu, ret_state, false) || !move_debug(cpu, ret_state, false) ||
+        !move_events(cpu, ret_state, false))
         g_error("KVM: processor %u does not tell its state: %s", common->index, g_strerror(errno));
+    move_misc_msrs(cpu, ret_state, false);
 }
 
 int kvm_set_state(struct cpu *common, const struct cpu_state *state)
@@ -325,9 +399,28 @@ int kvm_set_state(struct cpu *common, const struct cpu_state *state)
     /* Segments and modes first: what registers may hold depends on them. */
     if (!set_sregs(cpu, state) || !move_regs(cpu, &copy, true) || !set_fpu(cpu, state) ||
         !move_msrs(cpu, &copy, true) || !move_debug(cpu, &copy, true) ||
-        !move_events(cpu, &copy, true)) {
+        !move_events(cpu, &copy, true) || !move_activity(cpu, &copy, true)) {
         log_topic(cpu, "KVM: processor %u: not a state: %s", common->index, g_strerror(errno));
         return -EINVAL;
     }
+    move_misc_msrs(cpu, &copy, true);
     return 0;
+}
+
+/* What is not part of a state: the APIC in the kernel, kvmclock, what else a guest can turn on. */
+void kvm_reset(struct cpu *common)
+{
+    static const uint32_t numbers[] = {
+        0x4b564d00, /* kvmclock: wall clock, system time */
+        0x4b564d01,
+        MSR_TSC_DEADLINE,
+    };
+    struct kvm_cpu *cpu = kvm_cpu_of(common);
+
+    kvm_chip_reset(cpu);
+    for (size_t i = 0; i < ARRAY_SIZE(numbers); i++) {
+        uint64_t zero = 0;
+
+        (void)kvm_move_msr(cpu, numbers[i], &zero, true); /* a KVM without it has nothing on */
+    }
 }

@@ -147,6 +147,7 @@ static struct cpus *start(unsigned nr_cpus, enum behaviour behaviour)
         struct cpu_state state;
 
         cpu_get_state(cpus->cpu[i], &state);
+        state.is_waiting = false;
         g_assert_cmpint(cpu_set_state(cpus->cpu[i], &state), ==, 0);
         fake(i)->behaviour = behaviour;
     }
@@ -382,6 +383,7 @@ static void revive(struct cpu *cpu, void *arg UNUSED)
     struct cpu_state state;
 
     cpu_get_state(cpu, &state);
+    state.is_waiting = false;
     g_assert_cmpint(cpu_set_state(cpu, &state), ==, 0);
 }
 

@@ -43,6 +43,9 @@ static struct cpu_state long_mode_state(void)
     state.tsc_aux = 7;
     state.dr[0] = 0x5555;
     state.is_nmi_blocked = true;
+    state.is_nmi_pending = true;
+    for (unsigned i = 0; i < NR_MISC_MSRS; i++)
+        state.misc_msr[i] = 0x100 + i;
     memset(state.fxsave + 32, 0, 8 * 16);
     memset(state.fxsave + 160, 0x5a, 16 * 16); /* XMM registers */
     return state;
@@ -86,6 +89,9 @@ static void goes_in_and_comes_out(void)
     SAME(is_halted);
     SAME(is_shadowed);
     SAME(is_nmi_blocked);
+    SAME(is_nmi_pending);
+    SAME(misc_msr[MISC_MCG_STATUS]);
+    SAME(misc_msr[MISC_DE_CFG]);
 #undef SAME
 }
 

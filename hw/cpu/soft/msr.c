@@ -69,12 +69,12 @@ static const struct msr_row rows[] = {
     { MSR_FMASK, offsetof(struct soft, fmask), MSR_32_BITS },
     { MSR_KERNEL_GS_BASE, offsetof(struct soft, kernel_gs_base), MSR_CANONICAL },
     { MSR_TSC_AUX, offsetof(struct soft, tsc_aux), MSR_32_BITS },
-    { MSR_MCG_STATUS, offsetof(struct soft, misc_msr[0]), MSR_ANY },
-    { MSR_SYSCFG, offsetof(struct soft, misc_msr[1]), MSR_ANY },
-    { MSR_HWCR, offsetof(struct soft, misc_msr[2]), MSR_ANY },
-    { MSR_NB_CFG, offsetof(struct soft, misc_msr[3]), MSR_ANY },
-    { MSR_INT_PENDING, offsetof(struct soft, misc_msr[4]), MSR_ANY },
-    { MSR_DE_CFG, offsetof(struct soft, misc_msr[5]), MSR_ANY },
+    { MSR_MCG_STATUS, offsetof(struct soft, misc_msr[MISC_MCG_STATUS]), MSR_ANY },
+    { MSR_SYSCFG, offsetof(struct soft, misc_msr[MISC_SYSCFG]), MSR_ANY },
+    { MSR_HWCR, offsetof(struct soft, misc_msr[MISC_HWCR]), MSR_ANY },
+    { MSR_NB_CFG, offsetof(struct soft, misc_msr[MISC_NB_CFG]), MSR_ANY },
+    { MSR_INT_PENDING, offsetof(struct soft, misc_msr[MISC_INT_PENDING]), MSR_ANY },
+    { MSR_DE_CFG, offsetof(struct soft, misc_msr[MISC_DE_CFG]), MSR_ANY },
 };
 
 static const struct msr_row *find_row(uint32_t number)

@@ -65,10 +65,13 @@ static bool take_interrupt(struct soft *cpu, struct soft_fault *ret_fault)
     const struct cpu_board *board = cpu->cpu.cpus->board;
     int vector;
 
+    if (cpu_take(&cpu->cpu, CPU_EVENT_NMI)) /* also while blocked: else it would end each rest */
+        cpu->is_nmi_pending = true;
     if (cpu->is_shadowed)
         return false;
-    if (!cpu->is_nmi_blocked && cpu_take(&cpu->cpu, CPU_EVENT_NMI)) {
+    if (cpu->is_nmi_pending && !cpu->is_nmi_blocked) {
         *ret_fault = (struct soft_fault){ .vector = VECTOR_NMI, .is_interrupt = true };
+        cpu->is_nmi_pending = false;
         cpu->is_nmi_blocked = true;
         return true;
     }

@@ -81,6 +81,7 @@ struct soft {
     uint8_t tlb_class; /* enum tlb_class */
     bool is_shadowed;  /* interrupts wait until the next instruction has ended */
     bool is_nmi_blocked;
+    bool is_nmi_pending;
     bool is_halted;
     bool is_delivering; /* an exception, by soft_deliver(): what it raises is nested */
     uint8_t stop;       /* enum soft_stop: why soft_exec() is to return */
@@ -90,7 +91,7 @@ struct soft {
     uint64_t cr0, cr2, cr3, cr4, cr8, efer, dr[8];
     uint64_t star, lstar, cstar, fmask, kernel_gs_base;
     uint64_t sysenter_cs, sysenter_esp, sysenter_eip, pat, tsc_aux;
-    uint64_t misc_msr[16]; /* private to msr.c: registers that only remember */
+    uint64_t misc_msr[NR_MISC_MSRS];
     struct soft_fpu fpu;
     uint32_t host_mxcsr; /* of the thread, while the guest's is loaded */
     uint8_t lock_copy[16] __attribute__((aligned(16))); /* private to soft_lock_begin() */

@@ -15,7 +15,7 @@
 #define SHARED_MEMBERS(X)                                                                          \
     X(gdt) X(idt) X(cr0) X(cr2) X(cr3) X(cr4) X(cr8) X(efer) X(star) X(lstar) X(cstar) X(fmask)    \
     X(kernel_gs_base) X(sysenter_cs) X(sysenter_esp) X(sysenter_eip) X(pat) X(tsc_aux)             \
-    X(is_halted) X(is_shadowed) X(is_nmi_blocked)
+    X(is_halted) X(is_shadowed) X(is_nmi_blocked) X(is_nmi_pending)
 /* clang-format on */
 
 void soft_get_state(struct cpu *common, struct cpu_state *ret_state)
@@ -27,6 +27,7 @@ void soft_get_state(struct cpu *common, struct cpu_state *ret_state)
     memcpy(state->gpr, cpu->gpr, sizeof(state->gpr));
     memcpy(state->seg, cpu->seg, sizeof(state->seg));
     memcpy(state->dr, cpu->dr, sizeof(state->dr));
+    memcpy(state->misc_msr, cpu->misc_msr, sizeof(state->misc_msr));
     state->rip = cpu->rip;
     state->rflags = soft_get_rflags(cpu);
 #define GET_(member) state->member = cpu->member;
@@ -97,6 +98,7 @@ int soft_set_state(struct cpu *common, const struct cpu_state *state)
         return -EINVAL;
     memcpy(cpu->gpr, state->gpr, sizeof(cpu->gpr));
     memcpy(cpu->dr, state->dr, sizeof(cpu->dr));
+    memcpy(cpu->misc_msr, state->misc_msr, sizeof(cpu->misc_msr));
     for (unsigned i = 0; i < NR_SEGMENTS; i++)
         segment_set(cpu, (enum segment)i, &state->seg[i]);
     cpu->rip = state->rip;

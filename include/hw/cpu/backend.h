@@ -16,6 +16,8 @@
 struct cpu_backend {
     const char *name;                     /* "soft", "KVM": as in the thread's name */
     int kick_signal;                      /* that kick() sends to the thread; 0: none */
+    bool has_real_mode;                   /* a startup message can be obeyed */
+    bool (*is_usable)(GError **error);    /* cpu_backend_is_usable(); NULL: always */
     struct cpus *(*open)(GError **error); /* what all processors share, or NULL */
     void (*close)(struct cpus *cpus);
     /** The memory, ports and board of @cpus are known now. NULL: does not matter. */
@@ -33,6 +35,8 @@ struct cpu_backend {
     /** The processor's thread, or any while it is paused. */
     void (*get_state)(struct cpu *cpu, struct cpu_state *ret_state);
     int (*set_state)(struct cpu *cpu, const struct cpu_state *state);
+    /** What is not in a state goes back to power-on; then it is given one. NULL: there is none. */
+    void (*reset)(struct cpu *cpu);
 };
 
 /** For back ends: whether run() must return before, or instead of, running the guest. */

@@ -19,6 +19,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "hw/cpu/board.h"
 #include "hw/cpu/state.h"
 #include "util/bql.h"
 #include "util/event.h"
@@ -38,51 +39,18 @@ enum { CPUS_MAX = 64 };
 enum cpu_event {
     CPU_EVENT_INTERRUPT = 1 << 0, /* look at the board's interrupt line */
     CPU_EVENT_NMI = 1 << 1,
-    CPU_EVENT_INIT = 1 << 2,  /* reset to the state of INIT and wait for cpu_set_state() */
+    CPU_EVENT_INIT = 1 << 2,  /* reset to the state of INIT, and wait for a startup message */
     CPU_EVENT_PAUSE = 1 << 3, /* somebody waits in cpus_pause() */
     CPU_EVENT_WORK = 1 << 4,  /* cpu_post_work() has queued something */
     CPU_EVENT_RCU = 1 << 5,   /* leave the read section; nothing more */
     CPU_EVENT_MAP = 1 << 6,   /* the map has moved under this processor: enter with the new view */
     CPU_EVENT_CODE = 1 << 7,  /* code pages were written, or writers must drop mappings */
     CPU_EVENT_STOP = 1 << 8,  /* the thread is to end */
+    CPU_EVENT_STARTUP = 1 << 9, /* cpu_start_up() */
 
     /* Those that a back end takes itself, with cpu_take(), when it looks at what they are for. All
      * others are taken between two runs. */
     CPU_EVENTS_OF_BACKEND = CPU_EVENT_INTERRUPT | CPU_EVENT_NMI,
-};
-
-/* What ended a back end's run(). */
-enum cpu_exit {
-    CPU_EXIT_KICKED,       /* events are to be looked at */
-    CPU_EXIT_HALTED,       /* HLT: until an event that wakes it */
-    CPU_EXIT_TRIPLE_FAULT, /* the guest has shut the processor down */
-    CPU_EXIT_FAILED,       /* the back end cannot go on; it has logged why */
-};
-
-/**
- * What a processor needs of the machine around it. All are called on the
- * processor's thread, outside any read section and without the BQL, except where
- * said. Members may be NULL: then as the comment says.
- */
-struct cpu_board {
-    /** The vector to deliver now, or -1. Taken: the next call gives the next one. NULL: never. */
-    int (*acknowledge)(void *opaque, unsigned index);
-    /** Whether acknowledge() would give one. Any thread. NULL if that is, and only then. */
-    bool (*has_interrupt)(void *opaque, unsigned index);
-    /** An MSR that hw/cpu does not know (x2APIC, kvmclock). False: #GP. NULL: false. */
-    bool (*read_msr)(void *opaque, unsigned index, uint32_t msr, uint64_t *ret_value);
-    bool (*write_msr)(void *opaque, unsigned index, uint32_t msr, uint64_t value);
-    /** The task priority (CR8) was written. NULL: kept in the processor only. */
-    void (*set_priority)(void *opaque, unsigned index, unsigned priority);
-    /** What CR8 reads as. Also inside a section. NULL: what was last written to it. */
-    unsigned (*get_priority)(void *opaque, unsigned index);
-    /** INIT has reset the processor: its APIC is next. NULL: nothing. */
-    void (*initialised)(void *opaque, unsigned index);
-    /** The time stamp counter. One clock for all processors. Also inside a section. */
-    uint64_t (*read_tsc)(void *opaque);
-    /** Triple fault, or failure. The processor's thread waits for events from then on. */
-    void (*stopped)(void *opaque, unsigned index, enum cpu_exit why);
-    void *opaque;
 };
 
 /* A back end (hw/cpu/backend.h). The only two: */
@@ -93,7 +61,7 @@ extern const struct cpu_backend cpu_kvm;
 enum cpu_rest {
     CPU_RUNS,
     CPU_HALTED, /* sleeps until an interrupt, or what is asked of the thread */
-    CPU_PARKED, /* has stopped, or waits after INIT: until it is given a state */
+    CPU_PARKED, /* has stopped, or waits after INIT: until it is started or given a state */
 };
 
 /* Work for a processor's thread; in the memory of whoever asks, until it has been done. */
@@ -118,6 +86,7 @@ struct cpu {
     struct rcu_notifier notifier; /* posts CPU_EVENT_RCU */
     struct sequence wake;         /* advanced with each event that ends a rest */
     struct cpu_stats stats;
+    uint32_t startup_vector;       /* of cpu_start_up(); atomic */
     uint32_t events CACHE_ALIGNED; /* enum cpu_event; atomic */
 };
 
@@ -126,7 +95,8 @@ struct cpus {
     const struct cpu_backend *backend;
     struct space *memory, *ports; /* guest-physical memory, and the I/O ports */
     const struct cpu_board *board;
-    unsigned nr_wanted; /* how many there will be: nr_cpus grows to it in cpus_new() */
+    bool has_own_startup; /* the back end sees to INIT and startup messages */
+    unsigned nr_wanted;   /* how many there will be: nr_cpus grows to it in cpus_new() */
     unsigned nr_cpus;
     struct cpu *cpu[CPUS_MAX];
     /* The rest is private to cpu.c. */
@@ -151,6 +121,12 @@ void cpu_post(struct cpu *cpu, uint32_t events);
 
 /** The same to all of @cpus but @except (NULL: all). */
 void cpus_post(struct cpus *cpus, uint32_t events, const struct cpu *except);
+
+/**
+ * Whether @backend can run an operating system here. False: @error says why, in one line that
+ * ends a sentence "cannot use KVM: ...". cpus_new() may work all the same, for simple guests.
+ */
+bool cpu_backend_is_usable(const struct cpu_backend *backend, GError **error);
 
 /**
  * Make @nr_cpus processors, all in the state of cpu_state_reset() and parked, none started. NULL
@@ -193,6 +169,19 @@ int cpu_set_state(struct cpu *cpu, const struct cpu_state *state) MUST_CHECK;
 
 /** The state after power-on or reset of a processor (Intel SDM vol. 3, table 9-1). */
 void cpu_state_reset(struct cpu_state *ret_state);
+
+/**
+ * As after power-on: cpu_state_reset(), the APIC in the kernel if it is there, nothing pending,
+ * and parked until cpu_set_state(), which with is_waiting leaves it to a startup message. All are
+ * paused, or have not been started.
+ */
+void cpus_reset(struct cpus *cpus);
+
+/**
+ * A startup message (Intel SDM vol. 3, 9.4.4), for APICs of ours: if @cpu waits, it goes on in
+ * real mode at @vector << 12. A back end without real mode ignores it. Any thread, any locks.
+ */
+void cpu_start_up(struct cpu *cpu, unsigned vector);
 
 /** Exits and sleep as metrics gracevm_cpu_*. metrics_remove(metrics, cpus) before cpus_free(). */
 void cpus_metrics_register(struct cpus *cpus, struct metrics *metrics);

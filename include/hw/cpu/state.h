@@ -137,6 +137,17 @@ struct cpu_table { /* GDTR, IDTR */
     uint16_t limit;
 };
 
+/* AMD's registers that a kernel looks at, and that only remember. */
+enum misc_msr {
+    MISC_MCG_STATUS,
+    MISC_SYSCFG,
+    MISC_HWCR,
+    MISC_NB_CFG,
+    MISC_INT_PENDING,
+    MISC_DE_CFG,
+    NR_MISC_MSRS,
+};
+
 /* Everything. All zero bytes is not a valid state: cpu_state_reset() is where to begin. */
 struct cpu_state {
     uint64_t gpr[NR_GPRS];
@@ -149,10 +160,13 @@ struct cpu_state {
     uint64_t efer, star, lstar, cstar, fmask, kernel_gs_base;
     uint64_t sysenter_cs, sysenter_esp, sysenter_eip;
     uint64_t pat, tsc_aux;
+    uint64_t misc_msr[NR_MISC_MSRS];
     uint8_t fxsave[512] __attribute__((aligned(16))); /* 64-bit format of FXSAVE */
     bool is_halted;                                   /* HLT: an interrupt ends it */
     bool is_shadowed;    /* interrupts wait one instruction: after STI, MOV SS */
     bool is_nmi_blocked; /* until IRET */
+    bool is_nmi_pending; /* until it is not blocked any more */
+    bool is_waiting;     /* after INIT, for a startup message; or it has been shut down */
 };
 
 #endif

@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What can be plugged into a machine: one table of devices, each with its keys.
+ */
+#include <stddef.h>
+#include <string.h>
+
+#include "hw/dev/disk.h"
+#include "hw/dev/virtio_blk.h"
+#include "hw/dev/virtio_rng.h"
+#include "hw/machine/parts.h"
+#include "hw/virtio/virtio_pci.h"
+#include "util/keyval.h"
+
+/* What the keys of all devices set. */
+struct device_config {
+    char *id;
+    char *slot; /* "addr"; NULL: the first free one */
+    char *drive;
+    char *serial;
+};
+
+struct device_type {
+    const char *name;
+    const char *help;
+    const struct keyval_key *keys;
+    /** Make the model, and say how it is freed; its virtio device is the result. */
+    struct virtio_device *(*make)(struct machine *machine, const struct device_config *config,
+                                  struct machine_device *device, GError **error);
+};
+
+static bool usage(GError **error, const char *format, ...) PRINTF_LIKE(2, 3);
+static bool usage(GError **error, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    *error = g_error_new_valist(KEYVAL_ERROR, KEYVAL_ERROR_USAGE, format, args);
+    va_end(args);
+    return false;
+}
+
+/* ---- Drives -------------------------------------------------------------------------------- */
+
+static struct machine_disk *find_disk(struct machine *machine, const char *id)
+{
+    for (guint i = 0; i < machine->disks->len; i++) {
+        struct machine_disk *disk = machine->disks->pdata[i];
+
+        if (g_str_equal(disk->id, id))
+            return disk;
+    }
+    return NULL;
+}
+
+bool machine_add_drive(struct machine *machine, const struct machine_drive *drive, GError **error)
+{
+    struct machine_disk *entry;
+    struct disk *disk;
+
+    if (find_disk(machine, drive->id))
+        return usage(error, "-drive: the id '%s' is given twice", drive->id);
+    if (machine->disks->len == MACHINE_DRIVES_MAX)
+        return usage(error, "-drive: there are %d already, the most there can be",
+                     MACHINE_DRIVES_MAX);
+    disk = disk_open(drive->path, drive->is_readonly, error);
+    if (!disk)
+        return false;
+    entry = g_new0(struct machine_disk, 1);
+    entry->id = g_strdup(drive->id);
+    entry->disk = disk;
+    g_ptr_array_add(machine->disks, entry);
+    return true;
+}
+
+bool machine_check_drives(struct machine *machine, GError **error)
+{
+    for (guint i = 0; i < machine->disks->len; i++) {
+        const struct machine_disk *disk = machine->disks->pdata[i];
+
+        if (!disk->is_taken)
+            return usage(error, "-drive: no -device uses '%s': add -device virtio-blk-pci,drive=%s",
+                         disk->id, disk->id);
+    }
+    return true;
+}
+
+/* ---- Devices --------------------------------------------------------------------------------- */
+
+static void free_blk(void *model) NO_THREAD_SAFETY /* by devices_fini() */
+{
+    virtio_blk_free(model);
+}
+
+static struct virtio_device *make_blk(struct machine *machine, const struct device_config *config,
+                                      struct machine_device *device, GError **error) REQUIRES(bql)
+{
+    struct machine_disk *disk;
+    struct virtio_blk *blk;
+
+    if (!config->drive) {
+        usage(error, "-device virtio-blk-pci: the key drive is missing: the id of a -drive");
+        return NULL;
+    }
+    disk = find_disk(machine, config->drive);
+    if (!disk || disk->is_taken) {
+        usage(error, "-device virtio-blk-pci: drive=%s %s", config->drive,
+              disk ? "is another device's already" : "is no -drive's id");
+        return NULL;
+    }
+    blk = virtio_blk_new(machine->memory, disk->disk, config->serial, machine->config.nr_cpus);
+    disk->is_taken = true;
+    device->model = blk;
+    device->free_model = free_blk;
+    return virtio_blk_device(blk);
+}
+
+static void free_rng(void *model) NO_THREAD_SAFETY /* by devices_fini() */
+{
+    virtio_rng_free(model);
+}
+
+static struct virtio_device *make_rng(struct machine *machine,
+                                      const struct device_config *config UNUSED,
+                                      struct machine_device *device, GError **error UNUSED)
+    REQUIRES(bql)
+{
+    struct virtio_rng *rng = virtio_rng_new(machine->memory);
+
+    device->model = rng;
+    device->free_model = free_rng;
+    return virtio_rng_device(rng);
+}
+
+/* Keys that every PCI device has. */
+#define PCI_KEYS                                                                                   \
+    KEYVAL_KEY("id", KEYVAL_STRING, struct device_config, id, "what it is called"),                \
+        KEYVAL_KEY("addr", KEYVAL_STRING, struct device_config, slot,                              \
+                   "its slot on the bus, 1 to 0x1f (the first free one)"),                         \
+    {                                                                                              \
+        .name = NULL                                                                               \
+    }
+
+static const struct keyval_key blk_keys[] = {
+    KEYVAL_KEY("drive", KEYVAL_STRING, struct device_config, drive, "the -drive that it shows"),
+    KEYVAL_KEY("serial", KEYVAL_STRING, struct device_config, serial,
+               "its serial number, up to 20 characters"),
+    PCI_KEYS,
+};
+static const struct keyval_key rng_keys[] = { PCI_KEYS };
+
+static const struct device_type types[] = {
+    { "virtio-blk-pci", "a disk, from a -drive", blk_keys, make_blk },
+    { "virtio-rng-pci", "random numbers, from the host's getrandom()", rng_keys, make_rng },
+};
+
+static const struct device_type *find_type(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
+        if (g_str_equal(types[i].name, name))
+            return &types[i];
+    }
+    return NULL;
+}
+
+void machine_print_devices(FILE *out)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(types); i++)
+        fprintf(out, "  %-16s %s\n", types[i].name, types[i].help);
+}
+
+bool machine_print_device(const char *name, FILE *out)
+{
+    const struct device_type *type = find_type(name);
+
+    if (type)
+        keyval_print(type->keys, out);
+    return type;
+}
+
+/* ---- Plugging in -------------------------------------------------------------------------------
+ */
+
+static void free_device(struct machine_device *device) REQUIRES(bql)
+{
+    virtio_pci_free(device->transport);
+    if (device->model)
+        device->free_model(device->model);
+    g_free(device->id);
+    g_free(device);
+}
+
+static bool parse_slot(const struct device_type *type, const char *text, int *ret_slot,
+                       GError **error)
+{
+    char *end;
+    guint64 slot;
+
+    *ret_slot = -1;
+    if (!text)
+        return true;
+    slot = g_ascii_strtoull(text, &end, 0);
+    if (!g_ascii_isdigit(*text) || *end || slot < 1 || slot >= PCI_SLOTS)
+        return usage(error, "-device %s: addr=%s is no slot (1 to 0x1f)", type->name, text);
+    *ret_slot = (int)slot;
+    return true;
+}
+
+static bool has_id(struct machine *machine, const char *id)
+{
+    for (guint i = 0; i < machine->devices->len; i++) {
+        const struct machine_device *device = machine->devices->pdata[i];
+
+        if (g_strcmp0(device->id, id) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool plug(struct machine *machine, const struct device_type *type,
+                 const struct device_config *config, GError **error) REQUIRES(bql)
+{
+    struct machine_device *device;
+    struct virtio_device *model;
+    int slot;
+
+    if (config->id && has_id(machine, config->id))
+        return usage(error, "-device %s: the id '%s' is given twice", type->name, config->id);
+    if (!parse_slot(type, config->slot, &slot, error))
+        return false;
+    device = g_new0(struct machine_device, 1);
+    device->type = type->name;
+    device->id = g_strdup(config->id);
+    model = type->make(machine, config, device, error);
+    if (model)
+        device->transport = virtio_pci_new(machine->bus, model, type->name, slot, error);
+    if (!device->transport) {
+        free_device(device);
+        return false;
+    }
+    g_ptr_array_add(machine->devices, device);
+    return true;
+}
+
+bool machine_add_device(struct machine *machine, const char *text, GError **error)
+{
+    const size_t length = strcspn(text, ",");
+    g_autofree char *name = g_strndup(text, length);
+    const struct device_type *type = find_type(name);
+    struct device_config config = { 0 };
+    g_autofree char *option = g_strdup_printf("-device %s", name);
+    const char *nearest;
+    bool is_done;
+
+    if (!type) {
+        nearest = keyval_nearest(name, &types[0].name, ARRAY_SIZE(types), sizeof *types);
+        return usage(error, "-device: there is no '%s'%s%s%s (-device help lists what there is)",
+                     name, nearest ? "; did you mean '" : "", nearest ? nearest : "",
+                     nearest ? "'?" : "");
+    }
+    is_done =
+        keyval_parse(option, text[length] ? text + length + 1 : "", type->keys, &config, error) &&
+        plug(machine, type, &config, error);
+    keyval_clear(type->keys, &config);
+    return is_done;
+}
+
+void devices_fini(struct machine *machine)
+{
+    for (guint i = machine->devices->len; i-- > 0;)
+        free_device(machine->devices->pdata[i]);
+    g_ptr_array_unref(machine->devices);
+    for (guint i = 0; i < machine->disks->len; i++) {
+        struct machine_disk *disk = machine->disks->pdata[i];
+
+        if (!disk->is_taken)
+            disk_close(disk->disk);
+        g_free(disk->id);
+        g_free(disk);
+    }
+    g_ptr_array_unref(machine->disks);
+}

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "hw/machine/machine.h"
+
+#include "hw/machine/parts.h"
+#include "hw/mem/dma.h"
+#include "util/atomic.h"
+#include "util/clock.h"
+#include "util/log.h"
+#include "util/metric.h"
+
+/* Bits of machine.asked: a reset, and above it each reason for an end. */
+enum { ASKED_RESET = 1, ASKED_END = 2 };
+
+static uint32_t asked_end(enum machine_end why)
+{
+    return (uint32_t)ASKED_END << why;
+}
+
+static void end(struct machine *machine, enum machine_end why) REQUIRES(bql)
+{
+    machine->has_ended = true;
+    machine->why = why;
+    loop_quit();
+}
+
+/* ---- Stopping and going on ------------------------------------------------------------------ */
+
+void machine_stop(struct machine *machine)
+{
+    if (!machine->is_running)
+        return;
+    bql_unlock(); /* a processor on its way out may want it */
+    cpus_pause(machine->cpus);
+    bql_lock();
+    machine->is_running = false;
+    guest_clock_stop(&machine->clock);
+    pc_clock_changed(machine);
+}
+
+void machine_continue(struct machine *machine)
+{
+    if (machine->is_running || machine->has_ended)
+        return;
+    machine->is_running = true;
+    guest_clock_start(&machine->clock);
+    pc_clock_changed(machine);
+    cpus_resume(machine->cpus);
+}
+
+bool machine_is_running(const struct machine *machine)
+{
+    return machine->is_running;
+}
+
+/* ---- What is asked for -------------------------------------------------------------------------
+ */
+
+static void reset(struct machine *machine) REQUIRES(bql)
+{
+    const bool was_running = machine->is_running;
+    GError *error = NULL;
+
+    log_topic(boot, "the machine is reset");
+    machine_stop(machine);
+    if (!pc_reset(machine, &error) || !pc_load(machine, &error)) {
+        log_error("after the guest's reset: %s", error->message);
+        g_error_free(error);
+        end(machine, MACHINE_FAILED);
+        return;
+    }
+    if (was_running)
+        machine_continue(machine);
+}
+
+static void on_asked(struct deferred *deferred) NO_THREAD_SAFETY /* by the main loop */
+{
+    struct machine *machine = container_of(deferred, struct machine, on_asked);
+    const uint32_t asked = atomic_xchg(&machine->asked, 0);
+
+    if (machine->has_ended)
+        return;
+    for (int why = MACHINE_POWERED_OFF; why <= MACHINE_FAILED; why++) {
+        if (asked & asked_end((enum machine_end)why)) {
+            end(machine, (enum machine_end)why);
+            return;
+        }
+    }
+    if (!(asked & ASKED_RESET))
+        return;
+    if (machine->config.ends_on_reset)
+        end(machine, MACHINE_WAS_RESET);
+    else
+        reset(machine);
+}
+
+static void ask(struct machine *machine, uint32_t what)
+{
+    fetch_or(&machine->asked, what); /* before it is deferred, which on_asked() comes behind */
+    loop_defer(&machine->on_asked);
+}
+
+void machine_ask_reset(struct machine *machine)
+{
+    ask(machine, ASKED_RESET);
+}
+
+void machine_ask_end(struct machine *machine, enum machine_end why)
+{
+    ask(machine, asked_end(why));
+}
+
+/* ---- Life
+ * ------------------------------------------------------------------------------------------ */
+
+static void check_age(struct loop_timer *timer) NO_THREAD_SAFETY /* by the main loop */
+{
+    struct machine *machine = container_of(timer, struct machine, age_check);
+    const int64_t now = monotonic_ns();
+
+    dma_check_age(machine->mem, now);
+    loop_timer_set(timer, now + NS_PER_S);
+}
+
+void machine_free(struct machine *machine)
+{
+    if (!machine)
+        return;
+    loop_timer_cancel(&machine->age_check);
+    if (machine->has_started) {
+        bql_unlock(); /* the threads may want it on their way out */
+        cpus_stop(machine->cpus);
+        bql_lock();
+    }
+    pc_fini(machine);
+    loop_cancel(&machine->on_asked);
+    g_free(machine);
+}
+
+struct machine *machine_new(const struct machine_config *config, GError **error)
+{
+    struct machine *machine = g_new0(struct machine, 1);
+
+    machine->config = *config;
+    deferred_init(&machine->on_asked, on_asked);
+    machine->age_check.fn = check_age;
+    if (pc_init(machine, error))
+        return machine;
+    machine_free(machine);
+    return NULL;
+}
+
+bool machine_power_on(struct machine *machine, GError **error)
+{
+    bool has_started;
+
+    if (!pc_reset(machine, error) || !pc_load(machine, error))
+        return false;
+    machine->is_running = true;
+    guest_clock_start(&machine->clock);
+    pc_clock_changed(machine);
+    loop_timer_set(&machine->age_check, monotonic_ns() + NS_PER_S);
+    bql_unlock();
+    has_started = cpus_start(machine->cpus, error);
+    bql_lock();
+    machine->has_started = has_started;
+    return has_started;
+}
+
+enum machine_end machine_run(struct machine *machine)
+{
+    while (!machine->has_ended)
+        loop_run();
+    machine_stop(machine);
+    return machine->why;
+}

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The program: options in, a machine up, an exit status out.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "hw/cpu/cpu.h"
+#include "hw/machine/machine.h"
+#include "ui/char_backend.h"
+#include "ui/options.h"
+#include "ui/signals.h"
+#include "util/keyval.h"
+#include "util/log.h"
+#include "util/start.h"
+
+enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_GUEST = 3 };
+
+static int report(GError *error)
+{
+    const bool is_usage = error->domain == KEYVAL_ERROR;
+
+    log_error("gracevm: %s", error->message);
+    g_error_free(error);
+    return is_usage ? EXIT_USAGE : EXIT_FAILED;
+}
+
+/* What is asked for, if the host can do it; else NULL. */
+static const struct cpu_backend *choose_backend(const struct options *options, GError **error)
+{
+    GError *reason = NULL;
+
+    if (!options->wants_kvm)
+        return &cpu_soft;
+    if (cpu_backend_is_usable(&cpu_kvm, &reason))
+        return &cpu_kvm;
+    if (options->wants_soft)
+        log_info("gracevm: runs without KVM, on our own processor: %s", reason->message);
+    else
+        g_set_error(error, reason->domain, reason->code, "-accel kvm: %s",
+                    reason->message);
+    g_error_free(reason);
+    return options->wants_soft ? &cpu_soft : NULL;
+}
+
+static bool plug(struct machine *machine, const struct options *options, GError **error)
+    REQUIRES(bql)
+{
+    for (guint i = 0; i < options->drives->len; i++) {
+        if (!machine_add_drive(machine, options->drives->pdata[i], error))
+            return false;
+    }
+    for (guint i = 0; i < options->devices->len; i++) {
+        if (!machine_add_device(machine, options->devices->pdata[i], error))
+            return false;
+    }
+    return machine_check_drives(machine, error);
+}
+
+static int status_of(enum machine_end why)
+{
+    switch (why) {
+    case MACHINE_POWERED_OFF:
+    case MACHINE_QUIT:
+    case MACHINE_WAS_RESET:
+        return EXIT_OK;
+    case MACHINE_FAILED:
+        return EXIT_FAILED;
+    case MACHINE_PANICKED:
+        log_error("gracevm: the guest's kernel has panicked");
+        return EXIT_GUEST;
+    case MACHINE_TRIPLE_FAULT:
+        log_error("gracevm: a processor of the guest has shut down (triple fault)");
+        return EXIT_GUEST;
+    }
+    g_assert_not_reached();
+}
+
+/* Ctrl-a x in the terminal. */
+static void on_terminal_quit(void *arg)
+{
+    struct machine **machine = arg;
+
+    if (*machine)
+        machine_ask_end(*machine, MACHINE_QUIT);
+}
+
+static int run(const struct options *options, const struct machine_config *config,
+               struct machine **machine) REQUIRES(bql)
+{
+    GError *error = NULL;
+    struct signals *signals = NULL;
+    int status;
+
+    *machine = machine_new(config, &error);
+    if (*machine && plug(*machine, options, &error))
+        signals = signals_new(*machine, &error);
+    if (signals && machine_power_on(*machine, &error))
+        status = status_of(machine_run(*machine));
+    else
+        status = report(error);
+    signals_free(signals);
+    machine_free(*machine);
+    *machine = NULL;
+    return status;
+}
+
+static int with_serial(const struct options *options) REQUIRES(bql)
+{
+    const char *spec = options->serial ? options->serial : options->no_defaults ? "none" : "stdio";
+    struct machine_config config = {
+        .nr_cpus = (unsigned)options->nr_cpus,
+        .ram_size = options->ram_size,
+        .kernel = options->kernel,
+        .initrd = options->initrd,
+        .append = options->append,
+        .ends_on_reset = options->ends_on_reset,
+    };
+    struct machine *machine = NULL;
+    const struct char_host host = { .quit = on_terminal_quit, .opaque = &machine };
+    GError *error = NULL;
+    int status;
+
+    config.backend = choose_backend(options, &error);
+    if (!config.backend)
+        return report(error);
+    config.serial = char_backend_new(spec, &host, &error);
+    if (!config.serial)
+        return report(error);
+    status = run(options, &config, &machine);
+    char_backend_free(config.serial);
+    return status;
+}
+
+static int with_options(const struct options *options)
+{
+    GError *error = NULL;
+    int status;
+
+    if (options->log_path && !log_open(options->log_path, &error))
+        return report(error);
+    signals_block();
+    if (util_start(&options->rcu) != 0) {
+        log_error("gracevm: RCU cannot be configured as asked for");
+        return EXIT_FAILED;
+    }
+    status = with_serial(options);
+    util_stop();
+    log_flush();
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    struct options options;
+    GError *error = NULL;
+    int status;
+
+    if (!options_parse(&options, argc, argv, &error))
+        status = report(error);
+    else if (options.is_done)
+        status = fflush(stdout) == 0 ? EXIT_OK : EXIT_FAILED;
+    else
+        status = with_options(&options);
+    options_fini(&options);
+    return status;
+}
