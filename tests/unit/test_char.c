@@ -4,6 +4,8 @@
  */
 #include <fcntl.h>
 #include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <termios.h>
@@ -447,6 +449,27 @@ static void server_waits_for_its_client(void) NO_THREAD_SAFETY /* joins without 
     g_free(take_log());
 }
 
+static void waiting_server_is_interrupted_by_a_pending_signal(void) REQUIRES(bql)
+{
+    char *folder = folder_new();
+    g_autofree char *spec = g_strconcat("unix:", folder, "/socket,server=on", NULL);
+    const struct char_host host = { .quit = NULL };
+    const struct timespec no_time = { .tv_sec = 0 };
+    g_autoptr(GError) error = NULL;
+    sigset_t set, before;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    g_assert_cmpint(pthread_sigmask(SIG_BLOCK, &set, &before), ==, 0);
+    g_assert_cmpint(pthread_kill(pthread_self(), SIGTERM), ==, 0);
+    g_assert_null(char_backend_new(spec, &host, &error));
+    g_assert_nonnull(strstr(error->message, "interrupted while waiting for a client"));
+    g_assert_cmpint(sigtimedwait(&set, NULL, &no_time), ==, SIGTERM); /* the program's to take */
+    g_assert_cmpint(pthread_sigmask(SIG_SETMASK, &before, NULL), ==, 0);
+    folder_free(folder);
+    g_free(take_log());
+}
+
 static void client_connects_and_survives_the_server(void) REQUIRES(bql)
 {
     struct socket_scene server;
@@ -613,6 +636,27 @@ static void full_pipe_makes_the_guest_wait(void) REQUIRES(bql)
     g_assert_cmpuint(count(text, "cannot write to standard output: Broken pipe"), ==, 1);
 }
 
+static void terminal_that_vanishes_does_not_spin(void) REQUIRES(bql)
+{
+    struct guest guest;
+    struct pipes pipes;
+    int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC), slave;
+
+    g_assert_cmpint(grantpt(master) | unlockpt(master), ==, 0);
+    slave = open(ptsname(master), O_RDWR | O_NOCTTY | O_CLOEXEC);
+    pipes_set_up(&pipes);
+    g_assert_cmpint(dup2(slave, 0), ==, 0);
+    guest_start(&guest, "stdio");
+    g_assert_cmpint(write(master, "keys\r", 5), ==, 5);
+    guest_gets(&guest, "keys\r");
+    close(master);
+    settle();
+    g_assert_cmpuint(guest_print(&guest, "hello"), ==, 5);
+    guest_end(&guest);
+    pipes_tear_down(&pipes);
+    close(slave);
+}
+
 static void standard_input_has_one_user(void) REQUIRES(bql)
 {
     const struct char_host host = { .quit = NULL };
@@ -663,11 +707,13 @@ int main(int argc, char **argv)
     ADD(deaf_guest_does_not_keep_the_next_client_out);
     ADD(stale_socket_is_replaced_but_nothing_else);
     ADD(server_waits_for_its_client);
+    ADD(waiting_server_is_interrupted_by_a_pending_signal);
     ADD(client_connects_and_survives_the_server);
     ADD(comma_in_a_path_is_doubled);
     ADD(pseudo_terminal_is_raw_and_comes_and_goes);
     ADD(pipes_carry_both_ways_and_may_end);
     ADD(full_pipe_makes_the_guest_wait);
+    ADD(terminal_that_vanishes_does_not_spin);
     ADD(standard_input_has_one_user);
     status = run();
     g_unlink(log_path);
