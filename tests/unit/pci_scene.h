@@ -28,6 +28,8 @@ struct pci_scene {
     unsigned map_changes;
     uint64_t nr_sent;        /* messages; atomic */
     struct msi_message last; /* atomic, each member for itself */
+    bool is_sink_full;       /* no room for messages */
+    int eventfd;             /* that the sink was given; -1: none */
 };
 
 static inline void scene_line(void *opaque, unsigned pin, bool is_high)
@@ -48,6 +50,18 @@ static inline void scene_send(void *opaque, const struct msi_message *message)
     store_relaxed(&scene->last.address, message->address);
     store_relaxed(&scene->last.data, message->data);
     fetch_add(&scene->nr_sent, 1); /* a release: pairs with who acquires the count */
+}
+
+static inline bool scene_set_route(void *opaque, unsigned route G_GNUC_UNUSED,
+                                   const struct msi_message *message)
+{
+    return !message || !((struct pci_scene *)opaque)->is_sink_full;
+}
+
+static inline bool scene_set_eventfd(void *opaque, unsigned route G_GNUC_UNUSED, int fd, bool is_on)
+{
+    ((struct pci_scene *)opaque)->eventfd = is_on ? fd : -1;
+    return true;
 }
 
 static inline struct pci_bus_config scene_config(struct pci_scene *scene)
@@ -74,9 +88,14 @@ static inline struct pci_bus_config scene_config(struct pci_scene *scene)
 /* All but the bus. */
 static inline void pci_scene_init(struct pci_scene *scene) REQUIRES(bql)
 {
-    const struct msi_sink sink = { .send = scene_send, .opaque = scene };
+    const struct msi_sink sink = {
+        .send = scene_send,
+        .set_route = scene_set_route,
+        .set_eventfd = scene_set_eventfd,
+        .opaque = scene,
+    };
 
-    *scene = (struct pci_scene){ .memory = scene_new(SCENE_END) };
+    *scene = (struct pci_scene){ .memory = scene_new(SCENE_END), .eventfd = -1 };
     scene->ports.mem = scene->memory.mem;
     scene->ports.root = region_new_container(scene->memory.mem, "ports", 0x10000);
     scene->ports.space = space_new(scene->memory.mem, "ports", scene->ports.root);

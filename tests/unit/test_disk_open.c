@@ -112,7 +112,7 @@ static void writers_exclude_all_and_readers_share(void)
     char *path = image_new(SECTOR);
     struct disk *first = must_open(path, false), *second;
 
-    expect_complaint(path, false, "in use");
+    expect_complaint(path, false, "in use by this very process");
     expect_complaint(path, true, "writes to it");
     disk_close(first);
     first = must_open(path, true);
@@ -144,11 +144,12 @@ static void another_process_is_kept_out(void)
     char *path = image_new(SECTOR);
     struct disk *disk = must_open(path, true);
     g_autofree char *errors = NULL;
+    g_autofree char *holder = g_strdup_printf("in use by process %d (test_disk_open)", getpid());
     int status = run_other("--write", path, &errors);
 
     g_assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 1);
     g_assert_nonnull(strstr(errors, path));
-    g_assert_nonnull(strstr(errors, "in use"));
+    g_assert_nonnull(strstr(errors, holder));
     disk_close(disk);
     image_end(path);
 }

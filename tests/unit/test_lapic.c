@@ -113,8 +113,7 @@ static void x2apic_refuses_reserved(void)
     irq_scene_free();
 }
 
-/* ---- Priorities --------------------------------------------------------------------------------
- */
+/* ---- Priorities ---------------------------------------------------------------------------- */
 
 static void higher_first_and_nested(void)
 {
@@ -222,8 +221,7 @@ static void disabled_by_software(void)
     irq_scene_free();
 }
 
-/* ---- Ends of level-triggered interrupts
- * ------------------------------------------------------------ */
+/* ---- Ends of level-triggered interrupts ---------------------------------------------------- */
 
 static void ends_of_levels_are_told(void)
 {
@@ -249,8 +247,7 @@ static void ends_of_levels_are_told(void)
     irq_scene_free();
 }
 
-/* ---- Errors
- * ------------------------------------------------------------------------------------------ */
+/* ---- Errors -------------------------------------------------------------------------------- */
 
 static void errors(void)
 {
@@ -277,8 +274,7 @@ static void errors(void)
     irq_scene_free();
 }
 
-/* ---- The page
- * -------------------------------------------------------------------------------------------- */
+/* ---- The page ------------------------------------------------------------------------------ */
 
 static struct scene map;
 
@@ -359,8 +355,7 @@ static void page_is_each_processors_own(void)
     irq_scene_free();
 }
 
-/* ---- The rest
- * ---------------------------------------------------------------------------------------------- */
+/* ---- The rest ------------------------------------------------------------------------------ */
 
 static void refuses_strange_numbers(void)
 {

@@ -62,7 +62,7 @@ static uint64_t receivers_of_ipi(unsigned from, uint64_t icr)
     return who;
 }
 
-/* ---- x2APIC ---------------------------------------------------------------------------------- */
+/* ---- x2APIC -------------------------------------------------------------------------------- */
 
 static void physical(void)
 {
@@ -101,8 +101,7 @@ static void shorthands(void)
     irq_scene_free();
 }
 
-/* ---- The page's mode, by MSIs -------------------------------------------------------------------
- */
+/* ---- The page's mode, by MSIs -------------------------------------------------------------- */
 
 struct logical_ids {
     uint32_t dfr;
@@ -197,8 +196,7 @@ static void modes_mixed(void)
     irq_scene_free();
 }
 
-/* ---- One of several
- * --------------------------------------------------------------------------------- */
+/* ---- One of several ------------------------------------------------------------------------ */
 
 static void lowest_priority_gets_it(void)
 {
@@ -233,8 +231,7 @@ static void equals_take_turns_by_vector(void)
     irq_scene_free();
 }
 
-/* ---- What is no interrupt
- * --------------------------------------------------------------------------- */
+/* ---- What is no interrupt ------------------------------------------------------------------ */
 
 static void nmi(void)
 {

@@ -207,8 +207,7 @@ static void numbers_come_back(void)
     free_routes(routes);
 }
 
-/* ---- Raised while it is changed
- * ------------------------------------------------------------------ */
+/* ---- Raised while it is changed ------------------------------------------------------------ */
 
 static struct msi_route *raised; /* what raise_many() raises; atomic */
 static uint32_t is_done;         /* atomic */

@@ -237,6 +237,50 @@ static void intx_is_silent_while_it_is_on(void) NO_THREAD_SAFETY
     tear_down(&setup);
 }
 
+static void eventfd_only_while_it_works(void) NO_THREAD_SAFETY
+{
+    struct setup setup;
+    int fd;
+
+    set_up(&setup);
+    set_message(&setup, 5, 0x4041);
+    set_control(&setup, MSIX_CONTROL_ENABLE);
+    g_assert_cmpint(msix_eventfd(&setup.device.pci, 5), ==, -1); /* masked */
+    g_assert_cmpint(msix_eventfd(&setup.device.pci, VECTORS), ==, -1);
+    set_mask(&setup, 5, false);
+    fd = msix_eventfd(&setup.device.pci, 5);
+    g_assert_cmpint(fd, >=, 0);
+    g_assert_cmpint(setup.scene.eventfd, ==, fd);
+    set_control(&setup, MSIX_CONTROL_ENABLE | MSIX_CONTROL_MASK_ALL);
+    g_assert_cmpint(msix_eventfd(&setup.device.pci, 5), ==, -1);
+    set_control(&setup, MSIX_CONTROL_ENABLE);
+    g_assert_cmpint(msix_eventfd(&setup.device.pci, 5), ==, fd);
+    pci_device_fini(&setup.device.pci);
+    g_assert_cmpint(setup.scene.eventfd, ==, -1);
+    pci_scene_fini(&setup.scene);
+}
+
+static void full_sink_is_served_by_us(void) NO_THREAD_SAFETY
+{
+    struct setup setup;
+
+    set_up(&setup);
+    setup.scene.is_sink_full = true;
+    set_message(&setup, 5, 0x4041);
+    set_control(&setup, MSIX_CONTROL_ENABLE);
+    msix_raise(&setup.device.pci, 5);
+    set_mask(&setup, 5, false);
+    g_assert_cmpuint(nr_sent(&setup), ==, 1);
+    msix_raise(&setup.device.pci, 5);
+    g_assert_cmpuint(nr_sent(&setup), ==, 2);
+    g_assert_cmpint(msix_eventfd(&setup.device.pci, 5), ==, -1);
+    set_mask(&setup, 5, true);
+    msix_raise(&setup.device.pci, 5);
+    g_assert_cmpuint(nr_sent(&setup), ==, 2);
+    g_assert_true(is_pending(&setup, 5));
+    tear_down(&setup);
+}
+
 static void reset_masks_all(void) NO_THREAD_SAFETY
 {
     struct setup setup;
@@ -413,6 +457,8 @@ int main(int argc, char **argv)
     g_test_add_func("/msix/masked_vector_waits", masked_vector_waits);
     g_test_add_func("/msix/masked_function_waits", masked_function_waits);
     g_test_add_func("/msix/intx_is_silent_while_it_is_on", intx_is_silent_while_it_is_on);
+    g_test_add_func("/msix/eventfd_only_while_it_works", eventfd_only_while_it_works);
+    g_test_add_func("/msix/full_sink_is_served_by_us", full_sink_is_served_by_us);
     g_test_add_func("/msix/reset_masks_all", reset_masks_all);
     g_test_add_func("/msix/no_route_left_is_an_error", no_route_left_is_an_error);
     g_test_add_func("/msix/device_without_it_is_silent", device_without_it_is_silent);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "hw/mem/listener.h"
 #include "tests/unit/pci_device.h"
+#include "util/metric.h"
 #include "util/thread.h"
 
 /* ---- Ways to configuration space --------------------------------------------------- */
@@ -627,6 +628,45 @@ static void regions_outlive_their_device(void) NO_THREAD_SAFETY
     pci_scene_fini(&scene);
 }
 
+static void figures_are_counted(void) NO_THREAD_SAFETY
+{
+    struct pci_scene scene;
+    struct test_device device;
+    struct metrics *metrics = metrics_new();
+    g_autofree char *text = NULL;
+    size_t size;
+    FILE *out;
+
+    set_up_one(&scene, &device); /* one move */
+    pci_bus_metrics_register(scene.bus, metrics);
+    config_set(&scene, 1, PCI_BAR0, 0xc0700000, 4);
+    config_set(&scene, 1, PCI_COMMAND, 0, 2);
+    out = open_memstream(&text, &size);
+    metrics_print(metrics, out);
+    fclose(out);
+    g_assert_nonnull(strstr(text, "\ngracevm_pci_bar_moves_total 3\n"));
+    g_assert_nonnull(strstr(text, "\ngracevm_pci_refused_moves_total 0\n"));
+    metrics_remove(metrics, scene.bus);
+    metrics_free(metrics);
+    tear_down_one(&scene, &device);
+}
+
+static void two_buses_do_not_meet(void) NO_THREAD_SAFETY
+{
+    struct pci_scene one, other;
+    struct test_device device;
+
+    set_up_one(&one, &device);
+    pci_scene_init(&other);
+    pci_scene_add_bus(&other);
+    reset_bus(&other);
+    g_assert_cmphex(config_get(&one, 1, PCI_VENDOR, 2), ==, 0x1234);
+    g_assert_cmphex(config_get(&other, 1, PCI_VENDOR, 2), ==, 0xffff);
+    pci_scene_fini(&other);
+    g_assert_cmphex(peek(one.memory.space, SCENE_WINDOW32, 1), ==, 0x5a);
+    tear_down_one(&one, &device);
+}
+
 /* ---- Storm ------------------------------------------------------------------------- */
 
 enum { STORM_READS = 20000 };
@@ -700,6 +740,8 @@ int main(int argc, char **argv)
         { "/pci/reset_puts_all_back", reset_puts_all_back },
         { "/pci/slots_are_given_once", slots_are_given_once },
         { "/pci/regions_outlive_their_device", regions_outlive_their_device },
+        { "/pci/figures_are_counted", figures_are_counted },
+        { "/pci/two_buses_do_not_meet", two_buses_do_not_meet },
         { "/pci/bar_moves_under_readers", bar_moves_under_readers },
     };
 

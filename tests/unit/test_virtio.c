@@ -2,7 +2,7 @@
 /* The device state machine, by the functions that transports use. */
 #include <glib/gstdio.h>
 
-#include "tests/unit/virtq_echo.h"
+#include "tests/virtio/echo.h"
 #include "util/log.h"
 #include "util/metric.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <unistd.h>
 
-#include "tests/unit/virtio_bus.h"
+#include "tests/virtio/bus.h"
 
 enum { QUEUE_AT = 0x1000, DATA_AT = 0x20000, SIZE = 16, WINDOW = 5, SHARED = 8 };
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Queues with a driver that keeps to the rules; test_virtq_hostile.c has the other one. */
-#include "tests/unit/virtq_echo.h"
+#include "tests/virtio/echo.h"
 #include "util/thread.h"
 
 enum { QUEUE_AT = 0x1000, DATA_AT = 0x20000, ANSWER_AT = 0x30000, TABLE_AT = 0x10000 };

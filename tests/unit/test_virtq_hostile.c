@@ -3,7 +3,7 @@
  * Drivers that break the rules. Each is noticed, counted once, told by
  * DEVICE_NEEDS_RESET, and hurts nobody else: after a reset the device is as good as new.
  */
-#include "tests/unit/virtq_echo.h"
+#include "tests/virtio/echo.h"
 
 enum {
     QUEUE_AT = 0x1000,

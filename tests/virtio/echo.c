@@ -1,43 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/**
- * A device for tests: it answers each chain with what it was given, at once or when
- * it is told to, and counts what its transport is asked for.
- */
-#ifndef TESTS_UNIT_VIRTQ_ECHO_H
-#define TESTS_UNIT_VIRTQ_ECHO_H
+#include "tests/virtio/echo.h"
 
-#include "tests/unit/virtq_driver.h"
-#include "util/iov.h"
-
-enum { ECHO_QUEUES = 2, ECHO_HELD = 4096 };
-
-struct echo {
-    struct virtio_device device;
-    bool holds;          /* chains, in `held`, instead of answering */
-    bool resets_slowly;  /* virtio_reset_done() is called by the test */
-    bool drops_at_reset; /* what is held */
-    unsigned nr_held;    /* oldest first */
-    unsigned nr_turns;   /* times that the handler was called */
-    unsigned most;       /* chains of one turn */
-    unsigned nr_starts, nr_resets, nr_queue_resets;
-    unsigned nr_queue_interrupts; /* atomic */
-    unsigned nr_config_interrupts;
-    enum virtq_pop last;
-    uint8_t config[12];
-    unsigned config_writes;
-    struct virtq_chain *held[ECHO_HELD];
-};
-
-static inline struct echo *echo_of(struct virtio_device *device)
-{
-    return container_of(device, struct echo, device);
-}
-
-static inline void echo_answer(struct virtq_chain *chain)
+void echo_answer(struct virtq_chain *chain)
 {
     struct virtq *queue = chain->queue;
-    size_t size = MIN(chain->out_size, chain->in_size);
-    g_autofree uint8_t *data = g_malloc(size + 1);
+    size_t size = MIN(MIN(chain->out_size, chain->in_size), ECHO_BYTES);
+    g_autofree uint8_t *data = g_malloc(ECHO_BYTES);
 
     g_assert_cmpuint(iov_to_buf(chain->out, chain->nr_out, 0, data, size), ==, size);
     g_assert_cmpuint(iov_from_buf(chain->in, chain->nr_in, 0, data, size), ==, size);
@@ -45,7 +13,7 @@ static inline void echo_answer(struct virtq_chain *chain)
     virtq_notify(queue);
 }
 
-static inline void echo_handle(struct virtio_device *device, unsigned number)
+static void echo_handle(struct virtio_device *device, unsigned number)
 {
     bql_assert_held();
     struct echo *echo = echo_of(device);
@@ -55,8 +23,7 @@ static inline void echo_handle(struct virtio_device *device, unsigned number)
     echo->nr_turns++;
     while ((echo->last = virtq_pop(virtio_queue(device, number), &chain)) == VIRTQ_GOT) {
         nr++;
-        if (echo->holds) {
-            g_assert_cmpuint(echo->nr_held, <, ECHO_HELD);
+        if (echo->holds && echo->nr_held < ECHO_HELD) {
             echo->held[echo->nr_held++] = chain;
         } else {
             echo_answer(chain);
@@ -65,7 +32,7 @@ static inline void echo_handle(struct virtio_device *device, unsigned number)
     echo->most = MAX(echo->most, nr);
 }
 
-static inline struct virtq_chain *echo_take(struct echo *echo)
+struct virtq_chain *echo_take(struct echo *echo)
 {
     struct virtq_chain *chain = echo->held[0];
 
@@ -75,19 +42,19 @@ static inline struct virtq_chain *echo_take(struct echo *echo)
     return chain;
 }
 
-static inline void echo_drop_all(struct echo *echo)
+void echo_drop_all(struct echo *echo)
 {
     while (echo->nr_held > 0)
         virtq_drop(echo_take(echo));
 }
 
-static inline void echo_get_config(struct virtio_device *device, void *ret_config)
+static void echo_get_config(struct virtio_device *device, void *ret_config)
 {
     memcpy(ret_config, echo_of(device)->config, sizeof(echo_of(device)->config));
 }
 
-static inline void echo_set_config(struct virtio_device *device, unsigned offset, const void *data,
-                                   unsigned size)
+static void echo_set_config(struct virtio_device *device, unsigned offset, const void *data,
+                            unsigned size)
 {
     struct echo *echo = echo_of(device);
 
@@ -96,12 +63,12 @@ static inline void echo_set_config(struct virtio_device *device, unsigned offset
     echo->config_writes++;
 }
 
-static inline void echo_start(struct virtio_device *device)
+static void echo_start(struct virtio_device *device)
 {
     echo_of(device)->nr_starts++;
 }
 
-static inline bool echo_reset(struct virtio_device *device)
+static bool echo_reset(struct virtio_device *device)
 {
     struct echo *echo = echo_of(device);
 
@@ -111,23 +78,23 @@ static inline bool echo_reset(struct virtio_device *device)
     return !echo->resets_slowly;
 }
 
-static inline void echo_reset_queue(struct virtio_device *device, unsigned queue G_GNUC_UNUSED)
+static void echo_reset_queue(struct virtio_device *device, unsigned queue G_GNUC_UNUSED)
 {
     echo_of(device)->nr_queue_resets++;
 }
 
-static inline void count_queue_interrupt(struct virtio_device *device, unsigned queue)
+static void count_queue_interrupt(struct virtio_device *device, unsigned queue)
 {
     g_assert_cmpuint(queue, <, ECHO_QUEUES);
     (void)fetch_add_relaxed(&echo_of(device)->nr_queue_interrupts, 1);
 }
 
-static inline void count_config_interrupt(struct virtio_device *device)
+static void count_config_interrupt(struct virtio_device *device)
 {
     echo_of(device)->nr_config_interrupts++;
 }
 
-static inline struct echo *echo_new(struct guest *guest, uint16_t queue_size) REQUIRES(bql)
+struct echo *echo_new(struct guest *guest, uint16_t queue_size)
 {
     static struct virtio_ops ops = {
         .id = VIRTIO_ID_ENTROPY,
@@ -151,8 +118,7 @@ static inline struct echo *echo_new(struct guest *guest, uint16_t queue_size) RE
     return echo;
 }
 
-/* As its transport: counts. */
-static inline void echo_count(struct echo *echo) REQUIRES(bql)
+void echo_count(struct echo *echo)
 {
     static const struct virtio_transport_ops ops = {
         .queue_interrupt = count_queue_interrupt,
@@ -162,7 +128,7 @@ static inline void echo_count(struct echo *echo) REQUIRES(bql)
     virtio_set_transport(&echo->device, &ops, NULL, "echo test");
 }
 
-static inline void echo_free(struct echo *echo) REQUIRES(bql)
+void echo_free(struct echo *echo)
 {
     if (echo->device.transport)
         virtio_set_transport(&echo->device, NULL, NULL, NULL);
@@ -172,5 +138,3 @@ static inline void echo_free(struct echo *echo) REQUIRES(bql)
     virtio_device_fini(&echo->device);
     g_free(echo);
 }
-
-#endif
