@@ -53,13 +53,19 @@ static void set_open(struct char_pty *pty, bool is_open) REQUIRES(bql)
     look_for_input(pty);
 }
 
+static bool has_other_end(const struct char_pty *pty)
+{
+    struct pollfd pollfd = { .fd = pty->output.fd.fd, .events = POLLOUT };
+
+    return poll(&pollfd, 1, 0) >= 0 && !(pollfd.revents & POLLHUP);
+}
+
 static void on_look(struct loop_timer *timer)
 {
     struct char_pty *pty = container_of(timer, struct char_pty, look);
-    struct pollfd pollfd = { .fd = pty->output.fd.fd, .events = POLLOUT };
 
     bql_assert_held();
-    set_open(pty, poll(&pollfd, 1, 0) > 0 && !(pollfd.revents & POLLHUP));
+    set_open(pty, has_other_end(pty));
 }
 
 static size_t pty_write(struct char_backend *backend, const uint8_t *data, size_t size)
@@ -78,8 +84,12 @@ static bool pty_wait(struct char_backend *backend, int64_t deadline_ns)
 
 static void pty_ready(struct char_output *output) NO_THREAD_SAFETY /* as its caller has it */
 {
+    struct char_pty *pty = container_of(output, struct char_pty, output);
+
     bql_assert_held();
-    tell_drained(container_of(output, struct char_pty, output));
+    if (!has_other_end(pty)) /* what made it ready is the hang-up */
+        set_open(pty, false);
+    tell_drained(pty);
 }
 
 static void pty_failed(struct char_output *output, int error UNUSED)
@@ -105,7 +115,7 @@ static void on_readable(void *opaque, short revents UNUSED)
 
     bql_assert_held();
     size = char_fd_read(&pty->output.fd, bytes, char_input_space(&pty->input));
-    if (size <= 0 && errno != EAGAIN) { /* EIO: the last program has closed it */
+    if (size == 0 || (size < 0 && errno != EAGAIN)) { /* EIO: the last program has closed it */
         set_open(pty, false);
         return;
     }

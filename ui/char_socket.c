@@ -7,7 +7,9 @@
  */
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -290,24 +292,38 @@ static bool parse(struct socket_options *options, const char *rest, GError **err
     return true;
 }
 
+/* Ready when a signal that ends programs is blocked and pending; it stays so. -1: none is. */
+static int pending_signals_new(void)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGHUP);
+    return signalfd(-1, &set, SFD_CLOEXEC);
+}
+
 static bool wait_for_client(struct char_socket *sock, GError **error) REQUIRES(bql)
 {
-    struct pollfd pollfd = { .fd = sock->listen.fd, .events = POLLIN };
-    int result;
+    struct pollfd pollfds[] = { { .fd = sock->listen.fd, .events = POLLIN },
+                                { .fd = pending_signals_new(), .events = POLLIN } };
+    bool is_interrupted = false;
 
     log_info("waiting for a client of '%s'", sock->path);
-    while (!sock->has_client) {
+    while (!sock->has_client && !is_interrupted) {
         bql_unlock();
-        result = poll(&pollfd, 1, -1);
+        is_interrupted = poll(pollfds, ARRAY_SIZE(pollfds), -1) < 0 || pollfds[1].revents;
         bql_lock();
-        if (result < 0) {
-            g_set_error(error, CHAR_ERROR, 0, "interrupted while waiting for a client of '%s'",
-                        sock->path);
-            return false;
-        }
-        on_connection(sock, POLLIN);
+        if (!is_interrupted)
+            on_connection(sock, POLLIN);
     }
-    return true;
+    if (pollfds[1].fd >= 0)
+        close(pollfds[1].fd);
+    if (is_interrupted)
+        g_set_error(error, CHAR_ERROR, 0, "interrupted while waiting for a client of '%s'",
+                    sock->path);
+    return !is_interrupted;
 }
 
 static bool listen_at(struct char_socket *sock, const struct socket_options *options,

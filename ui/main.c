@@ -25,10 +25,22 @@ static int report(GError *error)
     return is_usage ? EXIT_USAGE : EXIT_FAILED;
 }
 
-/* What is asked for, if the host can do it. */
-static const struct cpu_backend *choose_backend(const struct options *options)
+/* What is asked for, if the host can do it; else NULL. */
+static const struct cpu_backend *choose_backend(const struct options *options, GError **error)
 {
-    return options->wants_soft ? &cpu_soft : &cpu_kvm;
+    GError *reason = NULL;
+
+    if (!options->wants_kvm)
+        return &cpu_soft;
+    if (cpu_backend_is_usable(&cpu_kvm, &reason))
+        return &cpu_kvm;
+    if (options->wants_soft)
+        log_info("gracevm: runs without KVM, on our own processor: %s", reason->message);
+    else
+        g_set_error(error, reason->domain, reason->code, "-accel kvm: %s",
+                    reason->message);
+    g_error_free(reason);
+    return options->wants_soft ? &cpu_soft : NULL;
 }
 
 static bool plug(struct machine *machine, const struct options *options, GError **error)
@@ -109,7 +121,9 @@ static int with_serial(const struct options *options) REQUIRES(bql)
     GError *error = NULL;
     int status;
 
-    config.backend = choose_backend(options);
+    config.backend = choose_backend(options, &error);
+    if (!config.backend)
+        return report(error);
     config.serial = char_backend_new(spec, &host, &error);
     if (!config.serial)
         return report(error);

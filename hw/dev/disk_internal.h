@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /**
  * A disk's inside: disk.c hands requests to workers and completions to the main
- * loop, disk_open.c finds out what a path is, disk_io.c does the system calls.
+ * loop, disk_open.c finds out what a path is, disk_io.c does the system calls,
+ * disk_holder.c finds out who is in the way.
  */
 #ifndef HW_DEV_DISK_INTERNAL_H
 #define HW_DEV_DISK_INTERNAL_H
@@ -53,6 +54,9 @@ struct disk {
 
 /** What @path is, opened and locked: its descriptor, or -1 and @error. */
 int disk_open_file(const char *path, bool is_readonly, uint64_t *ret_size, GError **error);
+
+/** Who has the file of @fd locked, as part of a sentence; g_free() it. Never NULL. */
+char *disk_holder(int fd);
 
 /** Do it; may block. 0 or a negative errno. A worker. */
 int disk_perform(struct disk *disk, const struct disk_request *request);

@@ -107,14 +107,13 @@ static bool lock_file(int fd, const char *path, bool is_readonly, GError **error
     if (fcntl(fd, F_OFD_SETLK, &lock) == 0)
         return true;
     if (errno == EAGAIN || errno == EACCES) {
-        fail(
-            error, EBUSY,
-            is_readonly
-                ? "disk image '%s' is in use: another program, perhaps another virtual machine, "
-                  "writes to it"
-                : "disk image '%s' is in use by another program, perhaps another virtual machine; "
-                  "whoever writes must be alone (readonly=on shares it with others that only read)",
-            path);
+        g_autofree char *holder = disk_holder(fd);
+
+        fail(error, EBUSY,
+             is_readonly ? "disk image '%s' is in use: %s writes to it"
+                         : "disk image '%s' is in use by %s; who writes must be alone (with "
+                           "readonly=on on both sides it can be shared)",
+             path, holder);
         return false;
     }
     log_warn("disk image '%s' cannot be locked against a second user: %s", path, g_strerror(errno));

@@ -37,7 +37,7 @@ static void handle_queue(struct virtio_device *device, unsigned index)
 
     bql_assert_held();
     while (virtq_pop(queue, &chain) == VIRTQ_GOT)
-        blk_request_start(blk_of(device), index, chain);
+        blk_request_start(blk_of(device), chain);
 }
 
 static void get_config(struct virtio_device *device, void *ret_config)
@@ -120,7 +120,7 @@ void virtio_blk_free(struct virtio_blk *blk)
 {
     if (!blk)
         return;
-    assert(blk->in_flight == 0);
+    disk_drain(blk->disk);
     virtio_device_fini(&blk->device);
     disk_close(blk->disk);
     g_free(blk);

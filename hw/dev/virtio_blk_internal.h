@@ -66,15 +66,13 @@ struct virtio_blk {
     char id[BLK_ID_BYTES]; /* filled up with zeroes, not terminated */
     bool is_writeback GUARDED_BY(bql);
     uint64_t in_flight; /* requests that a worker has; changed under the BQL, atomic */
-    unsigned queue_in_flight[VIRTIO_QUEUES_MAX] GUARDED_BY(bql);
     struct blk_stats stats;
 };
 
 /**
- * Begin, and perhaps end, what @chain of queue @index asks for. Takes the chain. The
- * last one that ends after a reset has begun calls virtio_reset_done().
+ * Begin, and perhaps end, what @chain asks for. Takes the chain. The last one that
+ * ends after a reset has begun calls virtio_reset_done().
  */
-void blk_request_start(struct virtio_blk *blk, unsigned index, struct virtq_chain *chain)
-    REQUIRES(bql);
+void blk_request_start(struct virtio_blk *blk, struct virtq_chain *chain) REQUIRES(bql);
 
 #endif

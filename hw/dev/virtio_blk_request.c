@@ -51,7 +51,6 @@ struct request {
     struct disk_request io;
     struct virtio_blk *blk;
     struct virtq_chain *chain;
-    unsigned queue;
     enum blk_op op;
     int64_t since_ns;
     uint64_t size; /* of all it does, bytes */
@@ -132,7 +131,6 @@ static void finish(struct disk_request *io, int error)
     else if (!blk->device.is_resetting && start_next_extent(request))
         return;
     account(request, error);
-    blk->queue_in_flight[request->queue]--;
     store_relaxed(&blk->in_flight, blk->in_flight - 1);
     if (blk->device.is_resetting)
         virtq_drop(request->chain);
@@ -163,20 +161,18 @@ static bool is_inside(const struct virtio_blk *blk, uint64_t sector, uint64_t nr
     return nr_sectors <= capacity && sector <= capacity - nr_sectors;
 }
 
-static struct request *request_new(struct virtio_blk *blk, unsigned queue,
-                                   struct virtq_chain *chain, enum blk_op op, unsigned nr_pieces)
-    REQUIRES(bql)
+static struct request *request_new(struct virtio_blk *blk, struct virtq_chain *chain,
+                                   enum blk_op op, unsigned nr_pieces) REQUIRES(bql)
 {
-    struct request *request = g_malloc0(sizeof(*request) + nr_pieces * sizeof(request->pieces[0]));
+    struct request *request = g_malloc(sizeof(*request) + nr_pieces * sizeof(request->pieces[0]));
 
-    request->io.op = disk_ops[op];
-    request->io.done = finish;
-    request->io.is_durable = !blk->is_writeback;
-    request->blk = blk;
-    request->chain = chain;
-    request->queue = queue;
-    request->op = op;
-    request->since_ns = monotonic_ns();
+    *request = (struct request){
+        .io = { .op = disk_ops[op], .done = finish, .is_durable = !blk->is_writeback },
+        .blk = blk,
+        .chain = chain,
+        .op = op,
+        .since_ns = monotonic_ns(),
+    };
     return request;
 }
 
@@ -184,15 +180,13 @@ static enum blk_status submit(struct request *request) REQUIRES(bql)
 {
     struct virtio_blk *blk = request->blk;
 
-    blk->queue_in_flight[request->queue]++;
     store_relaxed(&blk->in_flight, blk->in_flight + 1);
     disk_submit(&request->io, blk->disk);
     return STATUS_LATER;
 }
 
-static enum blk_status start_transfer(struct virtio_blk *blk, unsigned queue,
-                                      struct virtq_chain *chain, const struct header *header)
-    REQUIRES(bql)
+static enum blk_status start_transfer(struct virtio_blk *blk, struct virtq_chain *chain,
+                                      const struct header *header) REQUIRES(bql)
 {
     bool is_write = header->type == TYPE_OUT;
     const struct iovec *iov = is_write ? chain->out : chain->in;
@@ -209,7 +203,7 @@ static enum blk_status start_transfer(struct virtio_blk *blk, unsigned queue,
         return refuse(blk, STATUS_IOERR, "beyond the end of the disk", header);
     if (size == 0)
         return STATUS_OK;
-    request = request_new(blk, queue, chain, is_write ? BLK_OP_WRITE : BLK_OP_READ, nr_iov);
+    request = request_new(blk, chain, is_write ? BLK_OP_WRITE : BLK_OP_READ, nr_iov);
     request->io.nr_iov = nr_iov;
     request->io.size = iov_copy(request->pieces, &request->io.nr_iov, iov, nr_iov, skipped, size);
     request->io.iov = request->pieces;
@@ -218,10 +212,9 @@ static enum blk_status start_transfer(struct virtio_blk *blk, unsigned queue,
     return submit(request);
 }
 
-static enum blk_status start_flush(struct virtio_blk *blk, unsigned queue,
-                                   struct virtq_chain *chain) REQUIRES(bql)
+static enum blk_status start_flush(struct virtio_blk *blk, struct virtq_chain *chain) REQUIRES(bql)
 {
-    return submit(request_new(blk, queue, chain, BLK_OP_FLUSH, 0));
+    return submit(request_new(blk, chain, BLK_OP_FLUSH, 0));
 }
 
 static enum blk_status get_id(const struct virtio_blk *blk, const struct virtq_chain *chain)
@@ -268,9 +261,8 @@ static bool start_next_extent(struct request *request)
     return true;
 }
 
-static enum blk_status start_extents(struct virtio_blk *blk, unsigned queue,
-                                     struct virtq_chain *chain, const struct header *header)
-    REQUIRES(bql)
+static enum blk_status start_extents(struct virtio_blk *blk, struct virtq_chain *chain,
+                                     const struct header *header) REQUIRES(bql)
 {
     bool is_discard = header->type == TYPE_DISCARD;
     size_t size = chain->out_size - sizeof(*header);
@@ -297,7 +289,7 @@ static enum blk_status start_extents(struct virtio_blk *blk, unsigned queue,
             return status;
         bytes += (uint64_t)extent->nr_sectors * BLK_SECTOR;
     }
-    request = request_new(blk, queue, chain, is_discard ? BLK_OP_DISCARD : BLK_OP_WRITE_ZEROES, 0);
+    request = request_new(blk, chain, is_discard ? BLK_OP_DISCARD : BLK_OP_WRITE_ZEROES, 0);
     request->extents = g_memdup2(extents, size);
     request->nr_extents = nr_extents;
     request->size = bytes;
@@ -307,26 +299,26 @@ static enum blk_status start_extents(struct virtio_blk *blk, unsigned queue,
 
 /* ---- Dispatch ------------------------------------------------------------------------ */
 
-static enum blk_status start(struct virtio_blk *blk, unsigned queue, struct virtq_chain *chain,
+static enum blk_status start(struct virtio_blk *blk, struct virtq_chain *chain,
                              const struct header *header) REQUIRES(bql)
 {
     switch (header->type) {
     case TYPE_IN:
     case TYPE_OUT:
-        return start_transfer(blk, queue, chain, header);
+        return start_transfer(blk, chain, header);
     case TYPE_FLUSH:
-        return start_flush(blk, queue, chain);
+        return start_flush(blk, chain);
     case TYPE_GET_ID:
         return get_id(blk, chain);
     case TYPE_DISCARD:
     case TYPE_WRITE_ZEROES:
-        return start_extents(blk, queue, chain, header);
+        return start_extents(blk, chain, header);
     default:
         return refuse(blk, STATUS_UNSUPP, "an unknown request", header);
     }
 }
 
-void blk_request_start(struct virtio_blk *blk, unsigned index, struct virtq_chain *chain)
+void blk_request_start(struct virtio_blk *blk, struct virtq_chain *chain)
 {
     struct header header;
     enum blk_status status;
@@ -338,15 +330,9 @@ void blk_request_start(struct virtio_blk *blk, unsigned index, struct virtq_chai
         virtq_drop(chain);
         return;
     }
-    if (blk->queue_in_flight[index] >= BLK_QUEUE_SIZE) {
-        virtio_device_broken(&blk->device, "more requests at a time than queue %u has entries",
-                             index);
-        virtq_drop(chain);
-        return;
-    }
     header.type = GUINT32_FROM_LE(header.type);
     header.sector = GUINT64_FROM_LE(header.sector);
-    status = start(blk, index, chain, &header);
+    status = start(blk, chain, &header);
     if (status != STATUS_LATER)
         answer(chain, status);
 }

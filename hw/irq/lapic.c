@@ -29,7 +29,7 @@ void lapic_kick(struct lapic *lapic, uint32_t events)
         cpu_post(cpus->cpu[lapic->index], events);
 }
 
-/* ---- Priorities (Intel SDM vol. 3, 11.8.3) --------------------------------------------- */
+/* ---- Priorities (Intel SDM vol. 3, 11.8.3) ------------------------------------------------- */
 
 static void update_ppr(struct lapic *lapic)
 {
@@ -70,7 +70,7 @@ void lapic_end_of_interrupt(struct lapic *lapic)
         lapic_kick(lapic, CPU_EVENT_INTERRUPT);
 }
 
-/* ---- Of struct cpu_board ----------------------------------------------------------------- */
+/* ---- Of struct cpu_board ------------------------------------------------------------------- */
 
 bool lapics_has_interrupt(void *opaque, unsigned index)
 {
@@ -152,7 +152,7 @@ void lapic_set_mode(struct lapic *lapic, enum lapic_mode mode)
     store_relaxed(&lapic->mode, mode);
 }
 
-/* ---- MSRs ------------------------------------------------------------------------------------ */
+/* ---- MSRs ---------------------------------------------------------------------------------- */
 
 bool lapics_read_msr(void *opaque, unsigned index, uint32_t msr, uint64_t *ret_value)
 {
@@ -196,8 +196,7 @@ bool lapics_write_msr(void *opaque, unsigned index, uint32_t msr, uint64_t value
     return is_done;
 }
 
-/* ---- Reset (11.4.7) ----------------------------------------------------------------------------
- */
+/* ---- Reset (11.4.7) ------------------------------------------------------------------------ */
 
 /* What INIT does as well: all but the ID and the mode. */
 void lapic_reset(struct lapic *lapic)
@@ -237,8 +236,7 @@ void lapics_reset(struct lapics *lapics)
     }
 }
 
-/* ---- Life --------------------------------------------------------------------------------------
- */
+/* ---- Life ---------------------------------------------------------------------------------- */
 
 void lapics_free(struct lapics *lapics)
 {

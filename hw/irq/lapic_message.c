@@ -6,6 +6,7 @@
  * Everything here runs on any thread, in signal handlers too: no lock, no log.
  */
 #include "hw/irq/lapic_internal.h"
+#include "util/mutant.h"
 
 enum delivery_mode {
     DELIVER_FIXED = 0,
@@ -57,6 +58,11 @@ bool lapic_set_irr(struct lapic *lapic, unsigned vector, bool is_level)
 
 void lapic_accept(struct lapic *lapic, unsigned vector, bool is_level)
 {
+    if (MUTANT(irq_kick_first)) {
+        lapic_kick(lapic, CPU_EVENT_INTERRUPT);
+        (void)lapic_set_irr(lapic, vector, is_level);
+        return;
+    }
     if (lapic_set_irr(lapic, vector, is_level))
         lapic_kick(lapic, CPU_EVENT_INTERRUPT);
 }
@@ -91,7 +97,7 @@ static void receive(struct lapic *lapic, const struct lapic_message *message)
     }
 }
 
-/* ---- Destinations (11.6.2, 11.12.10) --------------------------------------------------------- */
+/* ---- Destinations (11.6.2, 11.12.10) ------------------------------------------------------- */
 
 static bool is_in_cluster(uint32_t ldr, uint32_t destination, unsigned shift)
 {
@@ -187,8 +193,7 @@ static void deliver(struct lapics *lapics, const struct lapic_message *message)
         fetch_add_relaxed(&lapics->unclaimed, 1);
 }
 
-/* ---- From devices ------------------------------------------------------------------------------
- */
+/* ---- From devices -------------------------------------------------------------------------- */
 
 enum {
     MSI_LOGICAL = 1 << 2,
@@ -227,8 +232,7 @@ void lapics_sink(struct lapics *lapics, struct msi_sink *ret_sink)
     *ret_sink = (struct msi_sink){ .send = send_message, .opaque = lapics };
 }
 
-/* ---- From processors
- * ----------------------------------------------------------------------------- */
+/* ---- From processors ----------------------------------------------------------------------- */
 
 enum shorthand { TO_DESTINATION, TO_SELF, TO_ALL, TO_OTHERS };
 

@@ -128,7 +128,7 @@ bool lapic_read(struct lapic *lapic, unsigned reg, uint64_t *ret_value)
     return true;
 }
 
-/* ---- Writing --------------------------------------------------------------------------------- */
+/* ---- Writing ------------------------------------------------------------------------------- */
 
 /* While the APIC is disabled by software all of the LVT is masked (11.4.7.2). */
 static void write_svr(struct lapic *lapic, uint32_t value)
@@ -236,8 +236,7 @@ bool lapic_write(struct lapic *lapic, unsigned reg, uint64_t value)
     return true;
 }
 
-/* ---- The page ----------------------------------------------------------------------------------
- */
+/* ---- The page ------------------------------------------------------------------------------ */
 
 /* The accessing processor's own, if the page is there for it. */
 static struct lapic *find_own(struct lapics *lapics)

@@ -18,13 +18,13 @@
 #include "hw/cpu/cpuid.h"
 #include "hw/irq/lapic_internal.h"
 #include "util/clock.h"
+#include "util/mutant.h"
 #include "util/thread.h"
 
 /* A periodic timer is no quicker than this: a guest must not keep two of our threads busy. */
 #define PERIOD_MIN_NS (100 * NS_PER_US)
 
-/* ---- The registers' arithmetic ------------------------------------------------------------------
- */
+/* ---- The registers' arithmetic ------------------------------------------------------------- */
 
 _Static_assert(LAPIC_BUS_HZ == NS_PER_S, "a tick is a nanosecond");
 _Static_assert(CPU_TSC_HZ * 2 == NS_PER_S * 5, "five ticks of the TSC are two nanoseconds");
@@ -74,8 +74,7 @@ uint32_t lapic_timer_current(const struct lapic *lapic)
     return left_ns > 0 ? (uint32_t)(left_ns >> divide_shift(timer->divide)) : 0;
 }
 
-/* ---- Starting and expiring
- * ------------------------------------------------------------------------ */
+/* ---- Starting and expiring ----------------------------------------------------------------- */
 
 /* Have the thread wake us at the timer's expiry. */
 static void arm(struct lapic *lapic)
@@ -83,7 +82,7 @@ static void arm(struct lapic *lapic)
     struct lapics *lapics = lapic->lapics;
     const int64_t expiry_ns = lapic->timer.expiry_ns;
 
-    atomic_xchg(&lapic->armed_ns, expiry_ns);
+    (void)atomic_xchg(&lapic->armed_ns, expiry_ns);
     smp_mb_after_rmw(); /* pairs with the barrier in timer_thread() */
     if (expiry_ns < load_relaxed(&lapics->sleeps_until_ns))
         sequence_advance(&lapics->timer_news);
@@ -147,7 +146,7 @@ bool lapic_timer_take_due(struct lapic *lapic)
     if (likely(!load_relaxed(&lapic->is_due)))
         return false;
     /* A read-modify-write: it may be due again just now. Pairs with the store in wake_due(). */
-    atomic_xchg(&lapic->is_due, 0);
+    (void)atomic_xchg(&lapic->is_due, 0);
     if (lapic->timer.expiry_ns == DEADLINE_NEVER)
         return false; /* stopped meanwhile */
     now_ns = guest_clock_now(lapic->lapics->clock);
@@ -157,8 +156,7 @@ bool lapic_timer_take_due(struct lapic *lapic)
     return false;
 }
 
-/* ---- What the guest writes ----------------------------------------------------------------------
- */
+/* ---- What the guest writes ----------------------------------------------------------------- */
 
 void lapic_timer_reset(struct lapic *lapic)
 {
@@ -223,8 +221,7 @@ void lapic_timer_set_deadline(struct lapic *lapic, uint64_t deadline)
         stop(lapic);
 }
 
-/* ---- The thread
- * ------------------------------------------------------------------------------------ */
+/* ---- The thread ---------------------------------------------------------------------------- */
 
 /* Wake whose time has come. When the next one's will; on the guest's clock. */
 static int64_t wake_due(struct lapics *lapics)
@@ -257,8 +254,9 @@ static void timer_thread(void *opaque)
         const uint32_t ticket = sequence_prepare(&lapics->timer_news);
         int64_t earliest_ns;
 
-        store_relaxed(&lapics->sleeps_until_ns, DEADLINE_NEVER); /* tell all news */
-        smp_mb();                                                /* pairs with arm() */
+        if (!MUTANT(irq_timer_asleep_awake))
+            store_relaxed(&lapics->sleeps_until_ns, DEADLINE_NEVER); /* tell all news */
+        smp_mb();                                                    /* pairs with arm() */
         if (load_relaxed(&lapics->is_stopping)) {
             sequence_cancel(&lapics->timer_news);
             return;

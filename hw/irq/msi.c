@@ -19,6 +19,7 @@
 #include "util/atomic.h"
 #include "util/log.h"
 #include "util/metric.h"
+#include "util/mutant.h"
 #include "util/rcu.h"
 #include "util/srcu.h"
 
@@ -61,7 +62,7 @@ static unsigned number_of(const struct msi_route *route)
     return (unsigned)(route - route->routes->route);
 }
 
-/* ---- Raising -------------------------------------------------------------------------------- */
+/* ---- Raising ------------------------------------------------------------------------------- */
 
 void msi_send(struct msi_routes *routes, const struct msi_message *message)
 {
@@ -83,8 +84,7 @@ bool msi_route_raise(struct msi_route *route)
     return published;
 }
 
-/* ---- What has been replaced -------------------------------------------------------------------
- */
+/* ---- What has been replaced ---------------------------------------------------------------- */
 
 static void free_replaced(struct published *replaced)
 {
@@ -104,12 +104,14 @@ static void reclaim(struct rcu_head *head)
     struct msi_routes *routes = container_of(head, struct msi_routes, reclaim);
     struct published *replaced;
 
-    store_relaxed(&routes->is_reclaiming, false);
-    smp_mb(); /* pairs with the read-modify-write in retire(): we see it, or it calls us again */
+    /* Pairs with the exchange in retire(): we see what it has put there, or it calls us again. */
+    (void)atomic_xchg(&routes->is_reclaiming, false);
+    smp_mb_after_rmw();
     replaced = atomic_xchg(&routes->replaced, NULL);
     if (!replaced)
         return;
-    synchronize_srcu(&routes->srcu);
+    if (!MUTANT(irq_message_without_grace))
+        synchronize_srcu(&routes->srcu);
     free_replaced(replaced);
 }
 
@@ -118,13 +120,12 @@ static void retire(struct msi_routes *routes, struct published *old) REQUIRES(bq
     old->next = load_relaxed(&routes->replaced);
     while (!atomic_cas(&routes->replaced, &old->next, old))
         ;
-    smp_mb_after_rmw(); /* pairs with the barrier in reclaim() */
+    smp_mb_after_rmw(); /* put it there, then look: pairs with reclaim() */
     if (!atomic_xchg(&routes->is_reclaiming, true))
         call_rcu1_sized(&routes->reclaim, reclaim, sizeof(*old));
 }
 
-/* ---- Routes -------------------------------------------------------------------------------------
- */
+/* ---- Routes -------------------------------------------------------------------------------- */
 
 static struct published *publish(struct msi_route *route, const struct msi_message *message)
     REQUIRES(bql)
@@ -232,8 +233,7 @@ void msi_route_free(struct msi_route *route)
     retire(route->routes, old);
 }
 
-/* ---- Life
- * ------------------------------------------------------------------------------------------ */
+/* ---- Life ---------------------------------------------------------------------------------- */
 
 static void do_nothing(struct rcu_head *head UNUSED)
 {

@@ -64,6 +64,7 @@ void loader_start_state(uint64_t rip, struct cpu_state *ret_state)
     ret_state->cr0 = CR0_PG | CR0_NE | CR0_ET | CR0_PE;
     ret_state->cr3 = LAYOUT_START_TABLES;
     ret_state->cr4 = CR4_PAE;
-    ret_state->efer = EFER_LME | EFER_LMA;
+    /* Linux 6.12 starts further processors on page tables with NX before it sets this. */
+    ret_state->efer = EFER_LME | EFER_LMA | EFER_NXE;
     ret_state->rip = rip;
 }

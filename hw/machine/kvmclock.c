@@ -102,7 +102,7 @@ bool kvmclock_read_msr(struct kvmclock *kvmclock, unsigned index, uint32_t msr, 
 
 bool kvmclock_write_msr(struct kvmclock *kvmclock, unsigned index, uint32_t msr, uint64_t value)
 {
-    const gpa_t at = value & ~(uint64_t)SYSTEM_TIME_ENABLED;
+    const gpa_t at = msr == MSR_SYSTEM_TIME ? value & ~(uint64_t)SYSTEM_TIME_ENABLED : value;
 
     if ((msr != MSR_SYSTEM_TIME && msr != MSR_WALL_CLOCK) || at % ALIGNMENT != 0)
         return false;

@@ -82,9 +82,10 @@ static bool file_open(struct file *file, const char *path, GError **error)
     if (file->fd < 0 || fstat(file->fd, &stat) != 0)
         return loader_fail(error, "%s: %s", path, g_strerror(errno));
     if (!S_ISREG(stat.st_mode))
-        return loader_fail(error, "%s: not a regular file", path);
+        return loader_fail(error, "%s: is %s", path,
+                           S_ISDIR(stat.st_mode) ? "a directory" : "no regular file");
     file->size = (uint64_t)stat.st_size;
-    return file->size > 0 || loader_fail(error, "%s: empty", path);
+    return file->size > 0 || loader_fail(error, "%s: is empty", path);
 }
 
 static void file_close(const struct file *file)

@@ -16,6 +16,7 @@
 
 struct disk;
 struct ioapic;
+struct kvm_irq;
 struct kvmclock;
 struct lapics;
 struct mailbox;
@@ -27,6 +28,7 @@ struct ram;
 struct region;
 struct rtc;
 struct serial;
+struct virtio_pci;
 
 /* A drive until a device takes it, and its name after that. */
 struct machine_disk {
@@ -54,7 +56,8 @@ struct machine {
     struct space *memory, *ports;
     GPtrArray *regions; /* those in the roots, with our references */
 
-    struct lapics *lapics; /* NULL: in the kernel */
+    struct lapics *lapics;   /* NULL: in the kernel, and then … */
+    struct kvm_irq *kvm_irq; /* … the way to them */
     struct msi_routes *routes;
     struct ioapic *ioapic;
     struct cpu_board board;
@@ -92,6 +95,22 @@ bool pc_load(struct machine *machine, GError **error) MUST_CHECK REQUIRES(bql);
 
 /** The clock has stopped or gone on. */
 void pc_clock_changed(struct machine *machine) REQUIRES(bql);
+
+/** Put @region, whose reference is given, at @at of @root. */
+bool pc_place(struct machine *machine, struct region *root, uint64_t at, struct region *region,
+              GError **error) MUST_CHECK REQUIRES(bql);
+
+/* hw/machine/chips.c: processors, and what interrupts them. */
+bool chips_init(struct machine *machine, GError **error) MUST_CHECK REQUIRES(bql);
+void chips_stop(struct machine *machine) REQUIRES(bql); /* no processors any more */
+void chips_fini(struct machine *machine) REQUIRES(bql);
+void chips_reset(struct machine *machine) REQUIRES(bql);
+void chips_clock_changed(struct machine *machine) REQUIRES(bql);
+void chips_metrics_register(struct machine *machine, struct metrics *metrics);
+
+/** Processor 0 to @state; the others wait for it to start them. */
+bool chips_begin(struct machine *machine, const struct cpu_state *state, GError **error)
+    MUST_CHECK REQUIRES(bql);
 
 /* hw/machine/devices.c */
 void devices_fini(struct machine *machine) REQUIRES(bql);

@@ -2,34 +2,30 @@
 /*
  * What the machine is made of: every part, made in order. There is no other place.
  */
+#include "hw/cpu/kvm_chips.h"
 #include "hw/dev/disk.h"
 #include "hw/dev/power.h"
 #include "hw/dev/pvpanic.h"
 #include "hw/dev/rtc.h"
 #include "hw/dev/serial.h"
 #include "hw/irq/ioapic.h"
-#include "hw/irq/lapic.h"
 #include "hw/machine/acpi.h"
-#include "hw/machine/kvmclock.h"
 #include "hw/machine/layout.h"
 #include "hw/machine/loader.h"
-#include "hw/machine/mailbox.h"
 #include "hw/machine/parts.h"
 #include "hw/mem/ram.h"
 #include "hw/mem/view.h"
 #include "hw/pci/pci.h"
 #include "util/log.h"
 
-/* Put @region, whose reference is given, at @at of @root. */
-static bool place(struct machine *machine, struct region *root, uint64_t at, struct region *region,
-                  GError **error) REQUIRES(bql)
+bool pc_place(struct machine *machine, struct region *root, uint64_t at, struct region *region,
+              GError **error) REQUIRES(bql)
 {
     g_ptr_array_add(machine->regions, region);
     return region_add(root, at, region, 0, error);
 }
 
-/* ---- Memory -----------------------------------------------------------------------------------
- */
+/* ---- Memory ---------------------------------------------------------------------------------- */
 
 static uint64_t ram_low_size(const struct machine *machine)
 {
@@ -63,124 +59,25 @@ static bool make_memory(struct machine *machine, GError **error) REQUIRES(bql)
     machine->ram = ram_new(machine->mem, "ram", machine->config.ram_size, error);
     if (!machine->ram)
         return false;
-    if (!place(machine, machine->memory_root, 0,
-               region_new_ram(machine->mem, "ram-low", machine->ram, 0, low), error))
+    if (!pc_place(machine, machine->memory_root, 0,
+                  region_new_ram(machine->mem, "ram-low", machine->ram, 0, low), error))
         return false;
-    return !high || place(machine, machine->memory_root, LAYOUT_RAM_HIGH,
-                          region_new_ram(machine->mem, "ram-high", machine->ram, low, high), error);
+    return !high ||
+           pc_place(machine, machine->memory_root, LAYOUT_RAM_HIGH,
+                    region_new_ram(machine->mem, "ram-high", machine->ram, low, high), error);
 }
 
-/* ---- Processors and their interrupts ------------------------------------------------------------
- */
-
-static int acknowledge(void *opaque, unsigned index)
-{
-    return lapics_acknowledge(((struct machine *)opaque)->lapics, index);
-}
-
-static bool has_interrupt(void *opaque, unsigned index)
-{
-    return lapics_has_interrupt(((struct machine *)opaque)->lapics, index);
-}
-
-static bool read_msr(void *opaque, unsigned index, uint32_t msr, uint64_t *ret_value)
-{
-    struct machine *machine = opaque;
-
-    return lapics_read_msr(machine->lapics, index, msr, ret_value) ||
-           kvmclock_read_msr(machine->kvmclock, index, msr, ret_value);
-}
-
-static bool write_msr(void *opaque, unsigned index, uint32_t msr, uint64_t value)
-{
-    struct machine *machine = opaque;
-
-    return lapics_write_msr(machine->lapics, index, msr, value) ||
-           kvmclock_write_msr(machine->kvmclock, index, msr, value);
-}
-
-static void set_priority(void *opaque, unsigned index, unsigned priority)
-{
-    lapics_set_priority(((struct machine *)opaque)->lapics, index, priority);
-}
-
-static uint64_t read_tsc(void *opaque)
-{
-    return kvmclock_tsc(&((struct machine *)opaque)->clock);
-}
-
-static void cpu_stopped(void *opaque, unsigned index, enum cpu_exit why)
-{
-    struct machine *machine = opaque;
-
-    log_topic(cpu, "processor %u has stopped: %s", index,
-              why == CPU_EXIT_TRIPLE_FAULT ? "triple fault" : "failure");
-    machine_ask_end(machine, why == CPU_EXIT_TRIPLE_FAULT ? MACHINE_TRIPLE_FAULT : MACHINE_FAILED);
-}
-
-static void end_of_interrupt(void *opaque, unsigned vector)
-{
-    ioapic_end_of_interrupt(((struct machine *)opaque)->ioapic, vector);
-}
-
-static void startup(void *opaque UNUSED, unsigned index, unsigned vector)
-{
-    log_guest_error("processor %u: a startup message to page 0x%02x, but real mode is not there",
-                    index, vector);
-}
-
-static bool make_interrupts(struct machine *machine, GError **error) REQUIRES(bql)
-{
-    const struct lapic_ops ops = {
-        .end_of_interrupt = end_of_interrupt,
-        .startup = startup,
-        .opaque = machine,
-    };
-    struct msi_sink sink;
-
-    machine->lapics = lapics_new(machine->config.nr_cpus, &machine->clock, &ops, error);
-    if (!machine->lapics)
-        return false;
-    lapics_sink(machine->lapics, &sink);
-    machine->routes = msi_routes_new(&sink);
-    machine->ioapic = ioapic_new(machine->routes, error);
-    return machine->ioapic &&
-           place(machine, machine->memory_root, LAYOUT_LAPIC,
-                 lapics_region(machine->lapics, machine->mem), error) &&
-           place(machine, machine->memory_root, LAYOUT_IOAPIC,
-                 ioapic_region(machine->ioapic, machine->mem), error);
-}
-
-static bool make_cpus(struct machine *machine, GError **error) REQUIRES(bql)
-{
-    machine->kvmclock = kvmclock_new(machine->memory, &machine->clock, machine->config.nr_cpus);
-    machine->board = (struct cpu_board){
-        .acknowledge = acknowledge,
-        .has_interrupt = has_interrupt,
-        .read_msr = read_msr,
-        .write_msr = write_msr,
-        .set_priority = set_priority,
-        .read_tsc = read_tsc,
-        .stopped = cpu_stopped,
-        .opaque = machine,
-    };
-    bql_unlock(); /* they may wait for a grace period */
-    machine->cpus = cpus_new(machine->config.backend, machine->config.nr_cpus, machine->memory,
-                             machine->ports, &machine->board, error);
-    bql_lock();
-    if (!machine->cpus || !lapics_attach(machine->lapics, machine->cpus, error))
-        return false;
-    machine->mailbox = mailbox_new(machine->cpus);
-    return place(machine, machine->memory_root, LAYOUT_MAILBOX,
-                 mailbox_region(machine->mailbox, machine->mem), error);
-}
-
-/* ---- Devices
- * --------------------------------------------------------------------------------------- */
+/* ---- Devices --------------------------------------------------------------------------------- */
 
 static void map_changed(void *opaque)
 {
     cpus_post(((struct machine *)opaque)->cpus, CPU_EVENT_MAP, NULL);
+}
+
+static bool set_doorbell(void *opaque, uint64_t address, unsigned size, int fd, bool is_on)
+    NO_THREAD_SAFETY /* by the bus */
+{
+    return kvm_set_doorbell(((struct machine *)opaque)->cpus, address, size, fd, is_on);
 }
 
 static bool make_pci(struct machine *machine, GError **error) REQUIRES(bql)
@@ -196,6 +93,7 @@ static bool make_pci(struct machine *machine, GError **error) REQUIRES(bql)
         .window64 = window64(machine),
         .window_ports = { LAYOUT_PCI_IO, LAYOUT_PCI_IO_SIZE },
         .map_changed = map_changed,
+        .set_doorbell = kvm_is_backend(machine->cpus) ? set_doorbell : NULL,
         .opaque = machine,
     };
 
@@ -233,13 +131,14 @@ static bool make_devices(struct machine *machine, GError **error) REQUIRES(bql)
     machine->rtc = rtc_new(&rtc, &machine->clock);
     machine->power = power_new(&events, &ops);
     machine->pvpanic = pvpanic_new(panicked, machine);
-    return place(machine, ports, LAYOUT_PORT_COM1, serial_region(machine->serial, machine->mem),
-                 error) &&
-           place(machine, ports, LAYOUT_PORT_RTC, rtc_region(machine->rtc, machine->mem), error) &&
-           place(machine, ports, LAYOUT_PORT_POWER, power_region(machine->power, machine->mem),
-                 error) &&
-           place(machine, ports, LAYOUT_PORT_PVPANIC,
-                 pvpanic_region(machine->pvpanic, machine->mem), error);
+    return pc_place(machine, ports, LAYOUT_PORT_COM1, serial_region(machine->serial, machine->mem),
+                    error) &&
+           pc_place(machine, ports, LAYOUT_PORT_RTC, rtc_region(machine->rtc, machine->mem),
+                    error) &&
+           pc_place(machine, ports, LAYOUT_PORT_POWER, power_region(machine->power, machine->mem),
+                    error) &&
+           pc_place(machine, ports, LAYOUT_PORT_PVPANIC,
+                    pvpanic_region(machine->pvpanic, machine->mem), error);
 }
 
 bool pc_init(struct machine *machine, GError **error)
@@ -247,8 +146,8 @@ bool pc_init(struct machine *machine, GError **error)
     machine->regions = g_ptr_array_new();
     machine->disks = g_ptr_array_new();
     machine->devices = g_ptr_array_new();
-    return make_memory(machine, error) && make_interrupts(machine, error) &&
-           make_cpus(machine, error) && make_pci(machine, error) && make_devices(machine, error);
+    return make_memory(machine, error) && chips_init(machine, error) && make_pci(machine, error) &&
+           make_devices(machine, error);
 }
 
 /* In the reverse order, and whatever of it there is. */
@@ -264,9 +163,7 @@ void pc_fini(struct machine *machine)
         region_unref(region);
     }
     g_ptr_array_unref(machine->regions);
-    bql_unlock();
-    cpus_free(machine->cpus);
-    bql_lock();
+    chips_stop(machine);
     space_free(machine->ports);
     space_free(machine->memory);
     region_unref(machine->ports_root);
@@ -277,18 +174,11 @@ void pc_fini(struct machine *machine)
     power_free(machine->power);
     rtc_free(machine->rtc);
     serial_free(machine->serial);
-    mailbox_free(machine->mailbox);
-    kvmclock_free(machine->kvmclock);
-    ioapic_free(machine->ioapic);
-    bql_unlock();
-    msi_routes_free(machine->routes);
-    lapics_free(machine->lapics);
-    bql_lock();
+    chips_fini(machine);
     mem_free(machine->mem);
 }
 
-/* ---- Reset and load
- * ---------------------------------------------------------------------------------- */
+/* ---- Reset and load -------------------------------------------------------------------------- */
 
 bool pc_reset(struct machine *machine, GError **error)
 {
@@ -299,10 +189,7 @@ bool pc_reset(struct machine *machine, GError **error)
     }
     if (!pci_bus_reset(machine->bus, error))
         return false;
-    lapics_reset(machine->lapics);
-    ioapic_reset(machine->ioapic);
-    kvmclock_reset(machine->kvmclock);
-    mailbox_reset(machine->mailbox);
+    chips_reset(machine);
     serial_reset(machine->serial);
     rtc_reset(machine->rtc);
     power_reset(machine->power);
@@ -319,7 +206,7 @@ bool pc_load(struct machine *machine, GError **error)
     };
     const struct acpi_config acpi = {
         .nr_cpus = machine->config.nr_cpus,
-        .has_mailbox = true,
+        .has_mailbox = machine->mailbox,
         .window64 = window64(machine),
     };
     struct cpu_state state;
@@ -329,19 +216,16 @@ bool pc_load(struct machine *machine, GError **error)
     config.rsdp = acpi_write(&acpi, machine->ram);
     if (!loader_load(&config, machine->ram, &state, error))
         return false;
-    for (unsigned i = 1; i < machine->config.nr_cpus; i++)
-        cpu_post(machine->cpus->cpu[i], CPU_EVENT_INIT); /* parked until the mailbox */
-    return cpu_set_state(machine->cpus->cpu[0], &state) == 0;
+    return chips_begin(machine, &state, error);
 }
 
 void pc_clock_changed(struct machine *machine)
 {
-    lapics_clock_changed(machine->lapics);
+    chips_clock_changed(machine);
     rtc_clock_changed(machine->rtc);
 }
 
-/* ---- For others
- * ---------------------------------------------------------------------------------------- */
+/* ---- For others ------------------------------------------------------------------------------ */
 
 bool machine_press_power_button(struct machine *machine)
 {
@@ -362,7 +246,6 @@ void machine_metrics_register(struct machine *machine, struct metrics *metrics)
 {
     mem_metrics_register(machine->mem, metrics);
     cpus_metrics_register(machine->cpus, metrics);
-    lapics_metrics_register(machine->lapics, metrics);
-    msi_metrics_register(machine->routes, metrics);
+    chips_metrics_register(machine, metrics);
     serial_metrics_register(machine->serial, metrics);
 }

@@ -6,7 +6,7 @@
 #include "util/atomic.h"
 #include "util/metric.h"
 
-/* ---- Beginning and end ------------------------------------------------------------------ */
+/* ---- Beginning and end ------------------------------------------------------------- */
 
 void pci_bus_free(struct pci_bus *bus)
 {
@@ -56,7 +56,7 @@ void pci_bus_for_each(struct pci_bus *bus, void (*visit)(struct pci_device *devi
     }
 }
 
-/* ---- Reset -------------------------------------------------------------------------------- */
+/* ---- Reset ------------------------------------------------------------------------- */
 
 /* Registers as after power-on: nothing is decoded, no interrupt is wanted. */
 static void reset_registers(struct pci_device *device, void *arg G_GNUC_UNUSED)
@@ -84,7 +84,7 @@ bool pci_bus_reset(struct pci_bus *bus, GError **error)
     return pci_bars_assign(bus, error) && pci_bars_update(bus, 0, PCI_SLOTS - 1, error);
 }
 
-/* ---- Figures ------------------------------------------------------------------------------- */
+/* ---- Figures ----------------------------------------------------------------------- */
 
 void pci_count_guest_error(struct pci_bus *bus)
 {

@@ -32,7 +32,7 @@ void pci_config_put(struct pci_device *device, unsigned offset, uint32_t value, 
     memcpy(device->config + offset, &value, size); /* both little-endian: x86 on x86 */
 }
 
-/* ---- INTx ------------------------------------------------------------------------- */
+/* ---- INTx -------------------------------------------------------------------------- */
 
 void pci_intx_update(struct pci_device *device)
 {
@@ -58,7 +58,7 @@ bool pci_is_bus_master(const struct pci_device *device)
     return pci_config_get16(device, PCI_COMMAND) & PCI_COMMAND_BUS_MASTER;
 }
 
-/* ---- The guest's accesses ------------------------------------------------------------ */
+/* ---- The guest's accesses ---------------------------------------------------------- */
 
 uint32_t pci_config_read(struct pci_device *device, unsigned offset, unsigned size)
 {

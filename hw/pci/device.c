@@ -23,7 +23,7 @@ enum {
     EXPRESS_REPORTING = 0x0f,    /* which errors would be reported */
 };
 
-/* ---- Slots --------------------------------------------------------------------------- */
+/* ---- Slots ------------------------------------------------------------------------- */
 
 /* The slot's number, or -1. */
 static int choose_slot(const struct pci_bus *bus, int slot, const char *name, GError **error)
@@ -49,7 +49,7 @@ static int choose_slot(const struct pci_bus *bus, int slot, const char *name, GE
     return slot;
 }
 
-/* ---- The header ---------------------------------------------------------------------- */
+/* ---- The header -------------------------------------------------------------------- */
 
 static void let_write(struct pci_device *device, unsigned offset, uint32_t mask, unsigned size)
 {
@@ -133,7 +133,7 @@ void pci_device_fini(struct pci_device *device)
     *device = (struct pci_device){ .name = NULL };
 }
 
-/* ---- Its description ------------------------------------------------------------------ */
+/* ---- Its description --------------------------------------------------------------- */
 
 /* The power of two that @size is rounded up to. */
 static uint64_t rounded_size(enum pci_bar_kind kind, uint64_t size)

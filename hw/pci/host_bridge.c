@@ -44,7 +44,7 @@ static struct pci_device *find(const struct pci_bus *bus, unsigned bus_number, u
     return device && device->is_plugged ? device : NULL;
 }
 
-/* ---- Ports --------------------------------------------------------------------------- */
+/* ---- Ports ------------------------------------------------------------------------- */
 
 /* Only 4 bytes at once are this register; else the ports belong to others, whom we don't have. */
 static uint64_t address_read(void *opaque, uint64_t offset, unsigned size)
@@ -93,7 +93,7 @@ static void data_write(void *opaque, uint64_t offset, uint64_t value, unsigned s
         pci_config_write(device, (bus->address & 0xfc) + (unsigned)offset, size, (uint32_t)value);
 }
 
-/* ---- ECAM ------------------------------------------------------------------------------ */
+/* ---- ECAM -------------------------------------------------------------------------- */
 
 static struct pci_device *find_by_ecam(const struct pci_bus *bus, uint64_t offset) REQUIRES(bql)
 {
@@ -119,7 +119,7 @@ static void ecam_write(void *opaque, uint64_t offset, uint64_t value, unsigned s
         pci_config_write(device, offset % PCIE_CONFIG_SIZE, size, (uint32_t)value);
 }
 
-/* ---- Beginning and end ------------------------------------------------------------------ */
+/* ---- Beginning and end ------------------------------------------------------------- */
 
 static const struct mmio_ops address_ops = { .read = address_read,
                                              .write = address_write,

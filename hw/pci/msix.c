@@ -39,7 +39,8 @@ struct msix_vector {
     struct msi_route *route; /* NULL: the device has gone */
     struct msi_message message GUARDED_BY(bql);
     bool is_masked GUARDED_BY(bql);
-    uint32_t is_open; /* atomic; written under the BQL */
+    bool has_eventfd GUARDED_BY(bql); /* while open: the sink can raise it by itself */
+    uint32_t is_open;                 /* atomic; written under the BQL */
 };
 
 struct msix {
@@ -51,7 +52,7 @@ struct msix {
     struct msix_vector vectors[];
 };
 
-/* ---- Pending bits ---------------------------------------------------------------------- */
+/* ---- Pending bits ------------------------------------------------------------------ */
 
 static void set_pending(struct msix *msix, unsigned index)
 {
@@ -66,7 +67,7 @@ static bool take_pending(struct msix *msix, unsigned index)
     return fetch_and(&msix->pending[index / 64], ~bit) & bit;
 }
 
-/* ---- Raising --------------------------------------------------------------------------- */
+/* ---- Raising ----------------------------------------------------------------------- */
 
 bool msix_is_enabled(const struct pci_device *device)
 {
@@ -95,24 +96,25 @@ void msix_raise(struct pci_device *device, unsigned vector)
 
 int msix_eventfd(struct pci_device *device, unsigned vector)
 {
-    struct msix *msix = device->msix;
+    const struct msix *msix = device->msix;
+    const struct msix_vector *entry;
 
-    if (!msix || vector >= msix->nr || !load_relaxed(&msix->vectors[vector].is_open))
+    if (!msix || vector >= msix->nr)
         return -1;
-    return msi_route_eventfd(msix->vectors[vector].route);
+    entry = &msix->vectors[vector];
+    return load_relaxed(&entry->is_open) && entry->has_eventfd ? msi_route_eventfd(entry->route)
+                                                               : -1;
 }
 
-/* ---- Opening and closing ------------------------------------------------------------------ */
+/* ---- Opening and closing ----------------------------------------------------------- */
 
 /* Also when it is open, and its message has changed. */
 static void open_vector(struct msix *msix, unsigned index) REQUIRES(bql)
 {
     struct msix_vector *vector = &msix->vectors[index];
 
-    if (!msi_route_set(vector->route, &vector->message)) {
-        store_relaxed(&vector->is_open, 0); /* what is raised stays pending */
-        return;
-    }
+    /* False: the sink has no room, and messages go out by us only. */
+    vector->has_eventfd = msi_route_set(vector->route, &vector->message);
     (void)atomic_xchg(&vector->is_open, 1); /* O1 */
     smp_mb_after_rmw();                     /* pairs with the one in raise_vector() */
     if (take_pending(msix, index))          /* O2 */
@@ -171,7 +173,7 @@ void msix_config_written(struct pci_device *device, unsigned offset, unsigned si
     pci_intx_update(device); /* silent while MSI-X is on (6.8.2.3) */
 }
 
-/* ---- The BAR ------------------------------------------------------------------------------ */
+/* ---- The BAR ----------------------------------------------------------------------- */
 
 static uint32_t read_entry(const struct msix_vector *vector, unsigned offset) REQUIRES(bql)
 {
@@ -260,7 +262,7 @@ static const struct mmio_ops bar_ops = {
     .read = bar_read, .write = bar_write, .min_access = 4, .max_access = 8
 };
 
-/* ---- Beginning and end ---------------------------------------------------------------------- */
+/* ---- Beginning and end ------------------------------------------------------------- */
 
 static void reset_vectors(struct msix *msix) REQUIRES(bql)
 {

@@ -28,14 +28,14 @@ struct pci_bus {
     struct pci_stats stats;
 };
 
-/* ---- host_bridge.c ------------------------------------------------------------------- */
+/* ---- host_bridge.c ----------------------------------------------------------------- */
 
 /** Device 0, and the ways to configuration space, which go into the map. */
 bool pci_host_bridge_init(struct pci_bus *bus, GError **error) MUST_CHECK REQUIRES(bql);
 /** Frees the bus, sooner or later. */
 void pci_host_bridge_fini(struct pci_bus *bus) REQUIRES(bql);
 
-/* ---- config.c ------------------------------------------------------------------------ */
+/* ---- config.c ---------------------------------------------------------------------- */
 
 /** @size is 1, 2 or 4, @offset less than PCIE_CONFIG_SIZE and a multiple of it. */
 uint32_t pci_config_read(struct pci_device *device, unsigned offset, unsigned size) REQUIRES(bql);
@@ -50,7 +50,7 @@ void pci_config_put(struct pci_device *device, unsigned offset, uint32_t value, 
 /** Drive INTA as the device wants it, and the registers let it. */
 void pci_intx_update(struct pci_device *device) REQUIRES(bql);
 
-/* ---- bar.c --------------------------------------------------------------------------- */
+/* ---- bar.c ------------------------------------------------------------------------- */
 
 /** The low bits of @kind's register, and how large the register is. */
 uint32_t pci_bar_type(enum pci_bar_kind kind);
@@ -69,12 +69,12 @@ void pci_bar_set_register(struct pci_device *device, unsigned bar, uint64_t addr
 bool pci_bars_update(struct pci_bus *bus, unsigned first, unsigned last, GError **error)
     MUST_CHECK REQUIRES(bql);
 
-/* ---- assign.c ------------------------------------------------------------------------ */
+/* ---- assign.c ---------------------------------------------------------------------- */
 
 /** A place for each BAR in its register, and decoding on. False: no register has changed. */
 bool pci_bars_assign(struct pci_bus *bus, GError **error) MUST_CHECK REQUIRES(bql);
 
-/* ---- msix.c -------------------------------------------------------------------------- */
+/* ---- msix.c ------------------------------------------------------------------------ */
 
 /** Of a device that may have none. */
 void msix_reset(struct pci_device *device) REQUIRES(bql);
@@ -83,7 +83,7 @@ void msix_fini(struct pci_device *device) REQUIRES(bql);
 /** The guest has written @size bytes at @offset of configuration space. */
 void msix_config_written(struct pci_device *device, unsigned offset, unsigned size) REQUIRES(bql);
 
-/* ---- bus.c --------------------------------------------------------------------------- */
+/* ---- bus.c ------------------------------------------------------------------------- */
 
 /** Count it; the caller logs. */
 void pci_count_guest_error(struct pci_bus *bus);

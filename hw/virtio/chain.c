@@ -338,7 +338,7 @@ static enum virtq_pop next_head(struct walk *walk, uint16_t *ret_head) REQUIRES(
 
 /* ---- Pop ------------------------------------------------------------------------------------ */
 
-/* Whether the handler's turn has come to its end. */
+/* Whether the handler's turn has come to its end. Each has one chain at least. */
 static bool is_turn_over(struct virtq *queue) REQUIRES(bql)
 {
     struct virtq_turn *turn = &queue->pop.turn;
@@ -347,7 +347,7 @@ static bool is_turn_over(struct virtq *queue) REQUIRES(bql)
         return false;
     turn->has_more = false;
     if (turn->nr_left == 0 ||
-        (turn->nr_left % CHAINS_A_LOOK == 0 && monotonic_ns() >= turn->end_ns)) {
+        (turn->nr_left % CHAINS_A_LOOK == CHAINS_A_LOOK - 1 && monotonic_ns() >= turn->end_ns)) {
         turn->nr_left = 0;
         turn->has_more = true;
         return true;

@@ -198,7 +198,9 @@ static void on_broken(struct deferred *deferred)
     bql_assert_held();
     struct virtq *queue = container_of(deferred, struct virtq, broken);
 
-    virtio_device_broken(queue->device, "queue %u: %s", queue->index, load_relaxed(&queue->fault));
+    if (!(queue->device->status & VIRTIO_STATUS_NEEDS_RESET)) /* else a pop was first to find it */
+        virtio_device_broken(queue->device, "queue %u: %s", queue->index,
+                             load_relaxed(&queue->fault));
 }
 
 /* The device's status is under the BQL, which who pushes may not have. */

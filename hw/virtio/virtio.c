@@ -23,7 +23,8 @@ enum {
 /* ---- Errors of the driver ---------------------------------------------------------------------
  */
 
-static void tell(const struct virtio_device *device, const char *format, va_list arguments)
+static void PRINTF_LIKE(2, 0)
+    tell(const struct virtio_device *device, const char *format, va_list arguments)
 {
     g_autofree char *text = g_strdup_vprintf(format, arguments);
 

@@ -72,7 +72,11 @@
     X(cpu_lossy_kick, "the processor counts its limit down, by load and store")                    \
     X(cpu_kick_lowered_late, "the kick is lowered after the events were looked at")                \
     X(cpu_pause_one_short, "a pause does not wait for the last processor")                         \
-    X(cpu_deaf_to_stop, "a processor that waits for its turn to be alone does not end")
+    X(cpu_deaf_to_stop, "a processor that waits for its turn to be alone does not end")            \
+    X(irq_kick_first, "an interrupt is posted before its bit is in IRR")                           \
+    X(irq_timer_asleep_awake, "the thread of the timers looks at them without saying so first")    \
+    X(irq_message_without_grace, "a message that was replaced is freed without a grace period")    \
+    X(irq_unmask_is_deaf, "an IOAPIC pin that is unmasked does not look at its level")
 
 #ifdef MUTANTS
 enum mutant {

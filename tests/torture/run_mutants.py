@@ -57,6 +57,10 @@ def cpu(mutant, scenario, ends, seconds=20):
     return Row(mutant, scenario, ends, seconds=seconds, program='torture_cpu', alone=True)
 
 
+def irq(mutant, scenario, ends):
+    return Row(mutant, scenario, ends, seconds=10, program='torture_irq', alone=True)
+
+
 ROWS = (
     Row('no_barrier', 'tight', (FAILS,), 'membarrier', 8, alone=True),
     Row('no_reader_fence', 'tight', (FAILS,), 'fences', 8, alone=True),
@@ -122,6 +126,10 @@ ROWS = (
     cpu('cpu_kick_lowered_late', 'kick', (HANGS,)),
     cpu('cpu_pause_one_short', 'blob', (FAILS,)),
     cpu('cpu_deaf_to_stop', 'lock', (HANGS,)),
+    irq('irq_kick_first', 'single', (HANGS,)),
+    irq('irq_timer_asleep_awake', 'one-timer', (HANGS,)),
+    irq('irq_message_without_grace', 'route', (FAILS, CRASHES)),
+    irq('irq_unmask_is_deaf', 'level', (HANGS,)),
 )
 
 

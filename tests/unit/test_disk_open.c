@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 
-#include "tests/unit/child.h"
 #include "tests/unit/disk_scene.h"
+#include "util/log.h"
 #include "util/start.h"
 
 /* What disk_open() says, which names the path. Free it. */
@@ -110,7 +112,7 @@ static void writers_exclude_all_and_readers_share(void)
     char *path = image_new(SECTOR);
     struct disk *first = must_open(path, false), *second;
 
-    expect_complaint(path, false, "in use");
+    expect_complaint(path, false, "in use by this very process");
     expect_complaint(path, true, "writes to it");
     disk_close(first);
     first = must_open(path, true);
@@ -123,58 +125,47 @@ static void writers_exclude_all_and_readers_share(void)
     image_end(path);
 }
 
-static char *contested;
-
-static void try_to_write(void) NO_THREAD_SAFETY /* the BQL came along by fork() */
+/* What this program does as another process, with @path: see main(). */
+static int run_other(const char *what, const char *path, char **ret_errors)
 {
-    GError *error = NULL;
+    const gchar *const argv[] = { "/proc/self/exe", what, path, NULL };
+    g_autoptr(GError) error = NULL;
+    int status = 0;
 
-    if (disk_open(contested, false, &error))
-        _exit(3);
-    (void)fprintf(stderr, "%s\n", error->message);
-    _exit(error->code == G_FILE_ERROR_FAILED || strstr(error->message, "in use") ? 2 : 4);
+    (void)g_spawn_sync(NULL, (gchar **)(uintptr_t)argv, NULL, G_SPAWN_STDOUT_TO_DEV_NULL, NULL,
+                       NULL, NULL, ret_errors, &status, &error);
+    g_assert_no_error(error);
+    return status;
 }
 
 static void another_process_is_kept_out(void)
 {
     bql_assert_held();
-    struct disk *disk;
-    struct child_end end;
+    char *path = image_new(SECTOR);
+    struct disk *disk = must_open(path, true);
+    g_autofree char *errors = NULL;
+    g_autofree char *holder = g_strdup_printf("in use by process %d (test_disk_open)", getpid());
+    int status = run_other("--write", path, &errors);
 
-    contested = image_new(SECTOR);
-    disk = must_open(contested, true);
-    end = run_child(try_to_write);
-    g_assert_cmpint(end.exit_code, ==, 2);
-    g_assert_nonnull(strstr(end.errors, contested));
+    g_assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 1);
+    g_assert_nonnull(strstr(errors, path));
+    g_assert_nonnull(strstr(errors, holder));
     disk_close(disk);
-    image_end(g_steal_pointer(&contested));
-}
-
-/* The child opens, and dies by a signal while it has the lock. */
-static void die_with_the_lock(void) NO_THREAD_SAFETY
-{
-    if (disk_open(contested, false, NULL))
-        raise(SIGKILL);
+    image_end(path);
 }
 
 static void a_lock_ends_with_its_process(void)
 {
     bql_assert_held();
-    struct child_end end;
+    char *path = image_new(SECTOR);
+    int status = run_other("--die", path, NULL);
 
-    contested = image_new(SECTOR);
-    end = run_child(die_with_the_lock);
-    g_assert_cmpint(end.signal, ==, SIGKILL);
-    disk_close(must_open(contested, false));
-    image_end(g_steal_pointer(&contested));
+    g_assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+    disk_close(must_open(path, false));
+    image_end(path);
 }
 
 /* ---- Other formats --------------------------------------------------------------------- */
-
-static void open_and_close(void) NO_THREAD_SAFETY
-{
-    disk_close(disk_open(contested, true, NULL));
-}
 
 static void images_of_other_formats_are_pointed_out(void)
 {
@@ -184,22 +175,39 @@ static void images_of_other_formats_are_pointed_out(void)
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(magics); i++) {
-        struct child_end end;
-        FILE *file;
+        char *path = image_new(SECTOR), *log = image_new(0);
+        g_autofree char *text = NULL;
+        FILE *file = fopen(path, "r+");
 
-        contested = image_new(SECTOR);
-        file = fopen(contested, "r+");
         g_assert_nonnull(file);
         (void)fputs(magics[i][0], file);
         (void)fclose(file);
-        end = run_child(open_and_close);
-        g_assert_cmpint(end.exit_code, ==, 0);
+        g_assert_true(log_open(log, NULL));
+        disk_close(must_open(path, true));
+        g_assert_true(log_open(NULL, NULL));
+        g_assert_true(g_file_get_contents(log, &text, NULL, NULL));
         if (magics[i][1])
-            g_assert_nonnull(strstr(end.errors, magics[i][1]));
+            g_assert_nonnull(strstr(text, magics[i][1]));
         else
-            g_assert_cmpstr(end.errors, ==, "");
-        image_end(g_steal_pointer(&contested));
+            g_assert_cmpstr(text, ==, "");
+        image_end(path);
+        image_end(log);
     }
+}
+
+/* The other process: opens @path for writing, and dies with the lock if it gets it. */
+static int be_other(bool may_succeed, const char *path) REQUIRES(bql)
+{
+    GError *error = NULL;
+    struct disk *disk = disk_open(path, false, &error);
+
+    if (!disk) {
+        (void)fprintf(stderr, "%s\n", error->message);
+        return 1;
+    }
+    if (may_succeed)
+        raise(SIGKILL);
+    return 2;
 }
 
 int main(int argc, char **argv)
@@ -219,7 +227,7 @@ int main(int argc, char **argv)
 #undef ADD
     if (util_start(NULL) != 0)
         return 1;
-    status = g_test_run();
+    status = argc == 3 ? be_other(strcmp(argv[1], "--die") == 0, argv[2]) : g_test_run();
     util_stop();
     return status;
 }

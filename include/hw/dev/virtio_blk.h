@@ -12,8 +12,9 @@
 struct metrics;
 struct virtio_blk;
 
-void virtio_blk_free(struct virtio_blk *blk)
-    REQUIRES(bql); /* idle; NULL is fine; closes the disk */
+/** Without a transport. Waits, with the BQL dropped, for what is in flight; closes the disk. NULL
+ * is fine. Main thread. */
+void virtio_blk_free(struct virtio_blk *blk) REQUIRES(bql);
 /** Takes @disk over. @serial: up to 20 characters, may be NULL. */
 struct virtio_blk *virtio_blk_new(struct space *memory, struct disk *disk, const char *serial,
                                   unsigned nr_queues) OWNED_BY(virtio_blk_free) REQUIRES(bql);

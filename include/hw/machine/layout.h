@@ -20,9 +20,15 @@
 #define LAYOUT_ECAM_BUSES 256
 #define LAYOUT_ECAM_LAST_BUS 255
 #define LAYOUT_IOAPIC 0xfec00000
-#define LAYOUT_MAILBOX 0xfed80000 /* a page: the wakeup mailbox of further processors */
-#define LAYOUT_LAPIC 0xfee00000   /* each processor's own; devices' writes there are MSIs */
+#define LAYOUT_LAPIC 0xfee00000 /* each processor's own; devices' writes there are MSIs */
 #define LAYOUT_LAPIC_SIZE 0x100000
+
+/*
+ * A page: the wakeup mailbox of further processors. Linux 6.12 takes the address out of the table
+ * when it has read it, and then complains of the table's checksum. The bytes of this address have
+ * a sum of 0, so that it does not.
+ */
+#define LAYOUT_MAILBOX 0xfe020000
 
 /* Processors have 40 bits of physical addresses (hw/cpu/cpuid.c). */
 #define LAYOUT_PHYSICAL_END 0x10000000000

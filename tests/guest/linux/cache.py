@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Things that are made once and kept under the digest of what they are made of, in
-${XDG_CACHE_HOME:-~/.cache}/gracevm. Several programs may ask at the same time: one makes, the others
-wait, and nobody sees a thing half made.
+${XDG_CACHE_HOME:-~/.cache}/gracevm. Several programs may ask at the same time: one makes, the
+others wait, and nobody sees a thing half made.
 """
 
 import contextlib

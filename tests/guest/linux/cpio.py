@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Archives in the form that Linux unpacks into its first root: cpio, "newc", of files that need not
-exist here (Documentation/driver-api/early-userspace/buffer-format.rst). The same calls make the same
-bytes: no times, no owners but root, inode numbers by order.
+"""Archives in the form that Linux unpacks into its first root: cpio, "newc", of files that need
+not exist here (Documentation/driver-api/early-userspace/buffer-format.rst). The same calls make the
+same bytes: no times, no owners but root, inode numbers by order.
 """
 
 import stat

@@ -28,17 +28,18 @@ import userland
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 KERNELS = ('6.1', '6.12')
-MODULES = ('virtio_pci', 'virtio_blk', 'virtio_rng', 'ext4', 'button', 'evdev', 'autofs4')
+MODULES = ('virtio_pci', 'virtio_blk', 'virtio_rng', 'ext4', 'button', 'evdev', 'autofs4',
+           'pvpanic_mmio')
 # Where in the kernel's package modules are that such a guest may use.
 MODULE_PLACES = tuple(f'kernel/{place}' for place in (
     'arch/', 'block/', 'crypto/', 'drivers/acpi/', 'drivers/block/', 'drivers/char/',
     'drivers/gpu/drm/virtio/', 'drivers/input/', 'drivers/misc/pvpanic/',
     'drivers/virtio/', 'fs/autofs/', 'fs/ext4/', 'fs/jbd2/', 'fs/mbcache.ko', 'lib/'))
 FOLDERS = ('bin', 'dev', 'mnt', 'proc', 'root', 'sys', 'tmp')
-APPLETS = ('acpid cat cp cttyhack cut date dd df dmesg echo env free grep halt head hexdump '
-           'id insmod kill ln ls mkdir mknod mount mv nproc poweroff ps pwd reboot rm rmdir sed seq '
-           'setsid sh sha256sum sleep sort stty switch_root sync tail taskset tar top touch tr '
-           'umount uname uptime usleep vi wc').split()
+APPLETS = ('cat cp cttyhack cut date dd df dmesg echo env free grep halt head hexdump id insmod '
+           'kill ln ls mkdir mknod mount mv nproc poweroff ps pwd reboot rm rmdir sed seq setsid '
+           'sh sha256sum sleep sort stty switch_root sync tail taskset tar top touch tr umount '
+           'uname uptime usleep vi wc').split()
 DISK_FILES = {'small': 1000, 'odd': 700001, 'large': 6 << 20}
 DISK_MIB, USERLAND_MIB = 64, 512
 PAD_MIB = 200
@@ -120,9 +121,16 @@ def _busybox():
     return read(os.path.join(tree, 'usr/bin/busybox'))
 
 
+@functools.cache
 def _padding():
     """That much which no compression makes smaller."""
     return hashlib.shake_128(b'gracevm').digest(PAD_MIB << 20)
+
+
+def padding_words():
+    """What /init has to know of it, as it checks the end only."""
+    digest = hashlib.sha256(_padding()[-65536:]).hexdigest()
+    return f'padding_size={PAD_MIB << 20} padding_sum={digest}'
 
 
 def _first_root(version, is_padded=False):

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What is inside a distribution's kernel package: the compressed kernel of a bzImage, and modules in
-the order in which they can be loaded.
+"""What is inside a distribution's kernel package: the compressed kernel of a bzImage, and modules
+in the order in which they can be loaded.
 """
 
 import bz2
@@ -68,8 +68,8 @@ COMPRESS = {
 
 
 def repack(image, elf, method):
-    """The bzImage @image with another payload. Its own code, which expects the first method, could
-    not unpack it: this is for loaders that do."""
+    """The bzImage @image with another payload. Its own code, which expects the first method,
+    could not unpack it: this is for loaders that do."""
     offset, length = payload_place(image)
     payload = COMPRESS[method](elf)
     if method != 'gzip':  # which ends with it anyway
@@ -89,7 +89,7 @@ def _module_bytes(path):
 
 
 def _modinfo(data):
-    """Pairs of the module's .modinfo: strings "name=value", found without reading section tables."""
+    """(name, value) of what this needs of a module's .modinfo, found without section tables."""
     for match in re.finditer(rb'\0((?:depends|softdep)=[^\0]*)(?=\0)', data):
         name, _, value = match.group(1).decode().partition('=')
         yield name, value

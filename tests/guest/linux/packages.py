@@ -119,7 +119,8 @@ class Resolver:
                    'Dir::State::lists': f'{folder}/lists', 'Dir::State::status': f'{folder}/status',
                    'Dir::Cache': f'{folder}/cache', 'APT::Sandbox::User': '',
                    'APT::Architecture': 'amd64', 'Acquire::Languages': 'none'}
-        self._options = [word for key, value in options.items() for word in ('-o', f'{key}={value}')]
+        self._options = [word for key, value in options.items()
+                         for word in ('-o', f'{key}={value}')]
         self._apt('apt-get', 'update', '--error-on=any')
 
     def _apt(self, program, *words):

@@ -1,0 +1,74 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Boots Linux on a virtual machine in many ways. Output: the Test Anything Protocol.
+
+    run.py [--accel soft|kvm] PROGRAM [GROUP...]
+    run.py [--accel soft|kvm] --soak N PROGRAM
+
+PROGRAM is build/gracevm, or qemu-system-x86_64 to try the tests themselves.
+"""
+
+import argparse
+import os
+import shutil
+import sys
+
+import boots
+import disks
+import ends
+import packages
+import refusals
+import sessions
+import tap
+from machine import Program
+
+GROUPS = {
+    'processors': boots.processors,
+    'memory': boots.memory,
+    'forms': boots.forms,
+    'disks': disks.disks,
+    'ends': ends.ends,
+    'userland': sessions.sessions,
+    'refusals': refusals.refusals,
+}
+
+
+def no_kvm():
+    """Why there is no KVM here that a Linux guest could run on; '' if there is."""
+    if not os.access('/dev/kvm', os.R_OK | os.W_OK):
+        return '/dev/kvm cannot be opened'
+    with open('/proc/cpuinfo', encoding='utf-8') as file:
+        if not {'vmx', 'svm'} & set(file.read().split()):
+            return 'KVM has no hardware virtualisation behind it (neither vmx nor svm)'
+    return ''
+
+
+def main():
+    parser = argparse.ArgumentParser(usage=__doc__)
+    parser.add_argument('--accel', default='soft', choices=('soft', 'kvm'))
+    parser.add_argument('--soak', type=int, metavar='N', help='N boots in a row, nothing else')
+    parser.add_argument('program')
+    parser.add_argument('groups', nargs='*', metavar='GROUP', choices=[[], *GROUPS])
+    options = parser.parse_args()
+    path = shutil.which(options.program)
+    if not path:
+        sys.exit(f'run.py: {options.program} cannot be run')
+    reason = no_kvm() if options.accel == 'kvm' else ''
+    if reason:
+        tap.skip_all(reason)
+        return
+    program = Program(os.path.abspath(path), options.accel)
+    try:
+        for name in packages.SETS:
+            packages.fetch(name)
+    except packages.Unavailable as unavailable:
+        tap.skip_all(f'guests cannot be made: {unavailable}')
+        return
+    tests = boots.soak(program, options.soak) if options.soak else {}
+    for group in options.groups or ([] if options.soak else GROUPS):
+        tests |= GROUPS[group](program)
+    sys.exit(0 if tap.run(tests) else 1)
+
+
+if __name__ == '__main__':
+    main()
