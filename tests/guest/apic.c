@@ -343,12 +343,12 @@ static void timers(void)
     forget();
     apic_write(REG_TIMER_DIVIDER, 0xb); /* by 1 */
     apic_write(REG_TIMER, 0x80);
-    apic_write(REG_TIMER_START, 100000);
+    apic_write(REG_TIMER_START, 1000000);
     wait_for_count(0x80, 1);
     is(taken[0x80], 1, "timer: once");
     is(apic_read(REG_TIMER_NOW), 0, "then it stands");
     apic_write(REG_TIMER, 0x81 | TIMER_PERIODIC);
-    apic_write(REG_TIMER_START, 100000);
+    apic_write(REG_TIMER_START, 1000000);
     wait_for_count(0x81, 3);
     check(taken[0x81] >= 3, "periodic: three and more");
     apic_write(REG_TIMER_START, 0);
@@ -456,7 +456,7 @@ static void leave_things_behind(void)
     apic_write(REG_SVR, 0x1ff);
     apic_write(REG_TPR, 0x30);
     apic_write(REG_TIMER, 0x81 | TIMER_PERIODIC);
-    apic_write(REG_TIMER_START, 100000);
+    apic_write(REG_TIMER_START, 1000000);
     on_vector(0x50, count_only);
     send(0x50 | ICR_SELF, 0);
     open_window(); /* in service */

@@ -302,6 +302,8 @@ void lab_chips_stop(struct lab_chips *chips)
     if (chips->machine->cpus)
         set_bell(chips, false);
     msi_route_free(chips->route);
+    if (chips->kvm_irq)
+        kvm_irq_detach(chips->kvm_irq);
 }
 
 void lab_chips_fini(struct lab_chips *chips)

@@ -3,7 +3,7 @@
  * Runs a payload on the machine of lab.h.
  *
  * usage: run [-accel soft|kvm|kvm:soft] [-smp N] [-timeout SECONDS] [-expect exit|triple-fault]
- *            [-chips none|board] [-feeble skip|fail|none] [-d TOPICS] PAYLOAD
+ *            [-chips none|board|ours] [-feeble skip|fail|none] [-d TOPICS] PAYLOAD
  *
  * What the payload says goes to standard output: the Test Anything Protocol. Status 0: it ran to
  * its end and all was well; 1: not; 2: wrong usage. Where there is no KVM, all is skipped. Some
@@ -26,7 +26,8 @@
 struct options {
     const char *accel, *payload;
     unsigned nr_cpus, timeout_s;
-    bool has_chips; /* real interrupt controllers: with KVM, those in the kernel */
+    bool has_chips;    /* real interrupt controllers */
+    bool uses_kernels; /* local APICs, where there are some */
     bool is_triple_fault_expected;
     bool is_feeble_right; /* what the payload does works on feeble KVMs too */
     bool is_feeble_none;  /* it cannot be run on them */
@@ -80,7 +81,8 @@ static bool make_machine(const struct options *options, GError **error) EXCLUDES
     }
     machine.has_chips = true;
     bql_lock();
-    is_made = lab_chips_init(&machine.chips, &machine, strcmp(options->accel, "kvm") == 0, error);
+    is_made = lab_chips_init(&machine.chips, &machine,
+                             options->uses_kernels && strcmp(options->accel, "kvm") == 0, error);
     bql_unlock();
     machine.cpus = is_made ? make_cpus(options, error) : NULL;
     if (!machine.cpus)
@@ -198,7 +200,7 @@ static int run(const struct options *options)
 static void usage(void)
 {
     fputs("usage: run [-accel soft|kvm|kvm:soft] [-smp N] [-timeout SECONDS]\n"
-          "           [-expect exit|triple-fault] [-chips none|board]\n"
+          "           [-expect exit|triple-fault] [-chips none|board|ours]\n"
           "           [-feeble skip|fail|none] [-d TOPICS] PAYLOAD\n",
           stderr);
     exit(2);
@@ -223,7 +225,8 @@ static bool parse_option(struct options *options, const char *name, const char *
         return options->is_triple_fault_expected || strcmp(value, "exit") == 0;
     }
     if (strcmp(name, "-chips") == 0) {
-        options->has_chips = strcmp(value, "board") == 0;
+        options->uses_kernels = strcmp(value, "board") == 0;
+        options->has_chips = options->uses_kernels || strcmp(value, "ours") == 0;
         return options->has_chips || strcmp(value, "none") == 0;
     }
     if (strcmp(name, "-feeble") == 0) {
