@@ -56,7 +56,8 @@ CLEAN = {
     'util/a.c': function(sizes.FUNCTION_LINES),
     'util/c.c': '\n'.join([C + '#include "util/a.h"\n\n#include "util/a_private.h"\n']),
     'ui/b.c': nested(sizes.FUNCTION_DEPTH),
-    'ui/options.c': C + 'static const struct option table[] = {\n    { "m", NULL, "x", take },\n};\n',
+    'ui/options.c':
+        C + 'static const struct option table[] = {\n    { "m", NULL, "x", take },\n};\n',
     'hw/machine/devices.c':
         C + 'static const struct device_type types[] = {\n    { "a-pci", "x", keys, make },\n};\n',
     'docs/gracevm.1': MAN + '.It Fl m Ar size\n.It Cm a-pci\n',
