@@ -109,7 +109,8 @@ SAMPLES = {
     tools.shell_is_clean:
         ({'check': SH + 'echo $1\n'}, 'check:3:6: note: Double quote'),
     manual.options_are_documented:
-        ({'docs/gracevm.1': MAN + '.It Fl n\n.It Cm a-pci\n'}, 'docs/gracevm.1:1: does not tell of option m'),
+        ({'docs/gracevm.1': MAN + '.It Fl n\n.It Cm a-pci\n'},
+         'docs/gracevm.1:1: does not tell of option m'),
     manual.devices_are_documented:
         ({'docs/gracevm.1': MAN + '.It Fl m\n.It Cm b-pci\n'},
          'docs/gracevm.1:1: does not tell of device a-pci'),
