@@ -3,7 +3,7 @@
  * Runs a payload on the machine of lab.h.
  *
  * usage: run [-accel soft|kvm|kvm:soft] [-smp N] [-timeout SECONDS] [-expect exit|triple-fault]
- *            [-feeble skip|fail|none] [-d TOPICS] PAYLOAD
+ *            [-feeble skip|fail|none] [-apic on|off] [-d TOPICS] PAYLOAD
  *
  * What the payload says goes to standard output: the Test Anything Protocol. Status 0: it ran to
  * its end and all was well; 1: not; 2: wrong usage. Where there is no KVM, all is skipped. Some
@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "hw/cpu/backend.h"
+#include "hw/irq/lapic.h"
 #include "tests/guest/machine.h"
 #include "util/clock.h"
 #include "util/log.h"
@@ -29,6 +30,7 @@ struct options {
     bool is_triple_fault_expected;
     bool is_feeble_right; /* what the payload does works on feeble KVMs too */
     bool is_feeble_none;  /* it cannot be run on them */
+    bool has_apics;
 };
 
 static struct machine machine;
@@ -126,7 +128,8 @@ static int run_machine(const struct options *options) EXCLUDES(bql)
         return 0;
     }
     machine.skips_failures = is_feeble && !options->is_feeble_right;
-    if (!machine_load(&machine, options->payload, &error) || !cpus_start(machine.cpus, &error)) {
+    if ((machine.lapics && !lapics_attach(machine.lapics, machine.cpus, &error)) ||
+        !machine_load(&machine, options->payload, &error) || !cpus_start(machine.cpus, &error)) {
         printf("Bail out! %s\n", error->message);
         return 1;
     }
@@ -148,9 +151,11 @@ static int run(const struct options *options)
 
     if (util_start(NULL) != 0)
         return 1;
-    if (machine_init(&machine, &error)) {
+    if (machine_init(&machine, &error) &&
+        (!options->has_apics || machine_add_apics(&machine, options->nr_cpus, &error))) {
         bql_unlock();
         status = run_machine(options);
+        lapics_free(machine.lapics);
         cpus_free(machine.cpus);
         bql_lock();
         loop_timer_cancel(&watchdog);
@@ -165,8 +170,8 @@ static int run(const struct options *options)
 static void usage(void)
 {
     fputs("usage: run [-accel soft|kvm|kvm:soft] [-smp N] [-timeout SECONDS]\n"
-          "           [-expect exit|triple-fault] [-feeble skip|fail|none] [-d TOPICS]\n           "
-          "PAYLOAD\n",
+          "           [-expect exit|triple-fault] [-feeble skip|fail|none] [-apic on|off]\n"
+          "           [-d TOPICS] PAYLOAD\n",
           stderr);
     exit(2);
 }
@@ -188,6 +193,10 @@ static bool parse_option(struct options *options, const char *name, const char *
     if (strcmp(name, "-expect") == 0) {
         options->is_triple_fault_expected = strcmp(value, "triple-fault") == 0;
         return options->is_triple_fault_expected || strcmp(value, "exit") == 0;
+    }
+    if (strcmp(name, "-apic") == 0) {
+        options->has_apics = strcmp(value, "on") == 0;
+        return options->has_apics || strcmp(value, "off") == 0;
     }
     if (strcmp(name, "-feeble") == 0) {
         options->is_feeble_right = strcmp(value, "fail") == 0;
