@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The machine of lab.h, as the host makes it: its memory map, its devices, and the interrupt
- * controller, which is a bitmap, or local APICs (hw/irq/lapic.h).
+ * controller, which is a bitmap.
  */
 #ifndef TESTS_GUEST_MACHINE_H
 #define TESTS_GUEST_MACHINE_H
@@ -12,12 +12,11 @@
 #include "hw/cpu/cpu.h"
 #include "hw/mem/mem.h"
 #include "tests/guest/lab.h"
-#include "util/guest_clock.h"
+#include "tests/guest/lab_chips.h"
 #include "util/loop.h"
 
 enum { LATER_MAX = 16 };
 
-struct lapics;
 struct machine;
 
 /* An interrupt or NMI that is to be raised after a while. */
@@ -35,9 +34,11 @@ struct machine {
     struct ram *ram;
     struct cpu_board board;
     struct cpus *cpus;
-    GPtrArray *regions;    /* the tree's, to be unmade */
-    struct lapics *lapics; /* or NULL: the bitmap below serves */
-    struct guest_clock clock;
+    unsigned nr_cpus;
+    uint64_t entry;         /* of the payload */
+    bool has_chips;         /* real interrupt controllers, instead of the bitmap */
+    struct lab_chips chips; /* if so */
+    GPtrArray *regions;     /* the tree's, to be unmade */
 
     /* Interrupts; atomic: bit n of word n / 64. */
     uint64_t pending[CPUS_MAX][4];
@@ -64,14 +65,14 @@ struct machine {
     bool skips_failures; /* failed checks are told as skips: see run.c */
 };
 
-/** Without processors; the BQL is held. */
+/** Without processors, and without chips; the BQL is held. */
 bool machine_init(struct machine *machine, GError **error) REQUIRES(bql);
 void machine_fini(struct machine *machine) REQUIRES(bql);
 
-/** Before the processors are made: they get local APICs, for lapics_attach(). */
-bool machine_add_apics(struct machine *machine, unsigned nr_cpus, GError **error) REQUIRES(bql);
-
 /** Load the ELF file at @path, and put all processors at its entry. They have not been started. */
 bool machine_load(struct machine *machine, const char *path, GError **error);
+
+/** The same again, with what is in memory: all are paused, or have not been started. */
+bool machine_enter(struct machine *machine);
 
 #endif
