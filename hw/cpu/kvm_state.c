@@ -16,12 +16,15 @@
 #define KEPT_1_EDX (UINT32_C(1) << 9 /* APIC */ | UINT32_C(1) << 28 /* several */)
 #define KEPT_80000001_ECX (UINT32_C(1) << 1 /* the same */ | UINT32_C(1) << 3 /* APIC */)
 
-/* What can be kept of them: KVM has to let the board's APIC see its MSRs, or have its own. */
-static uint32_t kept_1_ecx(const struct kvm *kvm)
+/*
+ * What of them cannot be: without chips KVM would have to let the board's APIC see its MSRs, and a
+ * deadline on the kernel's time stamp counter is nothing that the board could know.
+ */
+static uint32_t lost_1_ecx(const struct kvm *kvm)
 {
-    if (!kvm->has_chips)
-        return kvm->filters_msrs ? KEPT_1_ECX : KEPT_1_ECX & ~(X2APIC | TSC_DEADLINE);
-    return kvm->has_deadline ? KEPT_1_ECX : KEPT_1_ECX & ~TSC_DEADLINE;
+    if (kvm->has_chips)
+        return kvm->has_deadline ? 0 : TSC_DEADLINE;
+    return kvm->filters_msrs ? TSC_DEADLINE : TSC_DEADLINE | X2APIC;
 }
 
 static const struct kvm_cpuid_entry2 *supported_leaf(const struct kvm *kvm, uint32_t leaf,
@@ -45,7 +48,7 @@ static void filter(const struct kvm *kvm, struct kvm_cpuid_entry2 *entry)
 
     switch (entry->function) {
     case 1:
-        entry->ecx &= has->ecx | kept_1_ecx(kvm);
+        entry->ecx &= (has->ecx | KEPT_1_ECX) & ~lost_1_ecx(kvm);
         entry->edx &= has->edx | KEPT_1_EDX;
         break;
     case 7:

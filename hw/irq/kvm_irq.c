@@ -168,6 +168,13 @@ bool kvm_irq_attach(struct kvm_irq *irq, const struct cpus *cpus, GError **error
     return false;
 }
 
+void kvm_irq_detach(struct kvm_irq *irq)
+{
+    irq->cpus = NULL;
+    for (unsigned i = 0; i < MSI_ROUTES_MAX; i++)
+        irq->route[i].is_raised_by_it = false;
+}
+
 void kvm_irq_free(struct kvm_irq *irq)
 {
     g_free(irq);

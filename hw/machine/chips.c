@@ -168,6 +168,8 @@ bool chips_init(struct machine *machine, GError **error)
 
 void chips_stop(struct machine *machine)
 {
+    if (machine->kvm_irq)
+        kvm_irq_detach(machine->kvm_irq);
     bql_unlock();
     cpus_free(machine->cpus);
     bql_lock();
@@ -188,6 +190,7 @@ void chips_fini(struct machine *machine)
 
 void chips_reset(struct machine *machine)
 {
+    cpus_reset(machine->cpus);
     if (machine->lapics)
         lapics_reset(machine->lapics);
     if (machine->kvmclock)

@@ -36,7 +36,7 @@ static void begin_at(struct cpu *cpu, uint64_t vector)
     struct cpu_state state;
 
     cpu_get_state(cpu, &state);
-    if (cpu->rest != CPU_PARKED && !(state.is_halted && !(state.rflags & FLAG_IF))) {
+    if (!state.is_waiting && !(state.is_halted && !(state.rflags & FLAG_IF))) {
         log_guest_error("mailbox: processor %u runs already", cpu->index);
         return;
     }

@@ -28,6 +28,17 @@
 #define LAB_OVERLAY 0x520   /* write: 1 puts device memory over LAB_OVERLAY_AT, 0 takes it away */
 #define LAB_MAGIC 0x314d5647
 
+/* With real interrupt controllers (-chips board); without, these read as ones. */
+#define LAB_CHIPS 0x524    /* read: LAB_CHIPS_OURS, LAB_CHIPS_KERNEL */
+#define LAB_PIN 0x528      /* write: pin of the I/O APIC | its level << 8 */
+#define LAB_DOORBELL 0x52c /* write: 1 puts an eventfd there, 0 takes it away; read: rings, or -1 */
+#define LAB_EVENTFD 0x530  /* write: as LAB_INTERRUPT, through an eventfd; read: 0 if it can */
+#define LAB_STOP_MS 0x534  /* write: the machine and its clock stop for so many milliseconds */
+#define LAB_RESET 0x538    /* write: processors and their APICs are reset, and entered anew */
+#define LAB_TIME_MS 0x53c  /* read: the host's time, which never stops */
+#define LAB_CHIPS_OURS 1
+#define LAB_CHIPS_KERNEL 2
+
 #define LAB_SCRATCH 0x540 /* 8 bytes that remember, in any access size */
 #define LAB_STREAM 0x548  /* any size: reads count up from 1; writes are summed up */
 #define LAB_SUM 0x54c     /* read: the sum, which becomes 0 */
@@ -35,6 +46,7 @@
 /* A page of device memory. */
 #define LAB_WINDOW 0xfe000000
 #define LAB_WINDOW_SIZE 0x1000
+#define LAB_WINDOW_BELL 0xc00 /* 4 bytes: the doorbell, when it is there */
 #define LAB_WINDOW_LAST 0x800 /* 8 bytes: last write's offset | size << 16 | count << 32 */
 
 /* A page in the middle of RAM. */

@@ -3,7 +3,7 @@
 #ifndef TESTS_GUEST_LAYOUT_H
 #define TESTS_GUEST_LAYOUT_H
 
-#define NR_CPUS_MAX 4
+#define NR_CPUS_MAX 8
 #define STACK_SHIFT 14
 
 /* Selectors; in this order for SYSCALL and SYSRET. */
@@ -15,8 +15,8 @@
 #define SEL_CODE32 0x30
 #define SEL_DATA32 0x38
 #define SEL_TSS 0x40  /* 16 bytes for each processor */
-#define SEL_TEST 0x80 /* from here on for the tests */
-#define NR_DESCRIPTORS 32
+#define SEL_TEST 0xc0 /* from here on for the tests */
+#define NR_DESCRIPTORS 40
 
 /* Physical memory, and virtual one, for the tests: nothing of the payload is there. */
 #define TEST_MEMORY 0x400000

@@ -98,19 +98,23 @@ static void enter_state(struct cpu_state *state, uint64_t entry, unsigned index,
     state->gpr[RSI] = nr_cpus;
 }
 
-bool machine_load(struct machine *machine, const char *path, GError **error)
+bool machine_enter(struct machine *machine)
 {
-    uint64_t entry;
-
-    if (!load_elf(machine, path, &entry, error))
-        return false;
-    build_tables(machine);
     for (unsigned i = 0; i < machine->cpus->nr_cpus; i++) {
         struct cpu_state state;
 
-        enter_state(&state, entry, i, machine->cpus->nr_cpus);
+        enter_state(&state, machine->entry, i, machine->cpus->nr_cpus);
         if (cpu_set_state(machine->cpus->cpu[i], &state) != 0)
-            return fail(error, path, "the processor does not take the state of its entry");
+            return false;
     }
     return true;
+}
+
+bool machine_load(struct machine *machine, const char *path, GError **error)
+{
+    if (!load_elf(machine, path, &machine->entry, error))
+        return false;
+    build_tables(machine);
+    return machine_enter(machine) ||
+           fail(error, path, "the processor does not take the state of its entry");
 }

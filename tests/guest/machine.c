@@ -73,6 +73,10 @@ static void raise_now(struct machine *machine, uint32_t port, uint32_t value)
         cpu_post(machine->cpus->cpu[index], CPU_EVENT_NMI);
         return;
     }
+    if (machine->has_chips) {
+        lab_chips_send(&machine->chips, vector, index);
+        return;
+    }
     fetch_or(&machine->pending[index][vector / 64], UINT64_C(1) << vector % 64);
     cpu_post(machine->cpus->cpu[index], CPU_EVENT_INTERRUPT);
 }
@@ -230,6 +234,8 @@ static uint64_t lab_read(void *opaque, uint64_t offset, unsigned size UNUSED)
     case LAB_RELEASED:
         return load_relaxed(&machine->released);
     }
+    if (machine->has_chips)
+        return lab_chips_read(&machine->chips, (uint32_t)offset + LAB_ID);
     return UINT32_MAX;
 }
 
@@ -261,6 +267,10 @@ static void lab_write(void *opaque, uint64_t offset, uint64_t value, unsigned si
         break;
     case LAB_OVERLAY:
         set_overlay(machine, word);
+        break;
+    default:
+        if (machine->has_chips)
+            lab_chips_write(&machine->chips, (uint32_t)offset + LAB_ID, word);
         break;
     }
 }

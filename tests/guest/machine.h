@@ -12,6 +12,7 @@
 #include "hw/cpu/cpu.h"
 #include "hw/mem/mem.h"
 #include "tests/guest/lab.h"
+#include "tests/guest/lab_chips.h"
 #include "util/loop.h"
 
 enum { LATER_MAX = 16 };
@@ -33,7 +34,11 @@ struct machine {
     struct ram *ram;
     struct cpu_board board;
     struct cpus *cpus;
-    GPtrArray *regions; /* the tree's, to be unmade */
+    unsigned nr_cpus;
+    uint64_t entry;         /* of the payload */
+    bool has_chips;         /* real interrupt controllers, instead of the bitmap */
+    struct lab_chips chips; /* if so */
+    GPtrArray *regions;     /* the tree's, to be unmade */
 
     /* Interrupts; atomic: bit n of word n / 64. */
     uint64_t pending[CPUS_MAX][4];
@@ -60,11 +65,14 @@ struct machine {
     bool skips_failures; /* failed checks are told as skips: see run.c */
 };
 
-/** Without processors; the BQL is held. */
+/** Without processors, and without chips; the BQL is held. */
 bool machine_init(struct machine *machine, GError **error) REQUIRES(bql);
 void machine_fini(struct machine *machine) REQUIRES(bql);
 
 /** Load the ELF file at @path, and put all processors at its entry. They have not been started. */
 bool machine_load(struct machine *machine, const char *path, GError **error);
+
+/** The same again, with what is in memory: all are paused, or have not been started. */
+bool machine_enter(struct machine *machine);
 
 #endif

@@ -3,7 +3,7 @@
  * Runs a payload on the machine of lab.h.
  *
  * usage: run [-accel soft|kvm|kvm:soft] [-smp N] [-timeout SECONDS] [-expect exit|triple-fault]
- *            [-feeble skip|fail|none] [-d TOPICS] PAYLOAD
+ *            [-chips none|board|ours] [-feeble skip|fail|none] [-d TOPICS] PAYLOAD
  *
  * What the payload says goes to standard output: the Test Anything Protocol. Status 0: it ran to
  * its end and all was well; 1: not; 2: wrong usage. Where there is no KVM, all is skipped. Some
@@ -26,6 +26,8 @@
 struct options {
     const char *accel, *payload;
     unsigned nr_cpus, timeout_s;
+    bool has_chips;    /* real interrupt controllers */
+    bool uses_kernels; /* local APICs, where there are some */
     bool is_triple_fault_expected;
     bool is_feeble_right; /* what the payload does works on feeble KVMs too */
     bool is_feeble_none;  /* it cannot be run on them */
@@ -51,7 +53,7 @@ static bool has_hardware_virtualisation(void)
            (strstr(text, " vmx ") || strstr(text, " svm "));
 }
 
-static struct cpus *make_cpus(const struct options *options, GError **error)
+static struct cpus *make_cpus(const struct options *options, GError **error) EXCLUDES(bql)
 {
     g_auto(GStrv) names = g_strsplit(options->accel, ":", -1);
 
@@ -66,6 +68,29 @@ static struct cpus *make_cpus(const struct options *options, GError **error)
             return cpus;
     }
     return NULL;
+}
+
+static bool make_machine(const struct options *options, GError **error) EXCLUDES(bql)
+{
+    bool is_made;
+
+    machine.nr_cpus = options->nr_cpus;
+    if (!options->has_chips) {
+        machine.cpus = make_cpus(options, error);
+        return machine.cpus;
+    }
+    machine.has_chips = true;
+    bql_lock();
+    is_made = lab_chips_init(&machine.chips, &machine,
+                             options->uses_kernels && strcmp(options->accel, "kvm") == 0, error);
+    bql_unlock();
+    machine.cpus = is_made ? make_cpus(options, error) : NULL;
+    if (!machine.cpus)
+        return false;
+    bql_lock();
+    is_made = lab_chips_attach(&machine.chips, error);
+    bql_unlock();
+    return is_made;
 }
 
 /* What the payload itself could not say. Returns the status. */
@@ -114,8 +139,7 @@ static int run_machine(const struct options *options) EXCLUDES(bql)
 {
     g_autoptr(GError) error = NULL;
 
-    machine.cpus = make_cpus(options, &error);
-    if (!machine.cpus) {
+    if (!make_machine(options, &error)) {
         printf("1..0 # SKIP %s\n", error->message);
         return 0;
     }
@@ -141,6 +165,20 @@ static int run_machine(const struct options *options) EXCLUDES(bql)
     return report_end(options);
 }
 
+static void unmake_machine(void) ACQUIRE(bql)
+{
+    bql_lock();
+    if (machine.has_chips)
+        lab_chips_stop(&machine.chips);
+    bql_unlock();
+    cpus_free(machine.cpus);
+    bql_lock();
+    loop_timer_cancel(&watchdog);
+    machine_fini(&machine);
+    if (machine.has_chips)
+        lab_chips_fini(&machine.chips);
+}
+
 static int run(const struct options *options)
 {
     g_autoptr(GError) error = NULL;
@@ -151,10 +189,7 @@ static int run(const struct options *options)
     if (machine_init(&machine, &error)) {
         bql_unlock();
         status = run_machine(options);
-        cpus_free(machine.cpus);
-        bql_lock();
-        loop_timer_cancel(&watchdog);
-        machine_fini(&machine);
+        unmake_machine();
     } else {
         printf("Bail out! %s\n", error->message);
     }
@@ -165,8 +200,8 @@ static int run(const struct options *options)
 static void usage(void)
 {
     fputs("usage: run [-accel soft|kvm|kvm:soft] [-smp N] [-timeout SECONDS]\n"
-          "           [-expect exit|triple-fault] [-feeble skip|fail|none] [-d TOPICS]\n           "
-          "PAYLOAD\n",
+          "           [-expect exit|triple-fault] [-chips none|board|ours]\n"
+          "           [-feeble skip|fail|none] [-d TOPICS] PAYLOAD\n",
           stderr);
     exit(2);
 }
@@ -179,7 +214,7 @@ static bool parse_option(struct options *options, const char *name, const char *
     }
     if (strcmp(name, "-smp") == 0) {
         options->nr_cpus = (unsigned)strtoul(value, NULL, 10);
-        return options->nr_cpus >= 1 && options->nr_cpus <= 4;
+        return options->nr_cpus >= 1 && options->nr_cpus <= 8;
     }
     if (strcmp(name, "-timeout") == 0) {
         options->timeout_s = (unsigned)strtoul(value, NULL, 10);
@@ -188,6 +223,11 @@ static bool parse_option(struct options *options, const char *name, const char *
     if (strcmp(name, "-expect") == 0) {
         options->is_triple_fault_expected = strcmp(value, "triple-fault") == 0;
         return options->is_triple_fault_expected || strcmp(value, "exit") == 0;
+    }
+    if (strcmp(name, "-chips") == 0) {
+        options->uses_kernels = strcmp(value, "board") == 0;
+        options->has_chips = options->uses_kernels || strcmp(value, "ours") == 0;
+        return options->has_chips || strcmp(value, "none") == 0;
     }
     if (strcmp(name, "-feeble") == 0) {
         options->is_feeble_right = strcmp(value, "fail") == 0;

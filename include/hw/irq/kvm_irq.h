@@ -16,14 +16,16 @@
 struct cpus;
 struct kvm_irq;
 
-/** All routes have been freed, and @cpus has not. NULL is fine. */
+/** All routes have been freed. NULL is fine. */
 void kvm_irq_free(struct kvm_irq *irq);
 /** Without processors, which need the board first: nothing may be sent before it is attached. */
 struct kvm_irq *kvm_irq_new(void) OWNED_BY(kvm_irq_free);
 
-/** kvm_has_chips(@cpus); it outlives @irq's last message. Routes set before are told now. */
+/** kvm_has_chips(@cpus). Routes set before are told now. */
 bool kvm_irq_attach(struct kvm_irq *irq, const struct cpus *cpus, GError **error)
     MUST_CHECK REQUIRES(bql);
+/** Before @cpus are freed: nothing is sent any more, but routes may be set, and freed. */
+void kvm_irq_detach(struct kvm_irq *irq) REQUIRES(bql);
 
 /** Messages end here: struct msi_sink. */
 void kvm_irq_sink(struct kvm_irq *irq, struct msi_sink *ret_sink);
