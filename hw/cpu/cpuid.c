@@ -38,6 +38,7 @@ enum {
 #define FEATURES_1_ECX                                                                             \
     (BIT(13) /* CX16 */ | BIT(21) /* x2APIC */ | BIT(24) /* TSC deadline */ |                      \
      BIT(31) /* hypervisor */)
+#define FEATURES_6_EAX BIT(2) /* ARAT: the APIC's timer goes on while the processor sleeps */
 #define FEATURES_7_EBX (BIT(0) /* FSGSBASE */ | BIT(7) /* SMEP */ | BIT(20) /* SMAP */)
 #define FEATURES_7_ECX BIT(2)  /* UMIP */
 #define FEATURES_7_EDX BIT(29) /* ARCH_CAPABILITIES */
@@ -102,6 +103,8 @@ static struct cpuid_regs basic(uint32_t leaf, uint32_t subleaf, const struct cpu
         };
     case 1:
         return leaf_1(place);
+    case 6:
+        return (struct cpuid_regs){ .eax = FEATURES_6_EAX };
     case 7:
         if (subleaf)
             break;
@@ -209,6 +212,7 @@ bool cpuid_leaf_at(size_t n, struct cpuid_leaf *ret_leaf)
     static const struct cpuid_leaf leaves[] = {
         { 0, 0, false },
         { 1, 0, false },
+        { 6, 0, false },
         { 7, 0, true },
         { 0xb, 0, true },
         { 0xb, 1, true },

@@ -8,13 +8,8 @@
 #include "util/log.h"
 #include "util/metric.h"
 
-/* Bits of machine.asked: a reset, and above it each reason for an end. */
-enum { ASKED_RESET = 1, ASKED_END = 2 };
-
-static uint32_t asked_end(enum machine_end why)
-{
-    return (uint32_t)ASKED_END << why;
-}
+/* machine.asked: nothing, a reset, or behind it each reason for an end. */
+enum { ASKED_NOTHING, ASKED_RESET, ASKED_END };
 
 static void end(struct machine *machine, enum machine_end why) REQUIRES(bql)
 {
@@ -59,6 +54,7 @@ static void reset(struct machine *machine) REQUIRES(bql)
 {
     const bool was_running = machine->is_running;
     GError *error = NULL;
+    uint32_t asked;
 
     log_topic(boot, "the machine is reset");
     machine_stop(machine);
@@ -68,6 +64,9 @@ static void reset(struct machine *machine) REQUIRES(bql)
         end(machine, MACHINE_FAILED);
         return;
     }
+    asked = ASKED_RESET; /* done; but not if somebody wants an end now */
+    if (!atomic_cas(&machine->asked, &asked, ASKED_NOTHING))
+        loop_defer(&machine->on_asked);
     if (was_running)
         machine_continue(machine);
 }
@@ -75,27 +74,30 @@ static void reset(struct machine *machine) REQUIRES(bql)
 static void on_asked(struct deferred *deferred) NO_THREAD_SAFETY /* by the main loop */
 {
     struct machine *machine = container_of(deferred, struct machine, on_asked);
-    const uint32_t asked = atomic_xchg(&machine->asked, 0);
+    const uint32_t asked = load_acquire(&machine->asked);
 
-    if (machine->has_ended)
+    if (machine->has_ended || asked == ASKED_NOTHING)
         return;
-    for (int why = MACHINE_POWERED_OFF; why <= MACHINE_FAILED; why++) {
-        if (asked & asked_end((enum machine_end)why)) {
-            end(machine, (enum machine_end)why);
-            return;
-        }
-    }
-    if (!(asked & ASKED_RESET))
-        return;
-    if (machine->config.ends_on_reset)
+    if (asked >= ASKED_END)
+        end(machine, (enum machine_end)(asked - ASKED_END));
+    else if (machine->config.ends_on_reset)
         end(machine, MACHINE_WAS_RESET);
     else
         reset(machine);
 }
 
+/*
+ * The first one counts: a processor goes on for a moment after it has asked for a reset, and what
+ * it does then (Linux: other ways to a reset, down to a triple fault) must not change the outcome.
+ * Only who runs the program can overrule a guest's reset.
+ */
 static void ask(struct machine *machine, uint32_t what)
 {
-    fetch_or(&machine->asked, what); /* before it is deferred, which on_asked() comes behind */
+    uint32_t asked = ASKED_NOTHING;
+
+    if (!atomic_cas(&machine->asked, &asked, what) && asked == ASKED_RESET &&
+        what == ASKED_END + (uint32_t)MACHINE_QUIT)
+        store_release(&machine->asked, what);
     loop_defer(&machine->on_asked);
 }
 
@@ -106,7 +108,7 @@ void machine_ask_reset(struct machine *machine)
 
 void machine_ask_end(struct machine *machine, enum machine_end why)
 {
-    ask(machine, asked_end(why));
+    ask(machine, ASKED_END + (uint32_t)why);
 }
 
 /* ---- Life

@@ -76,7 +76,7 @@ struct machine {
     /* Its life. */
     bool has_started; /* its processors have threads */
     bool is_running;
-    uint32_t asked; /* bits of what machine_ask_*() want; atomic */
+    uint32_t asked; /* what machine_ask_*() want, see machine.c; atomic */
     struct deferred on_asked;
     struct loop_timer age_check;
     bool has_ended;

@@ -71,6 +71,9 @@ build_tsan() {
 check_main() {
     build_main && suites all build unit torture litmus fuzz x86 lint guest
 }
+check_linux() {
+    build_main && suites linux build linux
+}
 check_quick() {
     build_main && suites quick build unit fuzz lint
 }

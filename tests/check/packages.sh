@@ -38,12 +38,17 @@ want | full,bench | liburcu-dev                | library liburcu     | bench: li
 want | full,bench | libck-dev                  | library ck          | bench: ck
 want | full,bench | valgrind                   | has valgrind        | bench: instructions
 want | full,bench | qemu-system-x86            | has qemu-system-x86_64 | bench: TCG
+want | full,bench | e2fsprogs                  | sbin mke2fs         | guests: disks
+want | full,bench | fakeroot                   | has fakeroot        | guests: disks
+want | full,bench | zstd                       | has zstd            | guests: kernels
+want | full,bench | lz4                        | has lz4             | guests: kernels
 nice | full       | herdtools7                 | has herd7           | models (herd7)
 nice | full       | cbmc                       | has cbmc            | models (cbmc)
 LIST
 }
 
 has() { type -P "$1" >/dev/null; } # a program, not one of these functions
+sbin() { PATH=$PATH:/usr/sbin:/sbin type -P "$1" >/dev/null; } # or for administrators
 library() { has pkg-config && pkg-config --exists "$1"; }
 compiles() { has "$1" && echo 'int main(void) { return 0; }' | compile "$@"; }
 includes() { has gcc && echo "#include <$1>" | compile gcc -c; }

@@ -56,7 +56,8 @@ CLEAN = {
     'util/a.c': function(sizes.FUNCTION_LINES),
     'util/c.c': '\n'.join([C + '#include "util/a.h"\n\n#include "util/a_private.h"\n']),
     'ui/b.c': nested(sizes.FUNCTION_DEPTH),
-    'ui/options.c': C + 'static const struct option table[] = {\n    { "m", NULL, "x", take },\n};\n',
+    'ui/options.c':
+        C + 'static const struct option table[] = {\n    { "m", NULL, "x", take },\n};\n',
     'hw/machine/devices.c':
         C + 'static const struct device_type types[] = {\n    { "a-pci", "x", keys, make },\n};\n',
     'docs/gracevm.1': MAN + '.It Fl m Ar size\n.It Cm a-pci\n',
@@ -108,7 +109,8 @@ SAMPLES = {
     tools.shell_is_clean:
         ({'check': SH + 'echo $1\n'}, 'check:3:6: note: Double quote'),
     manual.options_are_documented:
-        ({'docs/gracevm.1': MAN + '.It Fl n\n.It Cm a-pci\n'}, 'docs/gracevm.1:1: does not tell of option m'),
+        ({'docs/gracevm.1': MAN + '.It Fl n\n.It Cm a-pci\n'},
+         'docs/gracevm.1:1: does not tell of option m'),
     manual.devices_are_documented:
         ({'docs/gracevm.1': MAN + '.It Fl m\n.It Cm b-pci\n'},
          'docs/gracevm.1:1: does not tell of device a-pci'),

@@ -13,16 +13,18 @@
 #include "util/event.h"
 #include "util/start.h"
 
-enum { MIB = 1 << 20 };
+enum { MIB = 1 << 20, MANY = 40 };
 
 /* ---- Between the workers and the system -------------------------------------------------- */
 
 /* All atomic. */
 static struct {
-    unsigned interrupted;  /* that many next calls end by EINTR */
-    unsigned bytes_max;    /* of a transfer; 0: all */
-    int flush_error;       /* of the next fdatasync() */
-    int fallocate_error;   /* of each fallocate() */
+    unsigned interrupted; /* that many next calls end by EINTR */
+    unsigned bytes_max;   /* of a transfer; 0: all */
+    int transfer_error;   /* of each call that would move data */
+    int flush_error;      /* of the next fdatasync() */
+    int fallocate_error;  /* of each fallocate() */
+    bool has_no_threads;
     unsigned nr_flushes;   /* fdatasync() calls */
     unsigned nr_transfers; /* calls that moved data */
 } host;
@@ -34,6 +36,7 @@ static void host_reset(void)
     memset(&host, 0, sizeof(host)); /* no worker is busy */
 }
 
+/* Whether the call ends with errno instead. */
 static bool is_interrupted(void)
 {
     unsigned left = load_relaxed(&host.interrupted);
@@ -45,6 +48,15 @@ static bool is_interrupted(void)
         }
     }
     return false;
+}
+
+static bool is_failing(void)
+{
+    int error = load_relaxed(&host.transfer_error);
+
+    if (error)
+        errno = error;
+    return error;
 }
 
 /* The first of @nr pieces, cut, if the call is to come short. */
@@ -75,7 +87,7 @@ ssize_t __wrap_preadv64(int fd, const struct iovec *iov, int nr, off_t offset)
 {
     struct iovec first;
 
-    if (is_interrupted())
+    if (is_interrupted() || is_failing())
         return -1;
     nr = cut(iov, nr, &first);
     return __real_preadv64(fd, nr == 1 ? &first : iov, nr, offset);
@@ -85,7 +97,7 @@ ssize_t __wrap_pwritev64(int fd, const struct iovec *iov, int nr, off_t offset)
 {
     struct iovec first;
 
-    if (is_interrupted())
+    if (is_interrupted() || is_failing())
         return -1;
     nr = cut(iov, nr, &first);
     return __real_pwritev64(fd, nr == 1 ? &first : iov, nr, offset);
@@ -95,7 +107,7 @@ ssize_t __wrap_pwrite64(int fd, const void *data, size_t size, off_t offset)
 {
     unsigned bytes_max = load_relaxed(&host.bytes_max);
 
-    if (is_interrupted())
+    if (is_interrupted() || is_failing())
         return -1;
     fetch_add_relaxed(&host.nr_transfers, 1);
     return __real_pwrite64(fd, data, bytes_max ? MIN(size, bytes_max) : size, offset);
@@ -126,6 +138,15 @@ int __wrap_fdatasync(int fd)
         return __real_fdatasync(fd);
     errno = error;
     return -1;
+}
+
+struct thread *__real_thread_start(const char *name, void (*fn)(void *arg), void *arg);
+struct thread *__wrap_thread_start(const char *name, void (*fn)(void *arg), void *arg);
+
+struct thread *__wrap_thread_start(const char *name, void (*fn)(void *arg), void *arg)
+{
+    errno = EAGAIN;
+    return host.has_no_threads ? NULL : __real_thread_start(name, fn, arg);
 }
 
 /* ---- Requests ---------------------------------------------------------------------------- */
@@ -284,6 +305,52 @@ static void injected_errors_come_out(void)
     image_end(path);
 }
 
+static void what_the_system_cannot_do_is_an_error(void)
+{
+    bql_assert_held();
+    char *path = image_new(SECTOR);
+    struct disk *disk = must_open(path, false);
+    uint8_t bytes[SECTOR] = { 0 };
+
+    host_reset();
+    host.transfer_error = ENOSPC;
+    host.fallocate_error = EOPNOTSUPP; /* so zeroes are written */
+    g_assert_cmpint(perform(disk, DISK_READ, 0, bytes, SECTOR), ==, -ENOSPC);
+    g_assert_cmpint(perform(disk, DISK_WRITE, 0, bytes, SECTOR), ==, -ENOSPC);
+    g_assert_cmpint(perform(disk, DISK_WRITE_ZEROES, 0, NULL, SECTOR), ==, -ENOSPC);
+    g_assert_cmpint(perform(disk, DISK_DISCARD, 0, NULL, SECTOR), ==, 0);
+    host_reset();
+    g_assert_cmpint(perform(disk, DISK_WRITE, 0, bytes, SECTOR), ==, 0);
+    disk_close(disk);
+    image_end(path);
+}
+
+/* One worker is enough; none is an error. */
+static void a_system_without_threads_is_survived(void)
+{
+    bql_assert_held();
+    char *path = image_new(MANY * SECTOR);
+    struct disk *disk = must_open(path, false);
+    uint8_t bytes[MANY][SECTOR];
+    struct wanted wanted[MANY];
+    GError *error = NULL;
+
+    host.has_no_threads = true;
+    for (unsigned i = 0; i < MANY; i++)
+        begin(&wanted[i], disk, DISK_READ, i * SECTOR, bytes[i], SECTOR);
+    disk_drain(disk);
+    for (unsigned i = 0; i < MANY; i++)
+        g_assert_cmpint(bytes[i][0], ==, (int)i);
+    disk_close(disk);
+    g_assert_null(disk_open(path, false, &error));
+    g_assert_nonnull(strstr(error->message, path));
+    g_assert_nonnull(strstr(error->message, "cannot start a thread"));
+    g_error_free(error);
+    host_reset();
+    disk_close(must_open(path, false)); /* no lock was left behind */
+    image_end(path);
+}
+
 static void after_a_failed_flush_none_succeeds(void)
 {
     bql_assert_held();
@@ -433,8 +500,6 @@ static void zeroes_that_cannot_be_written_are_an_error(void)
 
 /* ---- Threads ----------------------------------------------------------------------------- */
 
-enum { MANY = 40 };
-
 static void a_slow_disk_holds_up_nobody(void)
 {
     bql_assert_held();
@@ -553,6 +618,8 @@ static void add_tests(void)
     ADD(a_file_cut_short_is_an_io_error);
     ADD(a_readonly_disk_is_not_changed);
     ADD(injected_errors_come_out);
+    ADD(what_the_system_cannot_do_is_an_error);
+    ADD(a_system_without_threads_is_survived);
     ADD(after_a_failed_flush_none_succeeds);
     ADD(durable_changes_are_flushed_and_closing_flushes);
     ADD(discards_leave_holes_and_sizes);
