@@ -247,5 +247,6 @@ void machine_metrics_register(struct machine *machine, struct metrics *metrics)
     mem_metrics_register(machine->mem, metrics);
     cpus_metrics_register(machine->cpus, metrics);
     chips_metrics_register(machine, metrics);
+    pci_bus_metrics_register(machine->bus, metrics);
     serial_metrics_register(machine->serial, metrics);
 }
