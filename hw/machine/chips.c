@@ -233,10 +233,3 @@ void chips_clock_changed(struct machine *machine)
     else
         kvm_clock_stop(machine->cpus);
 }
-
-void chips_metrics_register(struct machine *machine, struct metrics *metrics)
-{
-    if (machine->lapics)
-        lapics_metrics_register(machine->lapics, metrics);
-    msi_metrics_register(machine->routes, metrics);
-}
