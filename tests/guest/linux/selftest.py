@@ -7,6 +7,7 @@ Test Anything Protocol.
 
 import gzip
 import os
+import select
 import shutil
 import subprocess
 import sys
@@ -78,6 +79,24 @@ def nothing_is_left_running():
     except ProcessLookupError:
         return
     raise Failure('the process is still there')
+
+
+def nothing_outlives_the_driver():
+    text = ('import machine, os, signal\n'
+            "m = machine.Machine(['sleep', '1000'])\n"
+            'print(m.pid, flush=True)\n'
+            'os.kill(os.getpid(), signal.SIGKILL)\n')
+    here = os.path.dirname(os.path.abspath(__file__))
+    done = subprocess.run([sys.executable, '-c', text], cwd=here, stdout=subprocess.PIPE,
+                          check=False)
+    try:
+        life = os.pidfd_open(int(done.stdout))
+    except ProcessLookupError:
+        return
+    has_ended = bool(select.select([life], [], [], 30)[0])
+    os.close(life)
+    if not has_ended:
+        raise Failure('the machine outlived its driver')
 
 
 def cpu_time_is_its_own():
@@ -168,6 +187,7 @@ TESTS = {
     'a good run: output, input, status, figures': good_run,
     'what is behind is not found again': what_is_behind_is_not_found_again,
     'the end of a test is the end of its machine': nothing_is_left_running,
+    'a driver that is killed takes its machine with it': nothing_outlives_the_driver,
     'processor time while it runs': cpu_time_is_its_own,
     'a hang ends with what was said':
         lambda: _fails('so far', 'echo so far; sleep 1000', _wants('never', within=0.5)),
