@@ -37,8 +37,7 @@ static const struct cpu_backend *choose_backend(const struct options *options, G
     if (options->wants_soft)
         log_info("gracevm: runs without KVM, on our own processor: %s", reason->message);
     else
-        g_set_error(error, reason->domain, reason->code, "-accel kvm: %s",
-                    reason->message);
+        g_set_error(error, reason->domain, reason->code, "-accel kvm: %s", reason->message);
     g_error_free(reason);
     return options->wants_soft ? &cpu_soft : NULL;
 }

@@ -129,6 +129,17 @@ static void tell_priority(struct kvm_cpu *cpu)
         board->set_priority(board->opaque, cpu->cpu.index, cpu->priority);
 }
 
+/* The board's APIC may have been given another by its registers: CR8 is to read as that. */
+static void ask_priority(struct kvm_cpu *cpu)
+{
+    const struct cpu_board *board = cpu->cpu.cpus->board;
+
+    if (!board->get_priority)
+        return;
+    cpu->priority = board->get_priority(board->opaque, cpu->cpu.index);
+    cpu->run->cr8 = cpu->priority; /* KVM_RUN takes it from there */
+}
+
 static enum cpu_exit kvm_run(struct cpu *common)
 {
     struct kvm_cpu *cpu = kvm_cpu_of(common);
@@ -151,6 +162,7 @@ static enum cpu_exit kvm_run(struct cpu *common)
             if (cpu->is_halted)
                 return CPU_EXIT_HALTED;
         }
+        ask_priority(cpu);
         if (enter(cpu, &error)) {
             cpu->is_unfinished = false;
             tell_priority(cpu);

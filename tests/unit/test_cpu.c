@@ -123,6 +123,7 @@ static int fake_set_state(struct cpu *cpu, const struct cpu_state *state)
 
 static const struct cpu_backend fake_backend = {
     .name = "fake",
+    .has_real_mode = true,
     .open = fake_open,
     .close = fake_close,
     .create = fake_create,
@@ -441,6 +442,76 @@ static void init_keeps_what_is_not_execution(void)
     stop(cpus);
 }
 
+static void read_state(struct cpu *cpu, void *arg)
+{
+    cpu_get_state(cpu, arg);
+}
+
+static void a_startup_message_starts_who_waits(void)
+{
+    struct cpus *cpus = start(1, SPINS);
+    struct cpu_state state = { .is_waiting = false };
+
+    cpu_start_up(cpus->cpu[0], 0x12); /* it does not wait: ignored */
+    cpu_run_on(cpus->cpu[0], read_state, &state);
+    g_assert_cmphex(state.rip, ==, 0xfff0);
+    cpu_post(cpus->cpu[0], CPU_EVENT_INIT);
+    while (!state.is_waiting)
+        cpu_run_on(cpus->cpu[0], read_state, &state);
+    cpu_start_up(cpus->cpu[0], 0x9a);
+    while (state.is_waiting)
+        cpu_run_on(cpus->cpu[0], read_state, &state);
+    g_assert_cmphex(state.rip, ==, 0);
+    g_assert_cmphex(state.seg[SEG_CS].selector, ==, 0x9a00);
+    g_assert_cmphex(state.seg[SEG_CS].base, ==, 0x9a000);
+    g_assert_cmphex(state.cr0 & CR0_PE, ==, 0);
+    stop(cpus);
+}
+
+static void reset_parks_all(void)
+{
+    struct cpus *cpus = start(2, SPINS);
+    struct cpu_state state;
+
+    cpus_pause(cpus);
+    cpu_get_state(cpus->cpu[1], &state);
+    state.rip = 7;
+    g_assert_cmpint(cpu_set_state(cpus->cpu[1], &state), ==, 0);
+    cpus_reset(cpus);
+    for (unsigned i = 0; i < 2; i++) {
+        cpu_get_state(cpus->cpu[i], &state);
+        g_assert_cmphex(state.rip, ==, 0xfff0);
+        g_assert_true(state.is_waiting);
+        g_assert_cmpint(cpus->cpu[i]->rest, ==, CPU_PARKED);
+    }
+    state.is_waiting = false;
+    fake(0)->runs = 0;
+    g_assert_cmpint(cpu_set_state(cpus->cpu[0], &state), ==, 0);
+    cpus_resume(cpus);
+    do { /* it runs again */
+        cpus_pause(cpus);
+        cpus_resume(cpus);
+    } while (fake(0)->runs == 0);
+    stop(cpus);
+}
+
+static bool has_no_hardware(GError **error)
+{
+    g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_NODEV, "no hardware");
+    return false;
+}
+
+static void a_back_end_says_why_it_is_not_usable(void)
+{
+    struct cpu_backend backend = fake_backend;
+    g_autoptr(GError) error = NULL;
+
+    g_assert_true(cpu_backend_is_usable(&backend, &error));
+    backend.is_usable = has_no_hardware;
+    g_assert_false(cpu_backend_is_usable(&backend, &error));
+    g_assert_cmpstr(error->message, ==, "no hardware");
+}
+
 static void half_made_is_unmade(void)
 {
     GError *error = NULL;
@@ -489,6 +560,9 @@ int main(int argc, char **argv)
     TEST(those_that_wait_for_their_turn_stop);
     TEST(a_triple_fault_is_told_and_parks);
     TEST(init_keeps_what_is_not_execution);
+    TEST(a_startup_message_starts_who_waits);
+    TEST(reset_parks_all);
+    TEST(a_back_end_says_why_it_is_not_usable);
     TEST(half_made_is_unmade);
     TEST(metrics_count_exits);
     int result = g_test_run();

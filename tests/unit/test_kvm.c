@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The KVM back end without a guest: states and memory slots. Guests: tests/guest. */
+#include <sched.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "hw/cpu/backend.h"
 #include "hw/cpu/kvm.h"
+#include "hw/cpu/kvm_chips.h"
 #include "tests/unit/mem_scene.h"
+#include "util/clock.h"
 
 enum { PAGE = RAM_PAGE };
 
@@ -15,9 +20,8 @@ struct setup {
     struct cpus *cpus; /* NULL: there is no KVM; the test has been skipped */
 };
 
-static struct setup set_up(unsigned nr_cpus) EXCLUDES(bql)
+static struct setup set_up_on(unsigned nr_cpus, const struct cpu_board *board) EXCLUDES(bql)
 {
-    static const struct cpu_board board;
     g_autoptr(GError) error = NULL;
     struct setup setup;
 
@@ -26,10 +30,25 @@ static struct setup set_up(unsigned nr_cpus) EXCLUDES(bql)
     setup.port_root = region_new_container(setup.scene.mem, "ports", 0x10000);
     setup.ports = space_new(setup.scene.mem, "ports", setup.port_root);
     bql_unlock();
-    setup.cpus = cpus_new(&cpu_kvm, nr_cpus, setup.scene.space, setup.ports, &board, &error);
+    setup.cpus = cpus_new(&cpu_kvm, nr_cpus, setup.scene.space, setup.ports, board, &error);
     if (!setup.cpus)
         g_test_skip(error->message);
     return setup;
+}
+
+static struct setup set_up(unsigned nr_cpus) EXCLUDES(bql)
+{
+    static const struct cpu_board board;
+
+    return set_up_on(nr_cpus, &board);
+}
+
+/* With local APICs in the kernel; skipped where there are none. */
+static struct setup set_up_chips(unsigned nr_cpus) EXCLUDES(bql)
+{
+    static const struct cpu_board board = { .has_kernel_chips = true };
+
+    return set_up_on(nr_cpus, &board);
 }
 
 static void tear_down(struct setup *setup) EXCLUDES(bql)
@@ -211,6 +230,195 @@ static void no_slot_left_is_an_error_of_the_commit(void)
     tear_down(&setup);
 }
 
+/* ---- Chips ------------------------------------------------------------------------------- */
+
+static uint32_t apic_read(struct cpu *cpu, unsigned reg)
+{
+    struct kvm_lapic_state lapic;
+    uint32_t value;
+
+    g_assert_cmpint(kvm_ioctl(kvm_cpu_of(cpu)->fd, KVM_GET_LAPIC, &lapic), ==, 0);
+    memcpy(&value, lapic.regs + reg, sizeof(value));
+    return value;
+}
+
+static void apic_write(struct cpu *cpu, unsigned reg, uint32_t value)
+{
+    struct kvm_lapic_state lapic;
+
+    g_assert_cmpint(kvm_ioctl(kvm_cpu_of(cpu)->fd, KVM_GET_LAPIC, &lapic), ==, 0);
+    memcpy(lapic.regs + reg, &value, sizeof(value));
+    g_assert_cmpint(kvm_ioctl(kvm_cpu_of(cpu)->fd, KVM_SET_LAPIC, &lapic), ==, 0);
+}
+
+enum { SVR = 0xf0, IRR = 0x200, SVR_ON = 0x1ff, SVR_AT_RESET = 0xff };
+
+static void activity_comes_back(void)
+{
+    struct setup setup = set_up_chips(2);
+    struct cpu_state state;
+
+    if (setup.cpus) {
+        struct cpu *cpu = setup.cpus->cpu[1];
+
+        g_assert_true(kvm_has_chips(setup.cpus));
+        cpu_state_reset(&state);
+        state.is_waiting = true;
+        g_assert_cmpint(cpu_set_state(cpu, &state), ==, 0);
+        g_assert_cmpint(cpu->rest, ==, CPU_RUNS); /* the kernel waits, inside KVM_RUN */
+        cpu_get_state(cpu, &state);
+        g_assert_true(state.is_waiting);
+        state.is_waiting = false;
+        state.is_halted = true;
+        g_assert_cmpint(cpu_set_state(cpu, &state), ==, 0);
+        cpu_get_state(cpu, &state);
+        g_assert_true(state.is_halted);
+        g_assert_false(state.is_waiting);
+    }
+    tear_down(&setup);
+}
+
+static void reset_reaches_the_chips(void)
+{
+    struct setup setup = set_up_chips(2);
+    struct cpu_state state;
+
+    if (setup.cpus) {
+        struct cpu *cpu = setup.cpus->cpu[1];
+        uint64_t kvmclock = 0x1001, base = 0xfee00c00; /* on, in x2APIC mode */
+
+        make_long_mode(&state);
+        state.is_nmi_pending = true;
+        state.is_nmi_blocked = true;
+        g_assert_cmpint(cpu_set_state(cpu, &state), ==, 0);
+        g_assert_true(kvm_move_msr(kvm_cpu_of(cpu), MSR_APIC_BASE, &base, true));
+        apic_write(cpu, SVR, SVR_ON);
+        apic_write(cpu, IRR + 0x10, 0x10);
+        g_assert_true(kvm_move_msr(kvm_cpu_of(cpu), 0x4b564d01, &kvmclock, true));
+        cpus_reset(setup.cpus);
+        cpu_get_state(cpu, &state);
+        g_assert_cmphex(state.rip, ==, 0xfff0);
+        g_assert_false(state.is_nmi_pending);
+        g_assert_false(state.is_nmi_blocked);
+        g_assert_true(kvm_move_msr(kvm_cpu_of(cpu), MSR_APIC_BASE, &base, false));
+        g_assert_cmphex(base, ==, 0xfee00800);
+        g_assert_cmphex(apic_read(cpu, SVR), ==, SVR_AT_RESET);
+        g_assert_cmphex(apic_read(cpu, IRR + 0x10), ==, 0);
+        g_assert_true(kvm_move_msr(kvm_cpu_of(cpu), 0x4b564d01, &kvmclock, false));
+        g_assert_cmphex(kvmclock, ==, 0);
+    }
+    tear_down(&setup);
+}
+
+static void messages_reach_their_apic(void)
+{
+    struct setup setup = set_up_chips(2);
+
+    if (setup.cpus) {
+        for (unsigned i = 0; i < 2; i++)
+            apic_write(setup.cpus->cpu[i], SVR, SVR_ON);
+        g_assert_true(kvm_send_message(setup.cpus, 0xfee01000, 0x41));
+        g_assert_cmphex(apic_read(setup.cpus->cpu[0], IRR + 0x20), ==, 0);
+        g_assert_cmphex(apic_read(setup.cpus->cpu[1], IRR + 0x20), ==, 2);
+    }
+    tear_down(&setup);
+}
+
+static void ring(int fd)
+{
+    const uint64_t one = 1;
+
+    g_assert_cmpint(write(fd, &one, sizeof(one)), ==, sizeof(one));
+}
+
+static void an_eventfd_raises_its_route(void)
+{
+    struct setup setup = set_up_chips(1);
+    const struct kvm_route routes[] = { { .gsi = 30, .address = 0xfee00000, .data = 0x45 },
+                                        { .gsi = 31, .address = 0xfee00000, .data = 0x46 } };
+
+    if (setup.cpus) {
+        struct cpu *cpu = setup.cpus->cpu[0];
+        const int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+
+        apic_write(cpu, SVR, SVR_ON);
+        bql_lock();
+        g_assert_true(kvm_set_routes(setup.cpus, routes, ARRAY_SIZE(routes)));
+        g_assert_true(kvm_set_irqfd(setup.cpus, 31, fd, true));
+        bql_unlock();
+        ring(fd);
+        while (apic_read(cpu, IRR + 0x20) != 0x40)
+            sched_yield();
+        bql_lock();
+        g_assert_true(kvm_set_irqfd(setup.cpus, 31, fd, false));
+        ring(fd); /* nobody takes it, until somebody does */
+        g_assert_true(kvm_set_irqfd(setup.cpus, 30, fd, true));
+        bql_unlock();
+        while (apic_read(cpu, IRR + 0x20) != 0x60)
+            sched_yield();
+        bql_lock();
+        g_assert_true(kvm_set_irqfd(setup.cpus, 30, fd, false));
+        g_assert_true(kvm_set_routes(setup.cpus, NULL, 0));
+        bql_unlock();
+        close(fd);
+    }
+    tear_down(&setup);
+}
+
+static void doorbells_are_put_and_taken(void)
+{
+    struct setup setup = set_up(1);
+
+    if (setup.cpus) {
+        const int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+
+        bql_lock();
+        g_assert_true(kvm_set_doorbell(setup.cpus, 0xfe000000, 0, fd, true));
+        g_assert_true(kvm_set_doorbell(setup.cpus, 0xfe000004, 4, fd, true));
+        g_assert_false(kvm_set_doorbell(setup.cpus, 0xfe000000, 0, fd, true)); /* it is there */
+        g_assert_true(kvm_set_doorbell(setup.cpus, 0xfe000000, 0, fd, false));
+        g_assert_true(kvm_set_doorbell(setup.cpus, 0xfe000004, 4, fd, false));
+        bql_unlock();
+        close(fd);
+    }
+    tear_down(&setup);
+}
+
+/* ---- Clocks ------------------------------------------------------------------------------ */
+
+static uint64_t kvmclock_ns(struct setup *setup)
+{
+    struct kvm_clock_data clock;
+
+    g_assert_cmpint(kvm_ioctl(kvm_of(setup->cpus)->vm, KVM_GET_CLOCK, &clock), ==, 0);
+    return clock.clock;
+}
+
+static void the_clock_stops_with_the_machine(void)
+{
+    enum { STOPPED_NS = 50000000 };
+    struct setup setup = set_up_chips(2);
+
+    if (setup.cpus) {
+        const uint64_t start = (uint64_t)monotonic_ns();
+        uint64_t before, after, passed;
+
+        bql_lock();
+        before = kvmclock_ns(&setup);
+        kvm_clock_stop(setup.cpus);
+        kvm_clock_stop(setup.cpus);                       /* again is fine */
+        while (kvmclock_ns(&setup) - before < STOPPED_NS) /* KVM's own goes on meanwhile */
+            sched_yield();
+        kvm_clock_start(setup.cpus);
+        after = kvmclock_ns(&setup);
+        passed = (uint64_t)monotonic_ns() - start;
+        g_assert_cmpuint(after, >=, before);
+        g_assert_cmpuint(after - before, <=, passed - STOPPED_NS);
+        bql_unlock();
+    }
+    tear_down(&setup);
+}
+
 int main(int argc, char **argv)
 {
     int result;
@@ -225,6 +433,12 @@ int main(int argc, char **argv)
     TEST(what_is_no_state_is_refused);
     TEST(a_range_is_a_slot);
     TEST(no_slot_left_is_an_error_of_the_commit);
+    TEST(activity_comes_back);
+    TEST(reset_reaches_the_chips);
+    TEST(messages_reach_their_apic);
+    TEST(an_eventfd_raises_its_route);
+    TEST(doorbells_are_put_and_taken);
+    TEST(the_clock_stops_with_the_machine);
     result = g_test_run();
     bql_lock();
     util_stop();

@@ -233,21 +233,32 @@ static void changes_are_listed_by_generation(void)
 
 /* ---- Lifetime -------------------------------------------------------------------------------- */
 
+static struct event kicked;
+
+static void note_kick(struct rcu_notifier *notifier UNUSED)
+{
+    event_set(&kicked);
+}
+
 static void released_after_the_last_view_and_owner(void) NO_THREAD_SAFETY /* gives the BQL back */
 {
     struct scene scene = scene_new(0x10000);
     struct region *dev = ram_region(&scene, "dev", 0x1000);
+    struct rcu_notifier notifier = { .kick = note_kick };
     int nr_released = 0;
 
     region_on_released(dev, count_release, &nr_released);
     put_in(scene.root, 0, dev, 0);
+    rcu_add_force_rcu_notifier(&notifier);
+    event_init(&kicked, false);
     rcu_read_lock();
     take_out_and_forget(dev);
     bql_unlock();
     force_rcu();
-    g_usleep(20000);
+    event_wait(&kicked); /* the grace period has come to us, and has to wait */
     g_assert_cmpint(load_acquire(&nr_released), ==, 0); /* we might still look at it */
     rcu_read_unlock();
+    rcu_remove_force_rcu_notifier(&notifier);
     bql_lock();
     drain_call_rcu();
     g_assert_cmpint(load_acquire(&nr_released), ==, 1);

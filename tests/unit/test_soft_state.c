@@ -143,6 +143,41 @@ static void impossible_states_are_refused(void)
 #undef REFUSED
 }
 
+/* The event has to be taken: it would end each halt again, and keep a host processor busy. */
+static void an_nmi_that_is_blocked_ends_no_halt(void)
+{
+    struct cpu *cpu = cpus->cpu[0];
+    struct cpu_state state = long_mode_state();
+
+    state.is_nmi_pending = false;
+    state.is_halted = true;
+    g_assert_cmpint(set(&state), ==, 0);
+    cpu_post(cpu, CPU_EVENT_NMI);
+    g_assert_cmpint(cpus->backend->run(cpu), ==, CPU_EXIT_HALTED);
+    g_assert_cmphex(load_relaxed(&cpu->events), ==, 0);
+    cpu_get_state(cpu, &state);
+    g_assert_true(state.is_halted);
+    g_assert_true(state.is_nmi_pending);
+}
+
+static void reset_forgets(void)
+{
+    struct cpu *cpu = cpus->cpu[0];
+    struct cpu_state state = long_mode_state();
+
+    g_assert_cmpint(set(&state), ==, 0);
+    cpu_post(cpu, CPU_EVENT_NMI | CPU_EVENT_INIT | CPU_EVENT_WORK);
+    cpus_reset(cpus);
+    g_assert_cmphex(cpu_take(cpu, UINT32_MAX), ==, CPU_EVENT_WORK); /* not the processor's */
+    cpu_get_state(cpu, &state);
+    g_assert_cmphex(state.rip, ==, 0xfff0);
+    g_assert_cmphex(state.misc_msr[MISC_HWCR], ==, 0);
+    g_assert_false(state.is_nmi_pending);
+    g_assert_true(state.is_waiting);
+    cpu_start_up(cpu, 0x99); /* soft has no real mode */
+    g_assert_cmphex(load_relaxed(&cpu->events), ==, 0);
+}
+
 int main(int argc, char **argv)
 {
     static const struct cpu_board board;
@@ -165,6 +200,9 @@ int main(int argc, char **argv)
     g_test_add_func("/soft_state/goes_in_and_comes_out", goes_in_and_comes_out);
     g_test_add_func("/soft_state/reset_is_a_state", reset_is_a_state);
     g_test_add_func("/soft_state/impossible_states_are_refused", impossible_states_are_refused);
+    g_test_add_func("/soft_state/an_nmi_that_is_blocked_ends_no_halt",
+                    an_nmi_that_is_blocked_ends_no_halt);
+    g_test_add_func("/soft_state/reset_forgets", reset_forgets);
     result = g_test_run();
     cpus_free(cpus);
     bql_lock();
