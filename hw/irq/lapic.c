@@ -148,11 +148,11 @@ void lapic_set_mode(struct lapic *lapic, enum lapic_mode mode)
 {
     if (mode == lapic_mode(lapic))
         return;
-    if (mode == LAPIC_OFF)
-        lapic_reset(lapic);
     if (mode == LAPIC_X2APIC) /* clusters of 16, by ID (11.12.10.2) */
         store_relaxed(&lapic->ldr, lapic->index >> 4 << 16 | 1u << (lapic->index & 15));
     store_relaxed(&lapic->mode, mode);
+    if (mode == LAPIC_OFF)
+        lapic_reset(lapic);
 }
 
 /* ---- MSRs ---------------------------------------------------------------------------------- */

@@ -361,8 +361,8 @@ static void shared_descriptors_stay_blocking(void)
 
 static void terminal_is_restored_after_signals(void)
 {
-    static const int signals[] = { SIGTERM, SIGINT,  SIGHUP, SIGQUIT,
-                                   SIGABRT, SIGSEGV, SIGBUS, SIGSYS };
+    static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGABRT,
+                                   SIGSEGV, SIGBUS, SIGSYS, SIGTRAP };
 
     for (unsigned i = 0; i < ARRAY_SIZE(signals); i++) {
         struct scene scene;
