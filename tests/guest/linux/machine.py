@@ -7,6 +7,7 @@ A deadline is a net under tests that hang, never a measure: it is far beyond wha
 needs, and what had been said until then is in the error.
 """
 
+import ctypes
 import dataclasses
 import os
 import re
@@ -92,6 +93,14 @@ class End:
     errors: str
 
 
+_LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+def _end_with_parent():
+    """In the child: SIGKILL when the test is gone, however it went (prctl(2), PR_SET_PDEATHSIG)."""
+    _LIBC.prctl(1, signal.SIGKILL)
+
+
 class Machine:
     """Runs from construction on. As a context it ends, whatever happens, without a trace."""
 
@@ -103,7 +112,8 @@ class Machine:
         try:
             self._process = subprocess.Popen(words, stdin=stdin, stdout=stdout,
                                              stderr=subprocess.PIPE, bufsize=0, cwd=self._folder,
-                                             env=environment, start_new_session=True)
+                                             env=environment, start_new_session=True,
+                                             preexec_fn=_end_with_parent)
         except OSError:
             shutil.rmtree(self._folder)
             raise
