@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "board.h"
+#include "tests/guest/board/board.h"
 
 /* ---- What we are told (Linux: Documentation/arch/x86/zero-page.rst) ---------------------------
  */

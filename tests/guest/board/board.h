@@ -6,8 +6,8 @@
 #ifndef TESTS_GUEST_BOARD_BOARD_H
 #define TESTS_GUEST_BOARD_BOARD_H
 
-#include "../payload.h"
 #include "hw/machine/layout.h"
+#include "tests/guest/payload.h"
 
 /* Behind LAYOUT_PORT_POWER (ACPI 6.4, 4.8.3.7): SLP_TYP 5 and SLP_EN are written to the first. */
 enum { POWER_SLEEP = 0, POWER_RESET = 2, POWER_S5 = 5 << 2 | 0x20 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* All ways to end; the driver knows which, and what has to follow. */
-#include "board.h"
+#include "tests/guest/board/board.h"
 
 static void triple_fault(void)
 {

@@ -6,7 +6,7 @@
  *
  * What a guest may do to itself it does not do here: INIT to the one processor, power-off, panic.
  */
-#include "board.h"
+#include "tests/guest/board/board.h"
 
 enum {
     APIC_BASE = 0x1b,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "pci.h"
+#include "tests/guest/board/pci.h"
 
 enum { SLOT_SHIFT = 15, ADDRESS = LAYOUT_PORT_PCI, DATA = LAYOUT_PORT_PCI + 4 };
 

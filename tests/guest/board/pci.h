@@ -3,7 +3,7 @@
 #ifndef TESTS_GUEST_BOARD_PCI_H
 #define TESTS_GUEST_BOARD_PCI_H
 
-#include "board.h"
+#include "tests/guest/board/board.h"
 
 enum {
     PCI_ID = 0,

@@ -3,7 +3,7 @@
  * Configuration space in the hands of somebody mad, on one processor, while another uses the
  * devices whose BARs wander about. In the end a device must still work for a good driver.
  */
-#include "pci.h"
+#include "tests/guest/board/pci.h"
 
 enum { CAPABILITY_MSIX = 0x11, MSIX_BAR_SIZE = 0x8080, MODE_SHIFT = 8, ENTRY_SIZE = 16 };
 

@@ -9,6 +9,7 @@ neither fail nor leave anything, nor take more memory than its guest has, and so
 """
 
 import argparse
+import contextlib
 import os
 import re
 import signal
@@ -25,6 +26,7 @@ MEMORY_MIB = 64
 OVERHEAD_KIB = 60 << 10  # of the program, beside its guest's memory
 DISK_BYTES = 4 << 20
 DEADLINE_S = 400
+RESETS = 10
 POINT = re.compile(r'^(ok|not ok) (\d+) - (.*)$')
 PANICKED = 3
 
@@ -47,7 +49,7 @@ class Settings:
 
     def append(self):
         options = self.options
-        text = f'seed={options.seed} cpus={self.cpus}'
+        text = f'test=storm seed={options.seed} cpus={self.cpus}'
         if options.rounds:
             text += f' rounds={options.rounds}'
         # A sanitizer makes it ten times as slow: fewer of the pages, in which nothing is.
@@ -67,24 +69,58 @@ def _points(running, output):
     return points
 
 
-def storm(settings):
-    """One payload that must come to its end, with power-off."""
+@contextlib.contextmanager
+def _disk():
     with tempfile.NamedTemporaryFile(prefix='gracevm-test-') as disk:
         disk.write(os.urandom(DISK_BYTES))
         disk.flush()
-        with machine.Machine(settings.words(settings.append(), disk=disk.name)) as running:
-            end = running.wait(DEADLINE_S)
-            if end.status != 0:
-                raise running.failure(f'exit status {end.status}')
-            bad = [name for name, holds in _points(running, end.output).items() if not holds]
-            if bad:
-                raise running.failure(f'does not hold: {bad}')
-            bound = (MEMORY_MIB << 10) + OVERHEAD_KIB
-            if not settings.options.sanitized and end.max_rss_kib > bound:
-                raise running.failure(f'{end.max_rss_kib} KiB resident, of at most {bound}')
-            print(f'# {end.cpu:.1f} s of processor time, {end.max_rss_kib >> 10} MiB resident')
+        yield disk.name
         if os.stat(disk.name).st_size != DISK_BYTES:
-            raise running.failure('the disk has another size')
+            raise machine.Failure('the disk has another size')
+
+
+def storm(settings):
+    """One payload that must come to its end, with power-off."""
+    with _disk() as disk, machine.Machine(settings.words(settings.append(), disk=disk)) as running:
+        end = running.wait(DEADLINE_S)
+        if end.status != 0:
+            raise running.failure(f'exit status {end.status}')
+        bad = [name for name, holds in _points(running, end.output).items() if not holds]
+        if bad:
+            raise running.failure(f'does not hold: {bad}')
+        bound = (MEMORY_MIB << 10) + OVERHEAD_KIB
+        if not settings.options.sanitized and end.max_rss_kib > bound:
+            raise running.failure(f'{end.max_rss_kib} KiB resident, of at most {bound}')
+        print(f'# {end.cpu:.1f} s of processor time, {end.max_rss_kib >> 10} MiB resident')
+
+
+def _in_flight(settings, test, status):
+    """It ends while its devices are at work."""
+    append = f'test={test} seed={settings.options.seed}'
+    with _disk() as disk, machine.Machine(settings.words(append, disk=disk)) as running:
+        running.expect('storm: ends')
+        if running.wait().status != status:
+            raise running.failure(f'it should have ended with {status}')
+
+
+def _anew_in_flight(settings):
+    append = f'test=reset seed={settings.options.seed}'
+    with _disk() as disk, machine.Machine(settings.words(append, True, disk)) as running:
+        for _ in range(RESETS):
+            running.expect('ok 4 - so does the other one')
+            running.expect('storm: ends')
+        _told_to_end(running)
+        if 'not ok' in running.output:
+            raise running.failure('a device did not work after a reset')
+
+
+def in_flight(settings):
+    return {
+        'power-off with work in flight': lambda: _in_flight(settings, 'power', 0),
+        'triple fault with work in flight': lambda: _in_flight(settings, 'triple', PANICKED),
+        'panic with work in flight': lambda: _in_flight(settings, 'panic', PANICKED),
+        'resets with work in flight': lambda: _anew_in_flight(settings),
+    }
 
 
 def _ends(settings, test, status):
@@ -141,6 +177,8 @@ def main():
         return
     name = os.path.basename(settings.options.payload).removesuffix('.elf')
     tests = ends(settings) if name == 'ends' else {name: lambda: storm(settings)}
+    if name == 'virtio_storm' and settings.cpus > 1:
+        tests |= in_flight(settings)
     sys.exit(0 if tap.run(tests) else 1)
 
 

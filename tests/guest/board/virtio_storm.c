@@ -7,7 +7,7 @@
  * What the devices may write to is the arena: the rings are there themselves, so that some of the
  * garbage is the devices' own.
  */
-#include "pci.h"
+#include "tests/guest/board/pci.h"
 
 enum {
     DISK_SECTORS = 1024, /* that good requests go to */
@@ -168,9 +168,10 @@ static void some_registers(const struct virtio *virtio)
     }
 }
 
-/* One life, from reset to reset, perhaps with work in flight. */
+/* One life, from reset on, perhaps with work in flight at its end. */
 static void mad_life(const struct virtio *virtio)
 {
+    config_write32(virtio->slot, PCI_COMMAND, COMMAND_MEMORY | COMMAND_MASTER);
     if (!virtio_negotiate(virtio, random_below(2) ? 0 : random() & ~(1ul << 32)))
         return;
     fill_rings(virtio);
@@ -193,7 +194,6 @@ static void mad_life(const struct virtio *virtio)
             relax();
     }
     config_write32(virtio->slot, PCI_COMMAND, COMMAND_MEMORY | COMMAND_MASTER);
-    virtio_reset(virtio);
 }
 
 /* ---- Good ones
@@ -287,6 +287,32 @@ static void meddled_with(struct virtio *virtio, const char *name)
     check(is_good(virtio, virtio == &disk), "%s that two processors drive mad works", name);
 }
 
+/*
+ * The machine ends or is reset while both devices are at work and another processor is in the
+ * middle of it.
+ */
+static void end_in_flight(void)
+{
+    static const struct table_pointer nothing = { 0, 0 };
+
+    seed_random(parameter("seed", 1) ^ tsc());
+    start_processors(2);
+    start_on(1, meddle, random_below(2) ? &disk : &rng);
+    for (u64 i = random_below(12); i; i--)
+        mad_life(random_below(2) ? &disk : &rng);
+    mad_life(&rng);
+    mad_life(&disk);
+    say("storm: ends\n");
+    if (parameter_is("test", "reset"))
+        reset_machine();
+    else if (parameter_is("test", "triple"))
+        __asm__ volatile("lidt %0; ud2" : : "m"(nothing));
+    else
+        end_machine(parameter_is("test", "panic"));
+    for (;;)
+        mad_life(&disk);
+}
+
 void payload_main(void)
 {
     rounds = parameter("rounds", 300);
@@ -296,6 +322,8 @@ void payload_main(void)
         return;
     check(is_good(&disk, true), "the disk works");
     check(is_good(&rng, false), "so does the other one");
+    if (!parameter_is("test", "storm"))
+        end_in_flight();
     is(live(&rng, false, rounds), 0, "entropy: good requests between bad ones");
     is(live(&disk, true, rounds), 0, "disk: good requests between bad ones");
     if (parameter("cpus", 1) < 2)
