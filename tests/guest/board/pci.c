@@ -133,7 +133,7 @@ static struct good {
 } goods[NR_CPUS_MAX] __attribute__((aligned(4096)));
 
 /* The chain that begins at descriptor 0. */
-static bool do_request(const struct virtio *virtio, struct good *good)
+static bool begin(const struct virtio *virtio, struct good *good)
 {
     if (!virtio_negotiate(virtio, 1ul << 29 /* event index */))
         return false;
@@ -145,6 +145,13 @@ static bool do_request(const struct virtio *virtio, struct good *good)
     good->avail.index = 1;
     BARRIER();
     virtio_kick(virtio, 0);
+    return true;
+}
+
+static bool do_request(const struct virtio *virtio, struct good *good)
+{
+    if (!begin(virtio, good))
+        return false;
     while (!good->used.index) {
         if (read_as(virtio->registers + STATUS, 1) & 0x40)
             return false; /* it needs a reset */
@@ -154,12 +161,26 @@ static bool do_request(const struct virtio *virtio, struct good *good)
     return good->used.ring[0].head == 0;
 }
 
-bool virtio_entropy(const struct virtio *virtio, void *ret_data, u32 size)
+static struct good *ask_for_entropy(u32 size)
 {
     struct good *good = &goods[processor()];
 
-    memset(good->data, 0, sizeof(good->data));
     good->descriptors[0] = (struct descriptor){ (u64)good->data, size, DESC_WRITE, 0 };
+    return good;
+}
+
+void virtio_begin_entropy(const struct virtio *virtio)
+{
+    (void)begin(virtio, ask_for_entropy(64));
+    write_as(virtio->registers + QUEUE_SELECT, 2, 0);
+    write_as(virtio->registers + QUEUE_VECTOR, 2, random_below(4));
+}
+
+bool virtio_entropy(const struct virtio *virtio, void *ret_data, u32 size)
+{
+    struct good *good = ask_for_entropy(size);
+
+    memset(good->data, 0, sizeof(good->data));
     if (!do_request(virtio, good))
         return false;
     memcpy(ret_data, good->data, size);

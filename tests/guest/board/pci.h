@@ -41,6 +41,7 @@ enum {
     STATUS = 0x14,
     QUEUE_SELECT = 0x16,
     QUEUE_SIZE = 0x18,
+    QUEUE_VECTOR = 0x1a,
     QUEUE_ENABLE = 0x1c,
     QUEUE_DESC = 0x20,
     QUEUE_AVAIL = 0x28,
@@ -92,6 +93,8 @@ void virtio_kick(const struct virtio *virtio, unsigned queue);
 
 /* As a good driver, from reset on: whether the device did it. @size is up to 4096. */
 bool virtio_entropy(const struct virtio *virtio, void *ret_data, u32 size);
+/* A request that nobody waits for, with whatever interrupt. */
+void virtio_begin_entropy(const struct virtio *virtio);
 bool virtio_disk(const struct virtio *virtio, bool is_write, u64 sector, void *data, u32 size);
 
 #endif

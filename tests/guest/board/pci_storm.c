@@ -5,11 +5,19 @@
  */
 #include "tests/guest/board/pci.h"
 
-enum { CAPABILITY_MSIX = 0x11, MSIX_BAR_SIZE = 0x8080, MODE_SHIFT = 8, ENTRY_SIZE = 16 };
+enum {
+    CAPABILITY_MSIX = 0x11,
+    MSIX_BAR_SIZE = 0x8080,
+    MODE_SHIFT = 8,
+    ENTRY_SIZE = 16,
+    PIN_MASKED = 1 << 16,
+    PIN_LEVEL = 1 << 15,
+};
 
 static u8 saved[NR_SLOTS][PCI_CONFIG_SIZE];
 static struct bar bars[NR_SLOTS][6];
 static unsigned devices[NR_SLOTS], nr_devices; /* with BARs */
+static unsigned rng_slot;
 static volatile bool is_over;
 
 static void find_devices(void)
@@ -118,6 +126,15 @@ static void any_register(unsigned slot)
     }
 }
 
+static unsigned msix_of(unsigned slot)
+{
+    for (unsigned at = saved[slot][0x34], n = 0; at && n < 48; at = saved[slot][at + 1], n++) {
+        if (saved[slot][at] == CAPABILITY_MSIX)
+            return at;
+    }
+    return 0x40;
+}
+
 /* Virtio's window into the registers (virtio 1.2, 4.1.4.9), and MSI-X's control. */
 static void capabilities(unsigned slot)
 {
@@ -139,6 +156,52 @@ static void capabilities(unsigned slot)
     }
 }
 
+/* ---- Interrupts ---------------------------------------------------------------------------------
+ */
+
+static volatile u32 nr_taken;
+
+static void set_pin(unsigned pin, u32 low)
+{
+    write_as((volatile u8 *)(u64)LAYOUT_IOAPIC, 4, 0x10 + 2 * pin);
+    write_as((volatile u8 *)(u64)LAYOUT_IOAPIC + 0x10, 4, low);
+}
+
+/* Whoever is too loud is turned off: where its registers are nobody knows. */
+static void take(struct frame *frame)
+{
+    if (++nr_taken % 64 == 0 && frame->vector < 0x44)
+        set_pin(LAYOUT_GSI_INTX + frame->vector % 4, PIN_MASKED);
+    *(volatile u32 *)(u64)(LAYOUT_LAPIC + 0xb0) = 0;
+}
+
+/* Table and registers back where they are found, a request, and its interrupt to anybody. */
+static void work(unsigned slot)
+{
+    volatile u8 *table = (volatile u8 *)bars[slot][1].address, *config = config_of(slot);
+    struct virtio virtio = { .slot = slot,
+                             .registers = (volatile u8 *)bars[slot][0].address,
+                             .queue_size = 8,
+                             .features = 1ul << 32 };
+
+    if (slot != rng_slot)
+        return;
+    for (unsigned i = 0; i < 6; i++)
+        write_as(config + PCI_BAR0 + 4 * i, 4, bars[slot][i].address);
+    write_as(config + PCI_COMMAND, 2, COMMAND_MEMORY | COMMAND_MASTER);
+    if (read_as(virtio.registers + STATUS, 1) == 0xff)
+        return; /* another one is before it */
+    for (unsigned i = 0; i < 4; i++) {
+        write_as(table + i * ENTRY_SIZE, 8,
+                 LAYOUT_LAPIC | random_below(3) << 12 | random_below(16));
+        write_as(table + i * ENTRY_SIZE + 8, 8, 0x30 + random_below(0xc0));
+    }
+    set_pin(LAYOUT_GSI_INTX + slot % 4, PIN_LEVEL | (0x40 + slot % 4));
+    write_as(config + msix_of(slot) + 2, 2, random_below(2) ? 0x8000 : 0);
+    virtio_begin_entropy(&virtio);
+    write_as(config + msix_of(slot) + 2, 2, random_below(2) ? 0x8000 : 0xc000);
+}
+
 static void storm(u64 rounds)
 {
     for (u64 i = 0; i < rounds; i++) {
@@ -146,7 +209,10 @@ static void storm(u64 rounds)
 
         switch (random_below(8)) {
         case 0:
-            command(slot);
+            if (random_below(2))
+                work(slot);
+            else
+                command(slot);
             break;
         case 1:
             capabilities(slot);
@@ -175,6 +241,8 @@ static u64 message(void)
 static void use(void *unused)
 {
     (void)unused;
+    *(volatile u32 *)(u64)(LAYOUT_LAPIC + 0xf0) = 0x1ff;
+    *(volatile u32 *)(u64)(LAYOUT_LAPIC + 0x80) = 0x20; /* what is below is exceptions' */
     while (!is_over) {
         const u64 place = nasty_place(), offset = random_below(MSIX_BAR_SIZE);
         const unsigned size = 1u << random_below(4);
@@ -188,6 +256,7 @@ static void use(void *unused)
             (void)read_as(at(physical), size);
         else
             write_as(at(physical), size, message());
+        __asm__ volatile("sti; nop; nop; cli" : : : "memory");
     }
 }
 
@@ -248,13 +317,16 @@ static void device_works(const char *when)
     for (unsigned i = 0; i < ARRAY_SIZE(bytes); i++)
         nr_zero += bytes[i] == 0;
     is(nr_zero, 0, "with entropy");
+    rng_slot = rng.slot;
 }
 
 void payload_main(void)
 {
-    const u64 rounds = parameter("rounds", 4000);
+    const u64 rounds = parameter("rounds", 15000);
 
     seed_random(parameter("seed", 1));
+    for (unsigned vector = 32; vector < 256; vector++)
+        on_vector(vector, take);
     find_devices();
     device_works("at first");
     storm(rounds);
@@ -270,5 +342,6 @@ void payload_main(void)
         restore();
         compare();
         device_works("after one that two have made");
+        check(nr_taken > 0, "interrupts came");
     }
 }
