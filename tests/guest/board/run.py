@@ -145,7 +145,8 @@ def _told_to_end(running):
 
 
 def _never_ends(settings, test, sign):
-    with machine.Machine(settings.words(f'test={test}')) as running:
+    append = f'test={test} cpus={settings.cpus}'
+    with machine.Machine(settings.words(append)) as running:
         running.expect(sign)
         _told_to_end(running)
 
@@ -159,6 +160,11 @@ def ends(settings):
         'reset begins anew, where it may': lambda: _begins_anew(settings),
         'halted for ever, it is ended': lambda: _never_ends(settings, 'halt', 'ends: halts'),
         'spinning for ever, it is ended': lambda: _never_ends(settings, 'spin', 'ends: started'),
+        'busy for ever, it is ended': lambda: _never_ends(settings, 'busy', 'ends: at it'),
+        'interrupted for ever, it is ended':
+            lambda: _never_ends(settings, 'interrupts', 'ends: at it'),
+        'waiting for ever after INIT, it is ended':
+            lambda: _never_ends(settings, 'init', 'ends: started'),
     }
 
 
