@@ -94,6 +94,8 @@ static int open_path(const char *path, bool is_readonly, GError **error)
     fd = open(path, flags);
     if (fd < 0)
         fail_to_open(path, is_readonly, errno, error);
+    else
+        (void)fcntl(fd, F_SETFL, 0); /* files ignore O_NONBLOCK, so it does no harm if it stays */
     return fd;
 }
 

@@ -90,6 +90,19 @@ enum {
 #define TIMEOUT_NS_MAX (20 * NS_PER_MS) /* at 2400 baud; a slower line is no reason to wait */
 #define FINAL_FLUSH_NS NS_PER_S
 
+/*
+ * The transmitter is empty: what the guest is told of it. After it has written, it
+ * is told if it asks, so that a handler that fills the FIFO again and again needs
+ * one interrupt; the line goes up with the next flush, by when most handlers have
+ * nothing left to write and no longer want to know.
+ */
+enum thre {
+    THRE_TOLD,      /* or not empty */
+    THRE_AT_FLUSH,  /* enough for now: not even if asked */
+    THRE_IF_ASKED,  /* IIR says it */
+    THRE_INTERRUPT, /* the line too */
+};
+
 /* All guarded by the BQL, but for the counters, which are atomic. */
 struct serial {
     struct irq_line line;
@@ -114,9 +127,8 @@ struct serial {
     struct loop_timer flush_later;
     int64_t flushed_ns;
 
-    bool is_thre_pending;
-    bool is_thre_held; /* pending after the next flush */
-    unsigned nr_thre;  /* interrupts by THRE identified, with nothing else between */
+    enum thre thre;
+    unsigned nr_thre; /* interrupts by THRE identified, with nothing else between */
 
     uint64_t transmitted, received, dropped, overruns; /* bytes; atomic */
 };
@@ -135,7 +147,8 @@ static unsigned trigger_level(const struct serial *serial)
     return fifos_are_on(serial) ? levels[serial->fcr >> FCR_TRIGGER_SHIFT] : 1;
 }
 
-static uint8_t pending_interrupt(const struct serial *serial)
+/* The foremost, of THRE only from state @from on. */
+static uint8_t pending_interrupt(const struct serial *serial, enum thre from)
 {
     if (serial->ier & IER_LINE && serial->line_errors)
         return IIR_LINE;
@@ -143,7 +156,7 @@ static uint8_t pending_interrupt(const struct serial *serial)
         return IIR_RECEIVED;
     if (serial->ier & IER_RECEIVED && serial->is_timed_out)
         return IIR_TIMEOUT;
-    if (serial->ier & IER_THRE && serial->is_thre_pending)
+    if (serial->ier & IER_THRE && serial->thre >= from)
         return IIR_THRE;
     if (serial->ier & IER_MODEM && serial->msr & ~MSR_LINES)
         return IIR_MODEM;
@@ -154,7 +167,7 @@ static void update_line(struct serial *serial) REQUIRES(bql)
 {
     /* In loopback the outputs, OUT2 among them, are inactive. */
     bool is_let_through = (serial->mcr & (MCR_OUT2 | MCR_LOOP)) == MCR_OUT2;
-    bool is_high = is_let_through && pending_interrupt(serial) != IIR_NONE;
+    bool is_high = is_let_through && pending_interrupt(serial, THRE_INTERRUPT) != IIR_NONE;
 
     if (is_high == serial->is_line_high)
         return;
@@ -162,22 +175,19 @@ static void update_line(struct serial *serial) REQUIRES(bql)
     irq_line_set(&serial->line, is_high);
 }
 
-/* The transmitter has become empty. */
+/* What has been written is on its way, and the transmitter empty. */
 static void thre_happens(struct serial *serial)
 {
     /* A handler that loops while there is something would never end: output is that fast. */
-    if (serial->nr_thre >= THRE_IN_A_ROW)
-        serial->is_thre_held = true;
-    else
-        serial->is_thre_pending = true;
+    serial->thre = serial->nr_thre >= THRE_IN_A_ROW ? THRE_AT_FLUSH : THRE_IF_ASKED;
 }
 
 static uint8_t identify_interrupt(struct serial *serial) REQUIRES(bql)
 {
-    uint8_t id = pending_interrupt(serial);
+    uint8_t id = pending_interrupt(serial, THRE_IF_ASKED);
 
     if (id == IIR_THRE) {
-        serial->is_thre_pending = false;
+        serial->thre = THRE_TOLD;
         serial->nr_thre++;
         update_line(serial);
     } else if (id == IIR_NONE) {
@@ -215,14 +225,13 @@ static void flush(struct serial *serial) REQUIRES(bql)
         continue;
     if (serial->is_out_full && serial->out_count <= OUT_ROOM_AGAIN) {
         serial->is_out_full = false;
-        serial->is_thre_held = true;
+        serial->thre = THRE_INTERRUPT;
     }
-    if (serial->is_thre_held && !serial->is_out_full) {
-        serial->is_thre_held = false;
-        serial->is_thre_pending = true;
+    if (serial->thre == THRE_AT_FLUSH)
         serial->nr_thre = 0; /* not every handler asks until there is nothing */
-        update_line(serial);
-    }
+    if (serial->thre != THRE_TOLD)
+        serial->thre = THRE_INTERRUPT;
+    update_line(serial);
 }
 
 static void flush_soon(struct deferred *deferred)
@@ -460,10 +469,10 @@ static uint8_t read_data(struct serial *serial) REQUIRES(bql)
 
 static void write_data(struct serial *serial, uint8_t byte) REQUIRES(bql)
 {
-    serial->is_thre_pending = false;
+    serial->thre = THRE_TOLD;
     if (serial->mcr & MCR_LOOP) {
         fifo_put(serial, byte);
-        thre_happens(serial);
+        serial->thre = THRE_INTERRUPT;
         receiver_changed(serial);
         return;
     }
@@ -481,7 +490,7 @@ static void write_ier(struct serial *serial, uint8_t value) REQUIRES(bql)
     /* Enabling it while the register is empty is an event of its own: how drivers start output,
      * and what Linux tests for at start-up. */
     if (serial->ier & ~before & IER_THRE && !serial->is_out_full)
-        serial->is_thre_pending = true;
+        serial->thre = THRE_INTERRUPT;
     receiver_changed(serial);
 }
 
@@ -573,8 +582,7 @@ void serial_reset(struct serial *serial)
     serial->divisor = 1;
     serial->line_errors = 0;
     serial->nr_thre = 0;
-    serial->is_thre_held = false;
-    serial->is_thre_pending = false;
+    serial->thre = THRE_TOLD;
     serial->msr = modem_lines(serial);
     fifo_clear(serial);
     receiver_changed(serial);

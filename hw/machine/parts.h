@@ -106,7 +106,6 @@ void chips_stop(struct machine *machine) REQUIRES(bql); /* no processors any mor
 void chips_fini(struct machine *machine) REQUIRES(bql);
 void chips_reset(struct machine *machine) REQUIRES(bql);
 void chips_clock_changed(struct machine *machine) REQUIRES(bql);
-void chips_metrics_register(struct machine *machine, struct metrics *metrics);
 
 /** Processor 0 to @state; the others wait for it to start them. */
 bool chips_begin(struct machine *machine, const struct cpu_state *state, GError **error)

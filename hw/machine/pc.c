@@ -241,11 +241,3 @@ struct cpus *machine_cpus(struct machine *machine)
 {
     return machine->cpus;
 }
-
-void machine_metrics_register(struct machine *machine, struct metrics *metrics)
-{
-    mem_metrics_register(machine->mem, metrics);
-    cpus_metrics_register(machine->cpus, metrics);
-    chips_metrics_register(machine, metrics);
-    serial_metrics_register(machine->serial, metrics);
-}

@@ -291,7 +291,7 @@ static bool is_wanted(struct virtq *queue, uint16_t before) REQUIRES(queue->lock
     if (!queue->push.has_event_index)
         return !(load_relaxed(&avail->flags) & VIRTQ_AVAIL_F_NO_INTERRUPT);
     event = load_relaxed(&avail->ring[queue->push.mask + 1]);
-    /* Whether the entry numbered `event` is among the new ones (2.7.10.1). */
+    /* Whether the entry numbered `event` is among the new ones (2.7.7.2). */
     return (uint16_t)(queue->push.next - event - 1) < (uint16_t)(queue->push.next - before);
 }
 

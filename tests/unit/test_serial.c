@@ -293,6 +293,28 @@ static void interrupts_feed_the_transmitter(void) REQUIRES(bql)
     tear_down(&setup);
 }
 
+static void short_write_needs_one_interrupt(void) REQUIRES(bql)
+{
+    struct setup setup;
+
+    set_up(&setup);
+    open_port(&setup, EMPTY);
+    g_assert_cmphex(in(&setup, IIR), ==, FIFOS | IS_EMPTY);
+    out(&setup, THR, 'a');
+    out(&setup, IER, 0); /* there is no more */
+    g_assert_cmphex(in(&setup, IIR), ==, FIFOS | NONE);
+    expect_output(&setup, "a");
+    g_assert_cmpuint(setup.line.edges, ==, 1);
+    out(&setup, IER, EMPTY);
+    g_assert_cmpuint(setup.line.edges, ==, 2);
+    g_assert_cmphex(in(&setup, IIR), ==, FIFOS | IS_EMPTY);
+    out(&setup, THR, 'b');
+    g_assert_false(setup.line.is_high); /* a handler that does not ask hears of it later */
+    expect_output(&setup, "ab");
+    g_assert_cmpuint(setup.line.edges, ==, 3);
+    tear_down(&setup);
+}
+
 static void slow_end_makes_the_transmitter_busy_and_loses_nothing(void) REQUIRES(bql)
 {
     struct setup setup;
@@ -529,6 +551,7 @@ int main(int argc, char **argv)
     ADD(out2_lets_interrupts_through);
     ADD(polled_output_arrives_in_few_pieces);
     ADD(interrupts_feed_the_transmitter);
+    ADD(short_write_needs_one_interrupt);
     ADD(slow_end_makes_the_transmitter_busy_and_loses_nothing);
     ADD(what_has_no_place_at_all_is_counted);
     ADD(last_words_are_written_at_the_end);

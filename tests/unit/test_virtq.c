@@ -502,6 +502,49 @@ static void many_threads_push(void) NO_THREAD_SAFETY /* gives the BQL back */
     end();
 }
 
+/* Whenever a reset comes, nothing reaches the driver after it: no entry, and no interrupt. */
+static void pushes_meet_resets(void) NO_THREAD_SAFETY /* gives the BQL back */
+{
+    enum { ROUNDS = 100 };
+    static struct pusher pushers[2];
+
+    begin(0, 16);
+    echo->holds = true;
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        struct thread *threads[2];
+        uint16_t used;
+        unsigned told;
+
+        for (unsigned i = 0; i < 16; i++) {
+            put(&driver, i, DATA_AT, 8, DESC_WRITE, 0);
+            offer_quietly(&driver, i);
+        }
+        virtio_doorbell(&echo->device, 0);
+        run_loop();
+        memset(pushers, 0, sizeof(pushers));
+        for (unsigned i = 0; i < 16; i++)
+            pushers[i % 2].chains[i / 2] = echo_take(echo);
+        for (unsigned i = 0; i < 2; i++)
+            threads[i] = thread_start("pusher", push_all, pushers[i].chains);
+        while (load_acquire(used_index(&driver)) < round % 16)
+            ; /* some are through, and then it comes */
+        virtio_set_status(&echo->device, 0);
+        used = load_acquire(used_index(&driver));
+        told = interrupts();
+        bql_unlock();
+        for (unsigned i = 0; i < 2; i++)
+            thread_join(threads[i]);
+        bql_lock();
+        g_assert_cmpuint(load_acquire(used_index(&driver)), ==, used);
+        g_assert_cmpuint(interrupts(), ==, told);
+        negotiate(&echo->device, 0);
+        driver = set_up(guest, &echo->device, 0, QUEUE_AT, 16);
+        drive(&echo->device);
+    }
+    g_assert_cmpuint(guest_errors(&echo->device), ==, 0);
+    end();
+}
+
 static void without_leave_memory_is_not_touched(void)
 {
     bql_assert_held();
@@ -551,6 +594,7 @@ int main(int argc, char **argv)
         TEST(queue_is_reset_when_its_chains_are_back),
         TEST(without_the_feature_no_queue_is_reset),
         TEST(many_threads_push),
+        TEST(pushes_meet_resets),
         TEST(without_leave_memory_is_not_touched),
     };
 

@@ -23,7 +23,6 @@ struct char_backend;
 struct cpu_backend;
 struct cpus;
 struct machine;
-struct metrics;
 struct space;
 
 enum { MACHINE_DRIVES_MAX = 16 };
@@ -108,6 +107,5 @@ bool machine_is_running(const struct machine *machine) REQUIRES(bql);
 
 struct space *machine_memory(struct machine *machine);
 struct cpus *machine_cpus(struct machine *machine);
-void machine_metrics_register(struct machine *machine, struct metrics *metrics) REQUIRES(bql);
 
 #endif
