@@ -11,19 +11,17 @@ PROGRAM is build/gracevm, or qemu-system-x86_64 to try the tests themselves.
 import argparse
 import os
 import shutil
-import signal
 import sys
 
-sys.dont_write_bytecode = True  # the tree may be read-only
-
-import boots  # noqa: E402 (the line above comes first)
-import disks  # noqa: E402
-import ends  # noqa: E402
-import packages  # noqa: E402
-import refusals  # noqa: E402
-import sessions  # noqa: E402
-import tap  # noqa: E402
-from machine import Program  # noqa: E402
+import boots
+import disks
+import ends
+import machine
+import packages
+import refusals
+import sessions
+import tap
+from machine import Program
 
 GROUPS = {
     'processors': boots.processors,
@@ -53,7 +51,7 @@ def main():
     parser.add_argument('program')
     parser.add_argument('groups', nargs='*', metavar='GROUP', choices=[[], *GROUPS])
     options = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # ends guests, too
+    machine.end_in_order()
     path = shutil.which(options.program)
     if not path:
         sys.exit(f'run.py: {options.program} cannot be run')
