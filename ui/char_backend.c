@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "ui/char_kinds.h"
+#include "util/keyval.h"
 
 /* ---- Nothing ------------------------------------------------------------------- */
 
@@ -71,17 +72,18 @@ struct char_backend *char_backend_new(const char *spec, const struct char_host *
     if (!kind) {
         g_autofree char *list = list_of_kinds();
 
-        g_set_error(error, CHAR_ERROR, 0, "unknown back end '%.*s' (known: %s)", (int)length, spec,
-                    list);
+        g_set_error(error, KEYVAL_ERROR, KEYVAL_ERROR_USAGE, "unknown back end '%.*s' (known: %s)",
+                    (int)length, spec, list);
         return NULL;
     }
     if (kind->argument && !(colon && colon[1] && colon[1] != ',')) {
-        g_set_error(error, CHAR_ERROR, 0, "'%s' lacks its path: %s:%s", spec, kind->name,
-                    kind->argument);
+        g_set_error(error, KEYVAL_ERROR, KEYVAL_ERROR_USAGE, "'%s' lacks its path: %s:%s", spec,
+                    kind->name, kind->argument);
         return NULL;
     }
     if (!kind->argument && colon) {
-        g_set_error(error, CHAR_ERROR, 0, "'%s': nothing may follow '%s'", spec, kind->name);
+        g_set_error(error, KEYVAL_ERROR, KEYVAL_ERROR_USAGE, "'%s': nothing may follow '%s'", spec,
+                    kind->name);
         return NULL;
     }
     return kind->make(colon ? colon + 1 : "", host, error);

@@ -17,6 +17,7 @@
 #include "ui/char_kinds.h"
 #include "ui/char_output.h"
 #include "ui/unix_listen.h"
+#include "util/keyval.h"
 #include "util/log.h"
 
 enum { BACKLOG_SIZE = 64 * 1024 };
@@ -251,7 +252,8 @@ static struct char_socket *socket_new(const char *path)
 static bool parse_switch(const char *option, const char *value, bool *ret, GError **error)
 {
     if (strcmp(value, "on") != 0 && strcmp(value, "off") != 0) {
-        g_set_error(error, CHAR_ERROR, 0, "'%s': 'on' or 'off', not '%s'", option, value);
+        g_set_error(error, KEYVAL_ERROR, KEYVAL_ERROR_USAGE, "'%s': 'on' or 'off', not '%s'",
+                    option, value);
         return false;
     }
     *ret = strcmp(value, "on") == 0;
@@ -269,8 +271,8 @@ static bool parse_option(struct socket_options *options, const char *option, GEr
     else if (strcmp(option, "nowait") == 0)
         options->is_waiting = false;
     else
-        g_set_error(error, CHAR_ERROR, 0, "unknown option '%s' of 'unix' (known: server, wait)",
-                    option);
+        g_set_error(error, KEYVAL_ERROR, KEYVAL_ERROR_USAGE,
+                    "unknown option '%s' of 'unix' (known: server, wait)", option);
     return strcmp(option, "server") == 0 || strcmp(option, "nowait") == 0;
 }
 

@@ -201,7 +201,7 @@ struct scene {
     struct termios before;
 };
 
-/* The sanitizers report these two themselves, and exit. */
+/* The sanitizers report wild stores themselves, and exit. */
 #if defined(__SANITIZE_ADDRESS__) || THREAD_SANITIZER
 #define IS_SANITIZED true
 #elif defined(__has_feature)
@@ -227,7 +227,7 @@ static int next_report(struct scene *scene, const char *what)
 
 static void ends_by_signal(struct scene *scene, int number)
 {
-    if (IS_SANITIZED && (number == SIGSEGV || number == SIGBUS))
+    if (IS_SANITIZED && number == SIGSEGV)
         g_assert_cmpint(next_report(scene, "exited"), !=, 0);
     else
         g_assert_cmpint(next_report(scene, "killed"), ==, number);
@@ -361,8 +361,7 @@ static void shared_descriptors_stay_blocking(void)
 
 static void terminal_is_restored_after_signals(void)
 {
-    static const int signals[] = { SIGTERM, SIGINT,  SIGHUP, SIGQUIT,
-                                   SIGABRT, SIGSEGV, SIGBUS, SIGSYS };
+    static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGSYS, SIGTRAP };
 
     for (unsigned i = 0; i < ARRAY_SIZE(signals); i++) {
         struct scene scene;
@@ -370,7 +369,7 @@ static void terminal_is_restored_after_signals(void)
         set_up(&scene, "plain");
         g_assert_true(is_raw(&scene));
         g_assert_cmpint(kill(scene.job, signals[i]), ==, 0);
-        ends_by_signal(&scene, signals[i]);
+        g_assert_cmpint(next_report(&scene, "killed"), ==, signals[i]);
         g_assert_false(is_raw(&scene));
         tear_down(&scene);
     }
