@@ -72,6 +72,7 @@ static void make_raw(void)
 static void on_fatal(int number, siginfo_t *info, void *context UNUSED)
 {
     bool is_fault = number == SIGSEGV || number == SIGBUS || number == SIGFPE || number == SIGILL;
+    int error = errno;
 
     restore();
     for (unsigned i = 0; i < NR_FATAL; i++)
@@ -81,11 +82,15 @@ static void on_fatal(int number, siginfo_t *info, void *context UNUSED)
     /* A fault happens again when this returns, for whoever was here before; with its address. */
     if (!is_fault || info->si_code <= 0)
         (void)raise(number); /* pending until this returns */
+    errno = error;
 }
 
 static void on_continue(int number UNUSED)
 {
+    int error = errno;
+
     (void)loop_defer(&terminal.deferred); /* false: it will run anyway */
+    errno = error;
 }
 
 static void on_stop(int number)

@@ -270,6 +270,7 @@ static void run(struct cpu *cpu)
         cpu->rest = CPU_HALTED;
         break;
     case CPU_EXIT_TRIPLE_FAULT:
+    case CPU_EXIT_FIRMWARE:
     case CPU_EXIT_FAILED:
         cpu->rest = CPU_PARKED;
         if (board->stopped)

@@ -7,6 +7,7 @@ static const char *const exit_names[] = {
     [CPU_EXIT_KICKED] = "kicked",
     [CPU_EXIT_HALTED] = "halted",
     [CPU_EXIT_TRIPLE_FAULT] = "triple_fault",
+    [CPU_EXIT_FIRMWARE] = "firmware",
     [CPU_EXIT_FAILED] = "failed",
 };
 

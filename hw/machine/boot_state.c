@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "hw/cpu/cpu.h"
+#include "hw/dev/power.h"
 #include "hw/machine/layout.h"
 #include "hw/machine/loader.h"
 #include "hw/machine/loader_parts.h"
@@ -25,6 +26,23 @@ static const uint64_t descriptors[] = {
     0, 0, 0x00af9b000000ffff /* code, 64 bits */, 0x00cf93000000ffff /* data */
 };
 
+/*
+ * Linux, with hardware-reduced ACPI and no EFI, restarts by jumping to the firmware in real mode.
+ * On KVM it gets there; `soft`, which has no such mode, sees it leave (CPU_EXIT_FIRMWARE).
+ * mov dx, port; mov al, value; out dx, al; hlt; jmp to the hlt
+ */
+static const uint8_t firmware[] = {
+    0xba,
+    (LAYOUT_PORT_POWER + POWER_RESET) & 0xff,
+    (LAYOUT_PORT_POWER + POWER_RESET) >> 8,
+    0xb0,
+    POWER_RESET_VALUE,
+    0xee,
+    0xf4,
+    0xeb,
+    0xfd,
+};
+
 void boot_tables_write(struct ram *ram)
 {
     const uint64_t size = (2 + NR_DIRECTORIES) * (uint64_t)TABLE_SIZE;
@@ -33,6 +51,7 @@ void boot_tables_write(struct ram *ram)
     uint64_t *pages = pointers + TABLE_ENTRIES;
     const uint64_t pointers_at = LAYOUT_START_TABLES + TABLE_SIZE;
 
+    memcpy(loader_at(ram, LAYOUT_FIRMWARE, sizeof(firmware)), firmware, sizeof(firmware));
     memcpy(loader_at(ram, LAYOUT_START_GDT, sizeof(descriptors)), descriptors, sizeof(descriptors));
     root[0] = pointers_at | PTE_TABLE;
     for (unsigned i = 0; i < NR_DIRECTORIES; i++)

@@ -68,8 +68,14 @@ static void cpu_stopped(void *opaque, unsigned index, enum cpu_exit why)
     struct machine *machine = opaque;
 
     log_topic(cpu, "processor %u has stopped: %s", index,
-              why == CPU_EXIT_TRIPLE_FAULT ? "triple fault" : "failure");
-    machine_ask_end(machine, why == CPU_EXIT_TRIPLE_FAULT ? MACHINE_TRIPLE_FAULT : MACHINE_FAILED);
+              why == CPU_EXIT_TRIPLE_FAULT ? "triple fault"
+              : why == CPU_EXIT_FIRMWARE   ? "gone to firmware"
+                                           : "failure");
+    if (why == CPU_EXIT_FIRMWARE)
+        machine_ask_reset(machine);
+    else
+        machine_ask_end(machine,
+                        why == CPU_EXIT_TRIPLE_FAULT ? MACHINE_TRIPLE_FAULT : MACHINE_FAILED);
 }
 
 static void end_of_interrupt(void *opaque, unsigned vector)

@@ -2,7 +2,8 @@
 /*
  * Runs a payload on the machine of lab.h.
  *
- * usage: run [-accel soft|kvm|kvm:soft] [-smp N] [-timeout SECONDS] [-expect exit|triple-fault]
+ * usage: run [-accel soft|kvm|kvm:soft] [-smp N] [-timeout SECONDS] [-expect
+ * exit|triple-fault|firmware]
  *            [-chips none|board|ours] [-feeble skip|fail|none] [-d TOPICS] PAYLOAD
  *
  * What the payload says goes to standard output: the Test Anything Protocol. Status 0: it ran to
@@ -26,9 +27,9 @@
 struct options {
     const char *accel, *payload;
     unsigned nr_cpus, timeout_s;
-    bool has_chips;    /* real interrupt controllers */
-    bool uses_kernels; /* local APICs, where there are some */
-    bool is_triple_fault_expected;
+    bool has_chips;       /* real interrupt controllers */
+    bool uses_kernels;    /* local APICs, where there are some */
+    int expected;         /* enum cpu_exit that ends it, or -1: it says so itself */
     bool is_feeble_right; /* what the payload does works on feeble KVMs too */
     bool is_feeble_none;  /* it cannot be run on them */
 };
@@ -98,10 +99,12 @@ static int report_end(const struct options *options)
 {
     const int why = load_acquire(&machine.stopped); /* pairs with the release in stopped() */
 
-    if (options->is_triple_fault_expected) {
-        printf("%s %u - triple fault\n1..%u\n", why == CPU_EXIT_TRIPLE_FAULT ? "ok" : "not ok",
-               machine.nr_checks + 1, machine.nr_checks + 1);
-        return why != CPU_EXIT_TRIPLE_FAULT;
+    if (options->expected >= 0) {
+        printf("%s %u - %s\n1..%u\n", why == options->expected ? "ok" : "not ok",
+               machine.nr_checks + 1,
+               options->expected == CPU_EXIT_FIRMWARE ? "gone to firmware" : "triple fault",
+               machine.nr_checks + 1);
+        return why != options->expected;
     }
     if (machine.has_exited)
         return machine.status != 0 && !machine.skips_failures;
@@ -159,7 +162,7 @@ static int run_machine(const struct options *options) EXCLUDES(bql)
     loop_timer_set(&watchdog, deadline_after_ns(monotonic_ns(), options->timeout_s * NS_PER_S));
     loop_run();
     bql_unlock();
-    if (!machine.has_exited && !options->is_triple_fault_expected)
+    if (!machine.has_exited && options->expected < 0)
         log_where();
     cpus_stop(machine.cpus);
     return report_end(options);
@@ -200,7 +203,7 @@ static int run(const struct options *options)
 static void usage(void)
 {
     fputs("usage: run [-accel soft|kvm|kvm:soft] [-smp N] [-timeout SECONDS]\n"
-          "           [-expect exit|triple-fault] [-chips none|board|ours]\n"
+          "           [-expect exit|triple-fault|firmware] [-chips none|board|ours]\n"
           "           [-feeble skip|fail|none] [-d TOPICS] PAYLOAD\n",
           stderr);
     exit(2);
@@ -221,8 +224,10 @@ static bool parse_option(struct options *options, const char *name, const char *
         return options->timeout_s > 0;
     }
     if (strcmp(name, "-expect") == 0) {
-        options->is_triple_fault_expected = strcmp(value, "triple-fault") == 0;
-        return options->is_triple_fault_expected || strcmp(value, "exit") == 0;
+        options->expected = !strcmp(value, "triple-fault") ? CPU_EXIT_TRIPLE_FAULT
+                            : !strcmp(value, "firmware")   ? CPU_EXIT_FIRMWARE
+                                                           : -1;
+        return options->expected >= 0 || strcmp(value, "exit") == 0;
     }
     if (strcmp(name, "-chips") == 0) {
         options->uses_kernels = strcmp(value, "board") == 0;
@@ -239,7 +244,7 @@ static bool parse_option(struct options *options, const char *name, const char *
 
 int main(int argc, char **argv)
 {
-    struct options options = { .accel = "soft", .nr_cpus = 1, .timeout_s = 100 };
+    struct options options = { .expected = -1, .accel = "soft", .nr_cpus = 1, .timeout_s = 100 };
     int i = 1;
 
     for (; i + 1 < argc && argv[i][0] == '-'; i += 2) {

@@ -589,6 +589,7 @@ static void processors_begin_with_an_identity_map(void)
         g_assert_cmphex(table[address >> 21 & 511], ==, address | 0x83);
     }
     g_assert_cmphex(((uint64_t *)(void *)at(&setup, state.gdt.base))[2], ==, 0x00af9b000000ffff);
+    g_assert_cmphex(*at(&setup, 0xffff0), ==, 0xba); /* where firmware is entered: it resets */
     tear_down(&setup);
 }
 

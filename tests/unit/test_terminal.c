@@ -25,7 +25,8 @@ enum { COMMANDS = 3, REPORTS = 4 }; /* the shell's descriptors */
 
 /* ---- The job --------------------------------------------------------------------- */
 
-/* Says what it is given, in angle brackets. 'A' aborts, 'E' exits, 'S' is a wild store. */
+/* Says what it is given, in angle brackets. 'A' aborts, 'G' is GLib's way, 'E' exits, 'S' is a wild
+ * store. */
 struct job {
     struct char_backend *backend;
     bool is_deaf;
@@ -63,6 +64,8 @@ static void job_receive(void *opaque, const uint8_t *data, size_t size)
         say(opaque, text);
         if (data[i] == 'A')
             abort();
+        if (data[i] == 'G')
+            g_error("as asked for");
         if (data[i] == 'E')
             exit(7);
         if (data[i] == 'S')
@@ -201,7 +204,7 @@ struct scene {
     struct termios before;
 };
 
-/* The sanitizers report these two themselves, and exit. */
+/* The sanitizers report wild stores themselves, and exit. */
 #if defined(__SANITIZE_ADDRESS__) || THREAD_SANITIZER
 #define IS_SANITIZED true
 #elif defined(__has_feature)
@@ -227,7 +230,7 @@ static int next_report(struct scene *scene, const char *what)
 
 static void ends_by_signal(struct scene *scene, int number)
 {
-    if (IS_SANITIZED && (number == SIGSEGV || number == SIGBUS))
+    if (IS_SANITIZED && number == SIGSEGV)
         g_assert_cmpint(next_report(scene, "exited"), !=, 0);
     else
         g_assert_cmpint(next_report(scene, "killed"), ==, number);
@@ -361,8 +364,7 @@ static void shared_descriptors_stay_blocking(void)
 
 static void terminal_is_restored_after_signals(void)
 {
-    static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGABRT,
-                                   SIGSEGV, SIGBUS, SIGSYS, SIGTRAP };
+    static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGQUIT };
 
     for (unsigned i = 0; i < ARRAY_SIZE(signals); i++) {
         struct scene scene;
@@ -370,7 +372,7 @@ static void terminal_is_restored_after_signals(void)
         set_up(&scene, "plain");
         g_assert_true(is_raw(&scene));
         g_assert_cmpint(kill(scene.job, signals[i]), ==, 0);
-        ends_by_signal(&scene, signals[i]);
+        g_assert_cmpint(next_report(&scene, "killed"), ==, signals[i]);
         g_assert_false(is_raw(&scene));
         tear_down(&scene);
     }
@@ -381,7 +383,7 @@ static void terminal_is_restored_after_abort_exit_and_crash(void)
     static const struct {
         char key;
         int signal, status;
-    } rows[] = { { 'A', SIGABRT, 0 }, { 'E', 0, 7 }, { 'S', SIGSEGV, 0 } };
+    } rows[] = { { 'A', SIGABRT, 0 }, { 'G', SIGTRAP, 0 }, { 'E', 0, 7 }, { 'S', SIGSEGV, 0 } };
 
     for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
         struct scene scene;

@@ -226,6 +226,10 @@ bool soft_exec(struct soft *cpu)
             cpu->stop = STOP_EXCLUSIVE;
             return false;
         }
+        if (cpu->restart == RESTART_NEVER) {
+            cpu->stop = STOP_FIRMWARE;
+            return false;
+        }
     }
     return run_blocks(cpu);
 }

@@ -80,6 +80,7 @@ enum soft_restart {
     RESTART_NONE,
     RESTART_SINGLE,    /* it writes the code that it is in */
     RESTART_EXCLUSIVE, /* its locked access is not one of the host's: the others stand still */
+    RESTART_NEVER,     /* it leads to firmware, and there is none */
 };
 
 /** Leave @op's instruction, which has changed nothing yet, and run it again as @how says. */

@@ -2,6 +2,7 @@
 #include "hw/cpu/soft/segment.h"
 
 #include "hw/cpu/soft/access.h"
+#include "hw/cpu/soft/exec.h"
 #include "hw/cpu/soft/mmu.h"
 #include "util/atomic.h"
 #include "util/log.h"
@@ -195,9 +196,18 @@ static int privilege_in(const struct soft *cpu, unsigned attributes, uint16_t se
     return -1;
 }
 
+/*
+ * An operating system jumps to 16-bit code outside long mode only on its way to real mode: Linux,
+ * to restart by firmware.
+ */
+static bool is_way_to_firmware(const struct soft *cpu, enum far_kind kind)
+{
+    return !is_long(cpu) && cpu->cpl == 0 && kind == FAR_DIRECT;
+}
+
 /* Whether there is code of such a size here. */
-static bool is_size_known(const struct soft *cpu, unsigned attributes, uint16_t selector,
-                          enum far_kind kind)
+static bool is_size_known(struct soft *cpu, const struct op *op, unsigned attributes,
+                          uint16_t selector, enum far_kind kind)
 {
     const bool is_64 = is_long(cpu) && (attributes & SEG_L);
 
@@ -205,9 +215,12 @@ static bool is_size_known(const struct soft *cpu, unsigned attributes, uint16_t 
         return false;
     if (is_64)
         return !(attributes & SEG_DB);
-    if (!(attributes & SEG_DB))
-        log_guest_error("cpu %u: no 16-bit code, selector 0x%x", cpu->cpu.index, selector);
-    return attributes & SEG_DB;
+    if (attributes & SEG_DB)
+        return true;
+    if (is_way_to_firmware(cpu, kind))
+        soft_restart(cpu, op, RESTART_NEVER);
+    log_guest_error("cpu %u: no 16-bit code, selector 0x%x", cpu->cpu.index, selector);
+    return false;
 }
 
 struct cpu_segment segment_check_code(struct soft *cpu, const struct op *op, uint16_t selector,
@@ -225,7 +238,7 @@ struct cpu_segment segment_check_code(struct soft *cpu, const struct op *op, uin
     if ((attributes & (SEG_S | SEG_TYPE_CODE)) != (SEG_S | SEG_TYPE_CODE))
         raise_selector(cpu, op, VECTOR_GP, selector);
     privilege = privilege_in(cpu, attributes, selector, kind);
-    if (privilege < 0 || !is_size_known(cpu, attributes, selector, kind))
+    if (privilege < 0 || !is_size_known(cpu, op, attributes, selector, kind))
         raise_selector(cpu, op, VECTOR_GP, selector);
     if (!(attributes & SEG_P))
         raise_selector(cpu, op, VECTOR_NP, selector);

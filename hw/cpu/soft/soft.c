@@ -148,6 +148,8 @@ static enum cpu_exit soft_run(struct cpu *common)
             break;
         case STOP_SHUTDOWN:
             return CPU_EXIT_TRIPLE_FAULT;
+        case STOP_FIRMWARE:
+            return CPU_EXIT_FIRMWARE;
         }
     }
 }

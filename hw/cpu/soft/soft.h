@@ -133,6 +133,7 @@ enum soft_stop {
     STOP_HALT,
     STOP_SHUTDOWN,  /* triple fault */
     STOP_EXCLUSIVE, /* the next instruction must run while all others stand still */
+    STOP_FIRMWARE,  /* the next instruction leads to firmware */
 };
 
 static inline struct soft *soft_of(struct cpu *cpu)

@@ -11,6 +11,7 @@ enum cpu_exit {
     CPU_EXIT_KICKED,       /* events are to be looked at */
     CPU_EXIT_HALTED,       /* HLT: until an event that wakes it */
     CPU_EXIT_TRIPLE_FAULT, /* the guest has shut the processor down */
+    CPU_EXIT_FIRMWARE,     /* it has left for real mode, where others have firmware, for a reset */
     CPU_EXIT_FAILED,       /* the back end cannot go on; it has logged why */
 };
 
@@ -43,7 +44,7 @@ struct cpu_board {
     void (*end_of_interrupt)(void *opaque, unsigned vector);
     /** The time stamp counter. One clock for all processors. Also inside a section. */
     uint64_t (*read_tsc)(void *opaque);
-    /** Triple fault, or failure. The processor's thread waits for events from then on. */
+    /** Neither kicked nor halted. The processor's thread waits for events from then on. */
     void (*stopped)(void *opaque, unsigned index, enum cpu_exit why);
     void *opaque;
 };

@@ -50,6 +50,7 @@
 #define LAYOUT_ACPI_WINDOW 0xf0000 /* what the DSDT reads: see hw/machine/dsdt.asl */
 #define LAYOUT_START_GDT 0xf1000
 #define LAYOUT_START_TABLES 0xf2000 /* page tables: an identity map of the first 4 GiB */
+#define LAYOUT_FIRMWARE 0xffff0     /* where firmware is entered: code that resets the machine */
 #define LAYOUT_KERNEL 0x100000      /* where kernels may begin */
 
 /* Ports. */

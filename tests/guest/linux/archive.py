@@ -8,7 +8,7 @@ import tarfile
 MERGED = ('bin', 'sbin', 'lib', 'lib64')  # links into /usr since Debian 12
 
 
-def _place(name):
+def place(name):
     """Where the member @name of a package goes, below the root."""
     parts = [part for part in name.split('/') if part not in ('', '.')]
     if '..' in parts:
@@ -17,7 +17,7 @@ def _place(name):
 
 
 def _write(archive, member, tree):
-    path = os.path.join(tree, _place(member.name))
+    path = os.path.join(tree, place(member.name))
     if member.isdir():
         os.makedirs(path, exist_ok=True)
         os.chmod(path, member.mode | 0o700)
@@ -26,7 +26,7 @@ def _write(archive, member, tree):
     if member.issym():
         os.symlink(member.linkname, path)
     elif member.islnk():
-        os.link(os.path.join(tree, _place(member.linkname)), path)
+        os.link(os.path.join(tree, place(member.linkname)), path)
     elif member.isfile():
         with open(path, 'wb') as file:
             file.write(archive.extractfile(member).read())
@@ -40,7 +40,7 @@ def unpack(package, tree, is_wanted=lambda path: True):
     with subprocess.Popen(command, stdout=subprocess.PIPE) as reader:
         with tarfile.open(fileobj=reader.stdout, mode='r|') as archive:
             for member in archive:
-                if is_wanted(_place(member.name)):
+                if is_wanted(place(member.name)):
                     _write(archive, member, tree)
     if reader.returncode != 0:
         raise OSError(f'{package}: dpkg-deb ended with status {reader.returncode}')

@@ -45,8 +45,11 @@ def remove(path):
 
 
 @contextlib.contextmanager
-def _alone(folder):
-    with open(os.path.join(folder, 'lock'), 'w', encoding='ascii') as file:
+def _alone(kind, name):
+    """One lock a thing: what makes one may ask for others."""
+    folder = os.path.join(root(), 'locks')
+    os.makedirs(folder, exist_ok=True)
+    with open(os.path.join(folder, f'{kind}-{name}'), 'w', encoding='ascii') as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
@@ -54,7 +57,7 @@ def _alone(folder):
 def _drop_old(folder):
     for name in os.listdir(folder):
         path = os.path.join(folder, name)
-        if name != 'lock' and os.lstat(path).st_mtime < time.time() - KEEP_SECONDS:
+        if os.lstat(path).st_mtime < time.time() - KEEP_SECONDS:
             remove(path)
 
 
@@ -64,7 +67,7 @@ def keep(kind, name, make):
     folder = os.path.join(root(), kind)
     os.makedirs(folder, exist_ok=True)
     path = os.path.join(folder, name)
-    with _alone(folder):
+    with _alone(kind, name):
         if not os.path.lexists(path):
             _drop_old(folder)
             with tempfile.TemporaryDirectory(dir=folder, prefix='.new-') as work:

@@ -1,0 +1,192 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""That the driver of the Linux tests sees what it is there to see: shell scripts stand in for
+machines that misbehave. Also what is made by hand here, against the tools that read it. Output: the
+Test Anything Protocol.
+"""
+
+import gzip
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+
+sys.dont_write_bytecode = True  # the tree may be read-only
+
+import archive  # noqa: E402
+import cache  # noqa: E402
+import cpio  # noqa: E402
+import kernel  # noqa: E402
+import machine  # noqa: E402
+import packages  # noqa: E402
+import tap  # noqa: E402
+from machine import Failure, Machine, Program  # noqa: E402
+
+SELF = Program('gracevm')
+
+
+def _script(text):
+    return Machine(['sh', '-c', text])
+
+
+def _fails(what, text, check):
+    """check(machine) must fail, and say @what."""
+    try:
+        with _script(text) as running:
+            check(running)
+    except Failure as failure:
+        if what not in str(failure):
+            raise Failure(f'it failed, but not because of "{what}": {failure}') from failure
+        return
+    raise Failure(f'"{text}" was not found out')
+
+
+def _wants(pattern, within=machine.DEADLINE_S):
+    return lambda running: running.expect(pattern, within)
+
+
+def _ends(status=0):
+    return lambda running: machine.check_end(SELF, running, status)
+
+
+def good_run():
+    with _script('echo ready; read word; echo "got $word"; exit 3') as running:
+        running.expect('ready')
+        running.send('this\n')
+        running.expect('got this')
+        end = machine.check_end(SELF, running, 3)
+    if end.wall <= 0 or end.max_rss_kib <= 0 or 'ready' not in end.output:
+        raise Failure(f'{end}')
+
+
+def what_is_behind_is_not_found_again():
+    with _script('echo one; echo two; read x') as running:
+        running.expect('two')
+        try:
+            running.expect('one', within=0.2)
+        except Failure:
+            return
+    raise Failure('"one" came before "two"')
+
+
+def nothing_is_left_running():
+    with _script('sleep 1000') as running:
+        pid = running.pid
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return
+    raise Failure('the process is still there')
+
+
+def cpu_time_is_its_own():
+    busy = 'i=0; while [ $i -lt 20000 ]; do i=$((i + 1)); done; echo done; read x'
+    with _script(busy) as running:
+        running.expect('done')
+        if not 0 < running.cpu_seconds() < 100:
+            raise Failure(f'{running.cpu_seconds()} s of processor time')
+
+
+def archives_are_read_by_cpio():
+    if not shutil.which('cpio'):
+        raise tap.Skip('no cpio to read it')
+    made = cpio.Archive()
+    made.file('a/b/file', b'12345', 0o755)
+    made.link('a/link', 'b/file')
+    made.folder('empty')
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run(['cpio', '-i', '--quiet'], input=made.finish(), cwd=folder, check=True)
+        with open(os.path.join(folder, 'a/link'), 'rb') as file:
+            if file.read() != b'12345' or not os.access(file.name, os.X_OK):
+                raise Failure('not what was put in')
+
+
+def kernels_are_repacked():
+    """A bzImage of nothing but a header and a payload, through each method and back."""
+    elf = b'\x7fELF' + bytes(range(256)) * 64
+    image = bytearray(1024)
+    image[kernel.MAGIC:kernel.MAGIC + 4] = b'HdrS'
+    image[kernel.SETUP_SECTS] = 1
+    old = gzip.compress(elf)
+    image[kernel.PAYLOAD_OFFSET + 4:kernel.PAYLOAD_OFFSET + 8] = len(old).to_bytes(4, 'little')
+    image = bytes(image) + old + b'what comes behind'
+    for method in kernel.COMPRESS:
+        if kernel.vmlinux(kernel.repack(image, elf, method)) != elf:
+            raise Failure(f'{method}: not what was put in')
+
+
+def members_stay_in_their_root():
+    for name in ('../out', './usr/../../out'):
+        try:
+            archive.place(name)
+        except ValueError:
+            continue
+        raise Failure(f'{name} was let out')
+    if archive.place('./bin/sh') != 'usr/bin/sh' or archive.place('./etc/x') != 'etc/x':
+        raise Failure('a member is not where it belongs')
+
+
+def things_are_made_of_things():
+    """Once each, although the one asks for the other while it is made."""
+    made = []
+
+    def inner(path):
+        made.append('inner')
+        with open(path, 'w', encoding='ascii') as file:
+            file.write('x')
+
+    def outer(path):
+        made.append('outer')
+        shutil.copy(cache.keep('kind', 'inner', inner), path)
+    with tempfile.TemporaryDirectory() as folder:
+        before = os.environ.get('XDG_CACHE_HOME')
+        os.environ['XDG_CACHE_HOME'] = folder
+        try:
+            first, second = cache.keep('kind', 'outer', outer), cache.keep('kind', 'outer', outer)
+        finally:
+            del os.environ['XDG_CACHE_HOME']
+            if before is not None:
+                os.environ['XDG_CACHE_HOME'] = before
+        if first != second or made != ['outer', 'inner'] or os.path.getsize(first) != 1:
+            raise Failure(f'made: {made}')
+
+
+def damaged_downloads_are_refused():
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(b'package')
+        file.flush()
+        digest = cache.file_digest(file.name)
+        good = packages.Package('set', 'name', '1', digest, 7, 'path')
+        bad = packages.Package('set', 'name', '1', digest[::-1], 7, 'path')
+        short = packages.Package('set', 'name', '1', digest, 8, 'path')
+        if not good.is_at(file.name) or bad.is_at(file.name) or short.is_at(file.name):
+            raise Failure('a digest or a size was not compared')
+
+
+TESTS = {
+    'a good run: output, input, status, figures': good_run,
+    'what is behind is not found again': what_is_behind_is_not_found_again,
+    'the end of a test is the end of its machine': nothing_is_left_running,
+    'processor time while it runs': cpu_time_is_its_own,
+    'a hang ends with what was said':
+        lambda: _fails('so far', 'echo so far; sleep 1000', _wants('never', within=0.5)),
+    'an early end is told': lambda: _fails('it ended before', 'echo bye', _wants('never')),
+    'a wrong status is told': lambda: _fails('exit status 4, not 0', 'exit 4', _ends()),
+    'a signal is no status': lambda: _fails('exit status -11', 'kill -SEGV $$', _ends(3)),
+    'a process left behind is told':
+        lambda: _fails('left a process', 'sleep 1000 >/dev/null 2>&1 & exit 0', _ends()),
+    'a file left behind is told': lambda: _fails('left files', 'mktemp', _ends()),
+    'user space that hits #UD is told':
+        lambda: _fails('the guest said', 'echo "traps: sh[7] trap invalid opcode ip:1"', _ends()),
+    'an unstable clock is told':
+        lambda: _fails('the guest said', 'echo "tsc: Marking TSC unstable due to x"', _ends()),
+    'archives are read by cpio': archives_are_read_by_cpio,
+    'kernels are repacked': kernels_are_repacked,
+    'members of packages stay in their root': members_stay_in_their_root,
+    'things are made of things, once': things_are_made_of_things,
+    'damaged downloads are refused': damaged_downloads_are_refused,
+}
+
+if __name__ == '__main__':
+    sys.exit(0 if tap.run(TESTS) else 1)
