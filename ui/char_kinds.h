@@ -17,7 +17,7 @@ struct char_backend *char_socket_new(const char *rest, const struct char_host *h
 struct char_backend *char_pty_new(const char *rest, const struct char_host *host, GError **error)
     REQUIRES(bql);
 
-/** Of errors in the value itself. */
+/** Of what the host cannot do; what is wrong with a value is KEYVAL_ERROR. */
 #define CHAR_ERROR (g_quark_from_static_string("gracevm-char"))
 
 #endif

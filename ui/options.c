@@ -444,7 +444,6 @@ void options_fini(struct options *options)
     g_free(options->initrd);
     g_free(options->append);
     g_free(options->serial);
-    g_free(options->log_topics);
     g_free(options->log_path);
     g_ptr_array_unref(options->drives);
     g_ptr_array_unref(options->devices);

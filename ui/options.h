@@ -29,7 +29,7 @@ struct options {
     GPtrArray *drives;  /* struct machine_drive * */
     GPtrArray *devices; /* char *: values of -device */
     bool ends_on_reset;
-    char *log_topics, *log_path;
+    char *log_path;
     struct rcu_config rcu;
 };
 

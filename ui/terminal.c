@@ -17,7 +17,7 @@
 
 static const int fatal_signals[] = {
     SIGHUP,  SIGINT, SIGQUIT, SIGTERM, /* taken only if nobody else wants them */
-    SIGABRT, SIGBUS, SIGFPE,  SIGILL,  SIGSEGV, SIGSYS,
+    SIGABRT, SIGBUS, SIGFPE,  SIGILL,  SIGSEGV, SIGSYS, SIGTRAP, /* g_error() */
 };
 enum { NR_ENDING = 4, NR_FATAL = ARRAY_SIZE(fatal_signals) };
 

@@ -170,6 +170,7 @@ bool kvm_set_doorbell(const struct cpus *cpus, uint64_t address, unsigned size, 
         return false;
     if (kvm_ioctl(kvm->vm, KVM_IOEVENTFD, &ioeventfd) == 0)
         return true;
-    log_warn("KVM: no doorbell at 0x%" G_GINT64_MODIFIER "x: %s", address, g_strerror(errno));
+    LOG_RATELIMITED(log_warn, "KVM: no doorbell at 0x%" G_GINT64_MODIFIER "x: %s", address,
+                    g_strerror(errno)); /* where it is, is the guest's to say */
     return false;
 }

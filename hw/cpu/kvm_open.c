@@ -106,7 +106,7 @@ bool kvm_is_usable(GError **error)
 /* What the kernel does not know, and what it would answer itself though it is ours. */
 static bool claim_msrs(struct kvm *kvm, GError **error)
 {
-    static uint8_t none; /* of the accesses that the kernel is to answer */
+    static uint64_t none; /* of the accesses that the kernel is to answer; it reads whole words */
     struct kvm_enable_cap unknown = {
         .cap = KVM_CAP_X86_USER_SPACE_MSR,
         .args = { KVM_MSR_EXIT_REASON_UNKNOWN | KVM_MSR_EXIT_REASON_INVAL |
@@ -114,10 +114,10 @@ static bool claim_msrs(struct kvm *kvm, GError **error)
     };
     const struct kvm_msr_filter filter = {
         .ranges = {
-            { KVM_MSR_FILTER_WRITE, 1, MSR_TSC, &none },
+            { KVM_MSR_FILTER_WRITE, 1, MSR_TSC, (uint8_t *)&none },
             /* Of a local APIC: without one, the kernel takes them and does nothing. */
-            { KVM_MSR_FILTER_READ | KVM_MSR_FILTER_WRITE, 1, MSR_APIC_BASE, &none },
-            { KVM_MSR_FILTER_READ | KVM_MSR_FILTER_WRITE, 1, MSR_TSC_DEADLINE, &none },
+            { KVM_MSR_FILTER_READ | KVM_MSR_FILTER_WRITE, 1, MSR_APIC_BASE, (uint8_t *)&none },
+            { KVM_MSR_FILTER_READ | KVM_MSR_FILTER_WRITE, 1, MSR_TSC_DEADLINE, (uint8_t *)&none },
         },
     };
     const struct kvm_msr_filter filter_with_chips = { .ranges = { filter.ranges[0] } };

@@ -104,7 +104,10 @@ int lapics_acknowledge(void *opaque, unsigned index)
 
 void lapics_set_priority(void *opaque, unsigned index, unsigned priority)
 {
-    lapic_set_tpr(lapic_at(opaque, index), priority << 4);
+    struct lapic *lapic = lapic_at(opaque, index);
+
+    (void)lapic_timer_take_due(lapic); /* what has expired may be what is let through */
+    lapic_set_tpr(lapic, priority << 4);
 }
 
 unsigned lapics_get_priority(void *opaque, unsigned index)
@@ -145,11 +148,11 @@ void lapic_set_mode(struct lapic *lapic, enum lapic_mode mode)
 {
     if (mode == lapic_mode(lapic))
         return;
-    if (mode == LAPIC_OFF)
-        lapic_reset(lapic);
     if (mode == LAPIC_X2APIC) /* clusters of 16, by ID (11.12.10.2) */
         store_relaxed(&lapic->ldr, lapic->index >> 4 << 16 | 1u << (lapic->index & 15));
     store_relaxed(&lapic->mode, mode);
+    if (mode == LAPIC_OFF)
+        lapic_reset(lapic);
 }
 
 /* ---- MSRs ---------------------------------------------------------------------------------- */
@@ -284,6 +287,13 @@ bool lapics_attach(struct lapics *lapics, struct cpus *cpus, GError **error)
         return false;
     store_release(&lapics->cpus, cpus); /* pairs with lapic_kick() */
     return true;
+}
+
+/* The timers' thread may be about to kick someone: it ends first. */
+void lapics_detach(struct lapics *lapics)
+{
+    lapic_timers_stop(lapics);
+    store_relaxed(&lapics->cpus, NULL); /* whoever else sends messages has ended before */
 }
 
 void lapics_clock_changed(struct lapics *lapics)

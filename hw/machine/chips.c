@@ -177,6 +177,8 @@ void chips_stop(struct machine *machine)
     if (machine->kvm_irq)
         kvm_irq_detach(machine->kvm_irq);
     bql_unlock();
+    if (machine->lapics)
+        lapics_detach(machine->lapics);
     cpus_free(machine->cpus);
     bql_lock();
     machine->cpus = NULL;

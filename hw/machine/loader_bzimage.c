@@ -116,7 +116,8 @@ bool bzimage_parse(const uint8_t *data, size_t size, struct bzimage *ret_image, 
     ret_image->command_line_max = (uint32_t)get(data, AT_COMMAND_LINE_MAX, 4);
     ret_image->header_size = AT_MAGIC + data[AT_JUMP_OFFSET] - SETUP_HEADER;
     ret_image->header_size = MIN(ret_image->header_size, (unsigned)SETUP_HEADER_MAX);
-    if (ret_image->header_size > size - SETUP_HEADER || ret_image->header_size < AT_END - AT_MAGIC)
+    if (ret_image->header_size > size - SETUP_HEADER ||
+        ret_image->header_size < AT_END - SETUP_HEADER)
         return loader_fail(error, "its setup header ends at the wrong place");
     memcpy(ret_image->header, data + SETUP_HEADER, ret_image->header_size);
     return true;

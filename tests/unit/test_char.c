@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <termios.h>
@@ -13,6 +14,7 @@
 
 #include "tests/unit/char_scene.h"
 #include "ui/unix_listen.h"
+#include "util/keyval.h"
 #include "util/log.h"
 #include "util/start.h"
 #include "util/thread.h"
@@ -45,21 +47,24 @@ static void wrong_values_are_named(void) REQUIRES(bql)
 {
     static const struct {
         const char *spec, *message;
+        bool is_host; /* it, and not the value, is to blame */
     } rows[] = {
-        { "", "unknown back end ''" },
-        { "stdi", "unknown back end 'stdi' (known: stdio, file:…, unix:…, pty, null, none)" },
-        { "tcp:1234", "unknown back end 'tcp'" },
-        { "stdio:x", "'stdio:x': nothing may follow 'stdio'" },
-        { "file", "'file' lacks its path: file:PATH" },
-        { "file:", "'file:' lacks its path" },
-        { "file:/no/such/file", "cannot write to '/no/such/file': No such file" },
-        { "unix:", "'unix:' lacks its path: unix:PATH[,server=on|off][,wait=on|off]" },
-        { "unix:,server=on", "'unix:,server=on' lacks its path" },
-        { "unix:/x,serve=on", "unknown option 'serve=on' of 'unix' (known: server, wait)" },
-        { "unix:/x,server=yes", "'server=yes': 'on' or 'off', not 'yes'" },
-        { "unix:/x,wait=", "'wait=': 'on' or 'off', not ''" },
-        { "unix:/no/such/socket", "cannot connect to '/no/such/socket': No such file" },
-        { "unix:/no/such/socket,server=on", "cannot listen on '/no/such/socket': No such file" },
+        { "", "unknown back end ''", false },
+        { "stdi", "unknown back end 'stdi' (known: stdio, file:…, unix:…, pty, null, none)",
+          false },
+        { "tcp:1234", "unknown back end 'tcp'", false },
+        { "stdio:x", "'stdio:x': nothing may follow 'stdio'", false },
+        { "file", "'file' lacks its path: file:PATH", false },
+        { "file:", "'file:' lacks its path", false },
+        { "file:/no/such/file", "cannot write to '/no/such/file': No such file", true },
+        { "unix:", "'unix:' lacks its path: unix:PATH[,server=on|off][,wait=on|off]", false },
+        { "unix:,server=on", "'unix:,server=on' lacks its path", false },
+        { "unix:/x,serve=on", "unknown option 'serve=on' of 'unix' (known: server, wait)", false },
+        { "unix:/x,server=yes", "'server=yes': 'on' or 'off', not 'yes'", false },
+        { "unix:/x,wait=", "'wait=': 'on' or 'off', not ''", false },
+        { "unix:/no/such/socket", "cannot connect to '/no/such/socket': No such file", true },
+        { "unix:/no/such/socket,server=on", "cannot listen on '/no/such/socket': No such file",
+          true },
     };
     const struct char_host host = { .quit = NULL };
 
@@ -68,6 +73,7 @@ static void wrong_values_are_named(void) REQUIRES(bql)
 
         g_assert_null(char_backend_new(rows[i].spec, &host, &error));
         g_assert_nonnull(error);
+        g_assert_cmpint(error->domain == KEYVAL_ERROR, !=, rows[i].is_host);
         if (!g_str_has_prefix(error->message, rows[i].message))
             g_assert_cmpstr(error->message, ==, rows[i].message);
     }
@@ -142,6 +148,31 @@ static void full_disk_is_told_once_and_does_not_stop_the_guest(void) REQUIRES(bq
     text = take_log();
     g_assert_cmpuint(count(text, "cannot write to '/dev/full': No space left on device"), ==, 1);
     g_assert_cmpuint(count(text, "\n"), ==, 1);
+}
+
+/* `ulimit -f`: not a reason to be killed by SIGXFSZ. */
+static void limit_of_file_sizes_is_told_once(void) REQUIRES(bql)
+{
+    char *folder = folder_new();
+    g_autofree char *path = g_build_filename(folder, "file", NULL);
+    g_autofree char *spec = g_strconcat("file:", path, NULL);
+    g_autofree char *text = NULL;
+    struct rlimit before, limit;
+    struct guest guest;
+
+    g_free(take_log());
+    guest_start(&guest, spec);
+    g_assert_cmpint(getrlimit(RLIMIT_FSIZE, &before), ==, 0);
+    limit = (struct rlimit){ 4096, before.rlim_max }; /* of the log as well */
+    g_assert_cmpint(setrlimit(RLIMIT_FSIZE, &limit), ==, 0);
+    for (int i = 0; i < 1000; i++)
+        g_assert_cmpuint(guest_print(&guest, "hello"), ==, 5);
+    g_assert_cmpint(setrlimit(RLIMIT_FSIZE, &before), ==, 0);
+    guest_end(&guest);
+    text = take_log();
+    g_assert_cmpuint(count(text, "File too large"), ==, 1);
+    g_assert_cmpint(g_unlink(path), ==, 0);
+    folder_free(folder);
 }
 
 static void fifo_makes_the_guest_wait(void) REQUIRES(bql)
@@ -699,6 +730,7 @@ int main(int argc, char **argv)
     ADD(nothing_takes_everything);
     ADD(file_is_emptied_and_written);
     ADD(full_disk_is_told_once_and_does_not_stop_the_guest);
+    ADD(limit_of_file_sizes_is_told_once);
     ADD(fifo_makes_the_guest_wait);
     ADD(server_serves_one_client_after_the_other);
     ADD(last_bytes_are_kept_for_the_next_client);

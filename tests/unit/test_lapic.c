@@ -329,6 +329,9 @@ static void page_in_x2apic_mode(struct cpu *cpu, void *unused UNUSED)
     g_assert_cmphex(page_read(0x80), ==, UINT32_MAX);
     page_write(0x80, 0x44);
     g_assert_cmphex(read_msr(cpu->index, X2_TPR), ==, 0);
+    write_msr(cpu->index, MSR_BASE, LAPIC_BASE); /* off, and back: the logical ID is gone too */
+    write_msr(cpu->index, MSR_BASE, LAPIC_BASE | BASE_XAPIC);
+    g_assert_cmphex(page_read(0xd0), ==, 0);
 }
 
 static void page_is_each_processors_own(void)

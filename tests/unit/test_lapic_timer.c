@@ -264,6 +264,21 @@ static void vector_of_now(void)
     irq_scene_free();
 }
 
+/* It has expired, but below the priority: CR8 lets it through, without a word of anybody else. */
+static void lower_priority_lets_it_through(void)
+{
+    irq_scene_new_timer(1, DEADLINE);
+    lapics_set_priority(irq_scene.lapics, 0, 15);
+    write_msr(0, MSR_DEADLINE, TSC_OF(2 * NS_PER_S));
+    clock_to(2 * NS_PER_S);
+    wait_for_kick(0);
+    g_assert_cmpint(acknowledge(0), ==, -1);
+    lapics_set_priority(irq_scene.lapics, 0, 0);
+    g_assert_cmphex(take_events(0), ==, CPU_EVENT_INTERRUPT);
+    g_assert_cmpint(acknowledge(0), ==, VECTOR);
+    irq_scene_free();
+}
+
 /* ---- The thread ---------------------------------------------------------------------------- */
 
 static void start_clock(void)
@@ -322,6 +337,18 @@ static void stands_with_the_clock(void)
     irq_scene_free();
 }
 
+/* The processors are freed next: neither a timer nor a message may still get to them. */
+static void detached_kicks_nobody(void)
+{
+    irq_scene_new_timer(1, DEADLINE);
+    write_msr(0, MSR_DEADLINE, TSC_OF(2 * NS_PER_S));
+    lapics_detach(irq_scene.lapics);
+    clock_to(2 * NS_PER_S);
+    send_msi(LAPIC_BASE, 0x55);
+    g_assert_cmphex(take_events(0), ==, 0);
+    irq_scene_free();
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -339,8 +366,10 @@ int main(int argc, char **argv)
     g_test_add_func("/lapic-timer/masked-expires-silently", masked_expires_silently);
     g_test_add_func("/lapic-timer/change-of-mode-stops", change_of_mode_stops);
     g_test_add_func("/lapic-timer/vector-of-now", vector_of_now);
+    g_test_add_func("/lapic-timer/lower-priority-lets-it-through", lower_priority_lets_it_through);
     g_test_add_func("/lapic-timer/each-has-its-own", each_has_its_own);
     g_test_add_func("/lapic-timer/runs-by-itself", runs_by_itself);
     g_test_add_func("/lapic-timer/stands-with-the-clock", stands_with_the_clock);
+    g_test_add_func("/lapic-timer/detached-kicks-nobody", detached_kicks_nobody);
     return run_without_bql();
 }

@@ -264,6 +264,7 @@ static void damaged_setup_headers_are_told(void)
         { 0x258, 8, UINT64_MAX, "wants to be at" },
         { 0x260, 4, 1, "less memory" },
         { 0x201, 1, 0x10, "ends at the wrong place" },
+        { 0x201, 1, 0x61, "ends at the wrong place" }, /* at 0x263: the memory's size is cut */
     };
 
     try_damages(make_xz, damages, G_N_ELEMENTS(damages));

@@ -6,6 +6,7 @@
 #include <glib.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "hw/cpu/cpu.h"
@@ -79,6 +80,29 @@ static void a_missing_kernel_is_named(void) NO_THREAD_SAFETY
     g_assert_nonnull(strstr(error->message, plain.kernel));
     g_error_free(error);
     machine_free(machine);
+}
+
+/* Half of a machine is taken apart again. */
+static void what_the_host_cannot_give_is_an_error(void) NO_THREAD_SAFETY
+{
+    struct machine_config config = plain;
+    struct rlimit before, limit;
+    struct machine *machine;
+    GError *error = NULL;
+
+    config.nr_cpus = CPUS_MAX + 1;
+    g_assert_null(machine_new(&config, &error));
+    g_assert_nonnull(error);
+    g_clear_error(&error);
+    g_assert_cmpint(getrlimit(RLIMIT_NOFILE, &before), ==, 0);
+    limit = before;
+    limit.rlim_cur = 0;
+    g_assert_cmpint(setrlimit(RLIMIT_NOFILE, &limit), ==, 0);
+    machine = machine_new(&plain, &error);
+    g_assert_cmpint(setrlimit(RLIMIT_NOFILE, &before), ==, 0);
+    g_assert_null(machine);
+    g_assert_nonnull(error);
+    g_clear_error(&error);
 }
 
 static void devices_are_checked(void) NO_THREAD_SAFETY
@@ -155,6 +179,8 @@ int main(int argc, char **argv) NO_THREAD_SAFETY
     g_test_add_func("/machine/quitting_overrules_a_reset", quitting_overrules_a_reset);
     g_test_add_func("/machine/a_reset_without_the_kernel_fails", a_reset_without_the_kernel_fails);
     g_test_add_func("/machine/a_missing_kernel_is_named", a_missing_kernel_is_named);
+    g_test_add_func("/machine/what_the_host_cannot_give_is_an_error",
+                    what_the_host_cannot_give_is_an_error);
     g_test_add_func("/machine/devices_are_checked", devices_are_checked);
     g_test_add_func("/machine/drives_are_checked", drives_are_checked);
     status = g_test_run();

@@ -161,8 +161,9 @@ void cpu_post_work(struct cpu *cpu, struct cpu_work *work);
 void cpu_run_on(struct cpu *cpu, void (*fn)(struct cpu *cpu, void *arg), void *arg) EXCLUDES(bql);
 
 /**
- * The whole state. Setting it ends a rest, also INIT's. On the processor's thread, or any while
- * it is paused or has not been started. -EINVAL: not a state that the back end can take.
+ * The whole state. Setting it ends a rest, also INIT's; NMIs that came while it was parked are
+ * lost. On the processor's thread, or any while it is paused or has not been started. -EINVAL: not
+ * a state that the back end can take.
  */
 void cpu_get_state(struct cpu *cpu, struct cpu_state *ret_state);
 int cpu_set_state(struct cpu *cpu, const struct cpu_state *state) MUST_CHECK;

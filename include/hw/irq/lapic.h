@@ -53,6 +53,8 @@ struct lapics *lapics_new(unsigned nr, const struct guest_clock *clock, const st
 
 /** The processors to kick: before they start. Also starts what the timers need. */
 bool lapics_attach(struct lapics *lapics, struct cpus *cpus, GError **error) MUST_CHECK;
+/** Before those are freed, and after they have stopped: nobody is kicked any more. */
+void lapics_detach(struct lapics *lapics) EXCLUDES(bql);
 
 /** The page at LAPIC_BASE: a processor that accesses it meets its own APIC. */
 struct region *lapics_region(struct lapics *lapics, struct mem *mem) OWNED_BY(region_unref);
