@@ -123,8 +123,8 @@ void cpu_post(struct cpu *cpu, uint32_t events);
 void cpus_post(struct cpus *cpus, uint32_t events, const struct cpu *except);
 
 /**
- * Whether @backend can run an operating system here. False: @error says why, in one line that
- * ends a sentence "cannot use KVM: ...". cpus_new() may work all the same, for simple guests.
+ * Whether @backend can run an operating system here. False: @error says why, in one line to
+ * be put behind "-accel kvm: ". cpus_new() may work all the same, for simple guests.
  */
 bool cpu_backend_is_usable(const struct cpu_backend *backend, GError **error);
 
