@@ -20,7 +20,7 @@ static int report(GError *error)
 {
     const bool is_usage = error->domain == KEYVAL_ERROR;
 
-    log_error("gracevm: %s", error->message);
+    log_error("%s", error->message);
     g_error_free(error);
     return is_usage ? EXIT_USAGE : EXIT_FAILED;
 }
@@ -35,7 +35,7 @@ static const struct cpu_backend *choose_backend(const struct options *options, G
     if (cpu_backend_is_usable(&cpu_kvm, &reason))
         return &cpu_kvm;
     if (options->wants_soft)
-        log_info("gracevm: runs without KVM, on our own processor: %s", reason->message);
+        log_info("runs without KVM, on our own processor: %s", reason->message);
     else
         g_set_error(error, reason->domain, reason->code, "-accel kvm: %s", reason->message);
     g_error_free(reason);
@@ -66,10 +66,10 @@ static int status_of(enum machine_end why)
     case MACHINE_FAILED:
         return EXIT_FAILED;
     case MACHINE_PANICKED:
-        log_error("gracevm: the guest's kernel has panicked");
+        log_error("the guest's kernel has panicked");
         return EXIT_GUEST;
     case MACHINE_TRIPLE_FAULT:
-        log_error("gracevm: a processor of the guest has shut down (triple fault)");
+        log_error("a processor of the guest has shut down (triple fault)");
         return EXIT_GUEST;
     }
     g_assert_not_reached();
@@ -124,8 +124,10 @@ static int with_serial(const struct options *options) REQUIRES(bql)
     if (!config.backend)
         return report(error);
     config.serial = char_backend_new(spec, &host, &error);
-    if (!config.serial)
+    if (!config.serial) {
+        g_prefix_error(&error, "-serial: ");
         return report(error);
+    }
     status = run(options, &config, &machine);
     char_backend_free(config.serial);
     return status;
@@ -140,7 +142,7 @@ static int with_options(const struct options *options)
         return report(error);
     signals_block();
     if (util_start(&options->rcu) != 0) {
-        log_error("gracevm: RCU cannot be configured as asked for");
+        log_error("RCU cannot be configured as asked for");
         return EXIT_FAILED;
     }
     status = with_serial(options);

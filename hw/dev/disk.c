@@ -283,6 +283,7 @@ struct disk *disk_open(const char *path, bool is_readonly, GError **error)
     disk->size = size;
     disk->is_readonly = is_readonly;
     mutex_init(&disk->lock, "disk", RANK_LEAF);
+    mutex_init(&disk->flush_lock, "disk flush", RANK_LEAF);
     deferred_init(&disk->completions, run_completions);
     if (!start_worker(disk)) {
         g_set_error(error, G_FILE_ERROR, g_file_error_from_errno(errno),
@@ -313,6 +314,7 @@ void disk_close(struct disk *disk)
     stop_workers(disk);
     loop_cancel(&disk->completions);
     mutex_fini(&disk->lock);
+    mutex_fini(&disk->flush_lock);
     (void)close(disk->fd); /* the flush has told of errors */
     g_free(disk->path);
     g_free(disk);

@@ -34,7 +34,9 @@ struct disk {
     int fd;
     uint64_t size;
     bool is_readonly;
-    int flush_error; /* the first failure of a flush, negative; atomic (disk_io.c) */
+
+    struct mutex flush_lock; /* held while a worker flushes */
+    int flush_error;         /* the first failure of one, negative; guarded by flush_lock */
 
     struct mutex lock;
     struct disk_requests waiting;  /* guarded by lock; only while no worker is idle */

@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include "hw/dev/disk_internal.h"
-#include "util/atomic.h"
 #include "util/iov.h"
 
 enum {
@@ -48,25 +47,31 @@ static int transfer(const struct disk *disk, const struct disk_request *request)
     return 0;
 }
 
+static int sync_data(struct disk *disk) REQUIRES(disk->flush_lock)
+{
+    while (disk->flush_error == 0 && fdatasync(disk->fd) != 0) {
+        if (errno != EINTR)
+            disk->flush_error = -errno;
+    }
+    return disk->flush_error;
+}
+
 /*
  * A failed fdatasync() may have dropped what it could not write, and the next one
  * then succeeds without it. So once a flush has failed, all later ones fail: the
- * guest must not believe that its data is safe.
+ * guest must not believe that its data is safe. One at a time, since the one beside a
+ * failing one would succeed as well: the kernel tells of an error once.
  */
 static int flush(struct disk *disk)
 {
-    int error = load_relaxed(&disk->flush_error);
+    int error;
 
-    if (error || disk->is_readonly)
-        return error;
-    while (fdatasync(disk->fd) != 0) {
-        if (errno == EINTR)
-            continue;
-        error = -errno;
-        store_relaxed(&disk->flush_error, error);
-        return error;
-    }
-    return 0;
+    if (disk->is_readonly)
+        return 0;
+    mutex_lock(&disk->flush_lock);
+    error = sync_data(disk);
+    mutex_unlock(&disk->flush_lock);
+    return error;
 }
 
 static int allocate(const struct disk *disk, int mode, const struct disk_request *request)

@@ -36,9 +36,10 @@ enum {
     NR_REGS = 0x80,
 
     A_RATE = 0x0f,
-    A_DIVIDER_RESET = 0x60, /* both bits: the divider stands still */
-    A_DIVIDER_RUNS = 0x20,  /* with a crystal of 32768 Hz */
-    A_UPDATING = 1 << 7,    /* an update comes within UPDATE_WARNING_NS; read only */
+    A_DIVIDER_RESET = 0x60,          /* both bits: the divider stands still */
+    A_DIVIDER_RUNS = 0x20,           /* with a crystal of 32768 Hz */
+    A_AT_START = A_DIVIDER_RUNS | 6, /* 1024 Hz, as PCs have it after their firmware */
+    A_UPDATING = 1 << 7,             /* an update comes within UPDATE_WARNING_NS; read only */
 
     B_24_HOURS = 1 << 1,
     B_BINARY = 1 << 2,
@@ -438,11 +439,17 @@ static void rtc_write(void *opaque, uint64_t offset, uint64_t value, unsigned si
 
 /* ---- Life ---------------------------------------------------------------------- */
 
-/* The RESET pin; time and memory have a battery. */
+/*
+ * As a firmware would leave it, since none runs here: the chip's own reset would leave the time
+ * standing still for ever if the guest went down while it was setting it. Time and memory have a
+ * battery.
+ */
 void rtc_reset(struct rtc *rtc)
 {
     check_flags(rtc);
-    rtc->regs[REG_B] &= ~(ALL_FLAGS | B_SQUARE_WAVE);
+    write_b(rtc, rtc->regs[REG_B] & (uint8_t)~B_SET); /* what was written counts, in its form */
+    write_b(rtc, B_24_HOURS);
+    write_a(rtc, A_AT_START);
     rtc->regs[REG_C] = 0;
     update_line(rtc);
 }
@@ -464,7 +471,7 @@ struct rtc *rtc_new(const struct irq_line *line, const struct guest_clock *clock
     rtc->line = *line;
     rtc->clock = clock;
     rtc->timer.fn = on_timer;
-    rtc->regs[REG_A] = A_DIVIDER_RUNS | 6; /* 1024 Hz, as PCs have it after their firmware */
+    rtc->regs[REG_A] = A_AT_START;
     rtc->regs[REG_B] = B_24_HOURS;
     rtc->regs[REG_D] = D_VALID;
     rtc->phase_ns = now.tv_sec * NS_PER_S + now.tv_nsec - guest_clock_now(clock);

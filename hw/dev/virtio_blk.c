@@ -40,6 +40,15 @@ static void handle_queue(struct virtio_device *device, unsigned index)
         blk_request_start(blk_of(device), chain);
 }
 
+/* From the moment that the driver has chosen: it asks before it starts the device (5.2.5.1). */
+static bool is_writeback(const struct virtio_blk *blk) REQUIRES(bql)
+{
+    const struct virtio_device *device = &blk->device;
+
+    return blk->is_writeback && (virtio_has_feature(device, BLK_F_FLUSH) ||
+                                 !(device->status & VIRTIO_STATUS_FEATURES_OK));
+}
+
 static void get_config(struct virtio_device *device, void *ret_config)
 {
     const struct virtio_blk *blk = blk_of(device);
@@ -60,7 +69,7 @@ static void get_config(struct virtio_device *device, void *ret_config)
     };
 
     bql_assert_held();
-    config.writeback = blk->is_writeback;
+    config.writeback = is_writeback(blk);
     memcpy(ret_config, &config, sizeof(config));
 }
 
@@ -88,8 +97,7 @@ static void start(struct virtio_device *device)
     struct virtio_blk *blk = blk_of(device);
 
     bql_assert_held();
-    if (!virtio_has_feature(device, BLK_F_FLUSH))
-        blk->is_writeback = false;
+    blk->is_writeback = is_writeback(blk);
 }
 
 static bool reset(struct virtio_device *device)

@@ -17,7 +17,10 @@
 
 #define CHAIN_BYTES_MAX (UINT64_C(1) << 32) /* 2.7.5.2 */
 
-enum { CHAINS_A_LOOK = 8 }; /* at the clock */
+enum {
+    EFFORT_A_LOOK = 32, /* at the clock: eight chains of a few small buffers */
+    EFFORT_BYTES = 4096,
+};
 
 struct walk {
     struct virtq *queue;
@@ -345,14 +348,20 @@ static bool is_turn_over(struct virtq *queue) REQUIRES(bql)
 
     if (!turn->is_on)
         return false;
-    turn->has_more = false;
-    if (turn->nr_left == 0 ||
-        (turn->nr_left % CHAINS_A_LOOK == CHAINS_A_LOOK - 1 && monotonic_ns() >= turn->end_ns)) {
-        turn->nr_left = 0;
-        turn->has_more = true;
-        return true;
+    if (turn->effort >= EFFORT_A_LOOK) {
+        turn->effort = 0;
+        if (monotonic_ns() >= turn->end_ns)
+            turn->nr_left = 0;
     }
-    return false;
+    turn->has_more = turn->nr_left == 0;
+    return turn->has_more;
+}
+
+/* What a chain costs, if only to be refused: its pieces are mapped and unmapped, and each page of
+ * `in` is looked at for code. The driver chooses both. */
+static uint64_t effort_of(const struct virtq_chain *chain)
+{
+    return 1 + chain->nr_mappings + (chain->out_size + chain->in_size) / EFFORT_BYTES;
 }
 
 /* Whether so much is in flight that the rest has to wait; a push then rings the doorbell. */
@@ -399,6 +408,7 @@ enum virtq_pop virtq_pop(struct virtq *queue, struct virtq_chain **ret_chain)
     queue->pop.next++;
     if (queue->pop.turn.is_on) {
         queue->pop.turn.nr_left--;
+        queue->pop.turn.effort += effort_of(chain);
         queue->pop.turn.has_more = true;
     }
     *ret_chain = chain;

@@ -57,6 +57,7 @@ struct virtq_turn {
     bool is_on;       /* the handler is being called */
     bool has_more;    /* what it popped last was a chain, or would have been */
     unsigned nr_left; /* chains */
+    uint64_t effort;  /* since the last look at the clock */
     int64_t end_ns;
 };
 

@@ -146,6 +146,7 @@ def idle_rows(own, peer, cpus):
 def main():
     if len(sys.argv) < 2:
         sys.exit(__doc__)
+    machine.end_in_order()
     groups = set(sys.argv[2:]) or {'small', 'userland', 'idle'}
     own = Program(os.path.abspath(sys.argv[1]))
     peer = Program(shutil.which(PEER)) if shutil.which(PEER) else None

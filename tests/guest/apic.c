@@ -77,8 +77,15 @@ static unsigned me(void)
     return is_x2apic() ? apic_read(REG_ID) : apic_read(REG_ID) >> 24;
 }
 
+__asm__("halt_once: sti\nhalt_at: hlt\nhalt_behind: nop; cli; ret");
+extern char halt_at[], halt_behind[];
+void halt_once(void);
+
 static void count(struct frame *frame)
 {
+    /* Not every emulator of SVM holds interrupts back behind STI: the HLT would then last. */
+    if (frame->rip == (u64)halt_at)
+        frame->rip = (u64)halt_behind;
     taken[frame->vector]++;
     taken_on[me()]++;
     if (frame->vector >= 32)
@@ -108,7 +115,7 @@ static void open_window(void)
 /* Halted until something comes. */
 static void halt(void)
 {
-    CALL("sti; hlt; nop; cli");
+    halt_once();
     open_window();
 }
 
@@ -358,7 +365,7 @@ static void timers(void)
     }
     apic_write(REG_TIMER, 0x82 | TIMER_DEADLINE);
     CALL("mfence");
-    write_msr(MSR_DEADLINE, read_msr(MSR_TSC) + 1000000);
+    write_msr(MSR_DEADLINE, read_msr(MSR_TSC) + 50000000);
     check(read_msr(MSR_DEADLINE) != 0, "deadline: armed");
     while (!taken[0x82]) /* a last one of the other kind may come before it */
         halt();
@@ -379,13 +386,17 @@ static void stops(void)
 {
     const u32 host_before = in32(LAB_TIME_MS);
     const u64 before = tsc_ms();
+    u32 host_passed;
     u64 passed;
 
     out32(LAB_STOP_MS, 400);
     while (in32(LAB_TIME_MS) - host_before < 400)
         relax();
     passed = tsc_ms() - before;
-    check(passed < 300, "the time stamp counter stops with the machine: %u of 400 ms", (u32)passed);
+    host_passed = in32(LAB_TIME_MS) - host_before;
+    check(passed + 350 < host_passed, "the time stamp counter stops with the machine for 400 ms");
+    if (passed + 350 >= host_passed)
+        say("# %u ms have passed, and %u by the counter\n", host_passed, (u32)passed);
     write_msr(MSR_TSC, 0);
     check(tsc_ms() >= before + passed, "and cannot be written");
 }

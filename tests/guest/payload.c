@@ -21,11 +21,6 @@ void *memcpy(void *to, const void *from, size_t size)
     return begin;
 }
 
-static void put(char c)
-{
-    out8(LAB_OUTPUT, (u8)c);
-}
-
 static void put_number(u64 number, unsigned base)
 {
     char digits[24];
@@ -35,7 +30,7 @@ static void put_number(u64 number, unsigned base)
         digits[n++] = "0123456789abcdef"[number % base];
     while (number /= base);
     while (n)
-        put(digits[--n]);
+        put_character(digits[--n]);
 }
 
 static void put_format(const char *format, va_list args)
@@ -44,7 +39,7 @@ static void put_format(const char *format, va_list args)
         bool is_long = false;
 
         if (*format != '%') {
-            put(*format);
+            put_character(*format);
             continue;
         }
         if (*++format == 'l') {
@@ -53,14 +48,14 @@ static void put_format(const char *format, va_list args)
         }
         if (*format == 's') {
             for (const char *s = va_arg(args, const char *); *s; s++)
-                put(*s);
+                put_character(*s);
         } else if (*format == 'c') {
-            put((char)va_arg(args, int));
+            put_character((char)va_arg(args, int));
         } else if (*format == 'd' && !is_long) {
             int value = va_arg(args, int);
 
             if (value < 0)
-                put('-');
+                put_character('-');
             put_number(value < 0 ? 0 - (u64)value : (u64)value, 10);
         } else {
             put_number(is_long ? va_arg(args, u64) : va_arg(args, u32), *format == 'x' ? 16 : 10);
@@ -87,7 +82,7 @@ bool check(bool holds, const char *format, ...)
     va_start(args, format);
     put_format(format, args);
     va_end(args);
-    put('\n');
+    put_character('\n');
     return holds;
 }
 
@@ -103,19 +98,10 @@ void skip(const char *name, const char *reason)
     say("ok %u - %s # SKIP %s\n", ++nr_checks, name, reason);
 }
 
-static void end(u8 status)
-{
-    for (;;) {
-        out8(LAB_EXIT, status);
-        __asm__ volatile("cli; hlt");
-    }
-}
-
 void finish(void)
 {
     say("1..%u\n", nr_checks);
-    end(nr_failed != 0);
-    __builtin_unreachable();
+    end_machine(nr_failed != 0);
 }
 
 void die(const char *format, ...)
@@ -126,9 +112,8 @@ void die(const char *format, ...)
     va_start(args, format);
     put_format(format, args);
     va_end(args);
-    put('\n');
-    end(2);
-    __builtin_unreachable();
+    put_character('\n');
+    end_machine(2);
 }
 
 bool in_lab(void)

@@ -13,6 +13,10 @@
 /* A payload's main; when it returns, the plan is printed and the machine ends. */
 void payload_main(void);
 
+/* What the machine gives a payload: lab.c, board/board.c. */
+void put_character(char c);
+void end_machine(u8 status) __attribute__((noreturn)); /* 0: all is well */
+
 /* What the compiler may call. */
 void *memset(void *to, int byte, size_t size);
 void *memcpy(void *to, const void *from, size_t size);

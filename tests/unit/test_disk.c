@@ -3,6 +3,7 @@
  * Requests to a disk. The system calls that workers make go through wrappers, which
  * can make them come short, be interrupted, fail or be unsupported.
  */
+#include <sched.h>
 #include <string.h>
 
 #include <sys/stat.h>
@@ -23,6 +24,7 @@ static struct {
     unsigned bytes_max;   /* of a transfer; 0: all */
     int transfer_error;   /* of each call that would move data */
     int flush_error;      /* of the next fdatasync() */
+    bool is_error_slow;   /* error_gate is between that and its return */
     int fallocate_error;  /* of each fallocate() */
     bool has_no_threads;
     unsigned nr_flushes;   /* fdatasync() calls */
@@ -30,6 +32,7 @@ static struct {
 } host;
 
 static struct event flush_gate; /* fdatasync() waits for it */
+static struct event error_gate; /* a failing one does at its end */
 
 static void host_reset(void)
 {
@@ -136,6 +139,8 @@ int __wrap_fdatasync(int fd)
     error = atomic_xchg(&host.flush_error, 0);
     if (error == 0)
         return __real_fdatasync(fd);
+    if (load_relaxed(&host.is_error_slow))
+        event_wait(&error_gate);
     errno = error;
     return -1;
 }
@@ -364,6 +369,33 @@ static void after_a_failed_flush_none_succeeds(void)
     host.flush_error = EIO;
     g_assert_cmpint(perform(disk, DISK_FLUSH, 0, NULL, 0), ==, -EIO);
     g_assert_cmpint(perform(disk, DISK_FLUSH, 0, NULL, 0), ==, -EIO);
+    disk_close(disk);
+    host_reset();
+    image_end(path);
+}
+
+/* The kernel gives an error to one fdatasync() of a descriptor: who comes next would succeed. */
+static void a_flush_beside_a_failing_one_fails(void)
+{
+    bql_assert_held();
+    char *path = image_new(SECTOR);
+    struct disk *disk = must_open(path, false);
+    struct wanted first, second;
+    int64_t until_ns;
+
+    host_reset();
+    host.is_error_slow = true;
+    store_relaxed(&host.flush_error, EIO);
+    begin(&first, disk, DISK_FLUSH, 0, NULL, 0);
+    while (load_relaxed(&host.nr_flushes) == 0)
+        sched_yield();
+    begin(&second, disk, DISK_FLUSH, 0, NULL, 0);
+    until_ns = monotonic_ns() + 20 * NS_PER_MS; /* a chance to succeed wrongly */
+    while (!second.is_done && monotonic_ns() < until_ns)
+        (void)loop_iterate(false);
+    event_set(&error_gate);
+    g_assert_cmpint(await(&first), ==, -EIO);
+    g_assert_cmpint(await(&second), ==, -EIO);
     disk_close(disk);
     host_reset();
     image_end(path);
@@ -621,6 +653,7 @@ static void add_tests(void)
     ADD(what_the_system_cannot_do_is_an_error);
     ADD(a_system_without_threads_is_survived);
     ADD(after_a_failed_flush_none_succeeds);
+    ADD(a_flush_beside_a_failing_one_fails);
     ADD(durable_changes_are_flushed_and_closing_flushes);
     ADD(discards_leave_holes_and_sizes);
     ADD(zeroes_are_written_however_it_can_be_done);
@@ -639,6 +672,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     add_tests();
     event_init(&flush_gate, true);
+    event_init(&error_gate, false);
     if (util_start(NULL) != 0)
         return 1;
     status = g_test_run();

@@ -517,6 +517,11 @@ static void writes_are_durable_where_the_driver_cannot_flush(void)
     set_writeback(&setting, 0); /* not negotiated: no effect */
     g_assert_cmpuint(flushes_of_a_write(&setting), ==, 0);
     virtio_set_status(setting.guest.device, 0);
+    virtio_set_accepted(setting.guest.device, F_CONFIG_WCE | VIRTIO_F_VERSION_1);
+    g_assert_cmpuint(config(&setting, 32, 1), ==, 1);
+    virtio_set_status(setting.guest.device, VIRTIO_STATUS_FEATURES_OK);
+    g_assert_cmpuint(config(&setting, 32, 1), ==, 0); /* drivers look before DRIVER_OK */
+    virtio_set_status(setting.guest.device, 0);
     guest_start(&setting.guest, 0);
     g_assert_cmpuint(config(&setting, 32, 1), ==, 0);
     g_assert_cmpuint(flushes_of_a_write(&setting), ==, 1);

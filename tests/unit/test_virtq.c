@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Queues with a driver that keeps to the rules; test_virtq_hostile.c has the other one. */
 #include "tests/virtio/echo.h"
+#include "util/clock.h"
 #include "util/thread.h"
 
 enum { QUEUE_AT = 0x1000, DATA_AT = 0x20000, ANSWER_AT = 0x30000, TABLE_AT = 0x10000 };
@@ -299,6 +300,52 @@ static void handler_takes_turns(void)
     end();
 }
 
+static unsigned most_popped; /* in a turn */
+
+/* Each large chain takes more than a turn has. */
+static void handle_slowly(struct virtio_device *device, unsigned number)
+{
+    bql_assert_held();
+    struct virtq_chain *chain;
+    unsigned nr = 0;
+
+    while (virtq_pop(virtio_queue(device, number), &chain) == VIRTQ_GOT) {
+        const int64_t end_ns = monotonic_ns() + VIRTIO_TURN_NS;
+
+        while (chain->nr_out + chain->in_size > 2 && monotonic_ns() < end_ns)
+            continue;
+        virtq_push(chain, 0);
+        nr++;
+        most_popped = MAX(most_popped, nr);
+    }
+}
+
+static void large_chains_end_a_turn_in_time(void)
+{
+    bql_assert_held();
+    struct virtio_ops ops;
+
+    begin(0, 64);
+    ops = *echo->device.ops;
+    ops.handle_queue = handle_slowly;
+    echo->device.ops = &ops;
+    put_pair(0, 0x10000);             /* of many bytes */
+    for (unsigned i = 2; i < 42; i++) /* of many pieces */
+        put(&driver, i, DATA_AT, 1, i < 41 ? DESC_NEXT : 0, i + 1);
+    put_pair(50, 1);
+    for (unsigned head = 0; head <= 2; head += 2) {
+        most_popped = 0;
+        offer_quietly(&driver, 50); /* the small one costs nothing */
+        for (unsigned i = 0; i < 4; i++)
+            offer_quietly(&driver, head);
+        virtio_doorbell(&echo->device, 0);
+        run_loop();
+        g_assert_cmpuint(most_popped, ==, 2);
+    }
+    g_assert_cmpuint(load_acquire(used_index(&driver)), ==, 10);
+    end();
+}
+
 /* A handler that pops one and returns is called again, until it pops nothing. */
 static void handle_one(struct virtio_device *device, unsigned number)
 {
@@ -588,6 +635,7 @@ int main(int argc, char **argv)
         TEST(driver_is_asked_when_the_ring_is_empty),
         TEST(flag_spares_notifications),
         TEST(handler_takes_turns),
+        TEST(large_chains_end_a_turn_in_time),
         TEST(handler_may_stop_early),
         TEST(load_in_flight_is_bounded),
         TEST(late_chains_are_dropped),

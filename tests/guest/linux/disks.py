@@ -104,7 +104,7 @@ def _entropy(program):
 def disks(program):
     tests = {
         'read-only ext4: read right, never written': lambda: _read_only(program),
-        'the same by pin interrupts (pci=nomsi)': lambda: _read_only(program, 'pci=nomsi'),
+        'the same by pin interrupts (pci=nomsi)': lambda: _read_only(program, 'pins=yes pci=nomsi'),
         'ext4 written by 1 processor, sound afterwards': lambda: _written(program, 1, '6.1'),
         'ext4 written by 2 processors, Linux 6.12': lambda: _written(program, 2, '6.12'),
         'what was synced is there after SIGKILL': lambda: _killed_after_sync(program),

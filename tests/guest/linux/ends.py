@@ -78,6 +78,7 @@ def _ends_at_once(program, running):
 
 def _before_the_kernel_speaks(program):
     with machine.start(program, Guest('test=wait')) as running:
+        running.until_it_cares(signal.SIGTERM)
         _ends_at_once(program, running)
 
 

@@ -7,6 +7,7 @@ A deadline is a net under tests that hang, never a measure: it is far beyond wha
 needs, and what had been said until then is in the error.
 """
 
+import ctypes
 import dataclasses
 import os
 import re
@@ -14,6 +15,7 @@ import selectors
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -21,6 +23,9 @@ import images
 
 DEADLINE_S = 240
 TAIL_LINES = 40
+POLL_S = 0.01  # where the system has nothing to wait for
+PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
+LIBC = ctypes.CDLL(None)
 
 # What no kernel and no program of these guests says on a machine that is right.
 BAD_SIGNS = re.compile(
@@ -92,6 +97,16 @@ class End:
     errors: str
 
 
+def end_in_order():
+    """SIGTERM unwinds this program, so that machines, their folders and disks go first."""
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+
+
+def _die_with_parent():
+    """In the child: a driver that is killed (a test's time is up) leaves no machine behind."""
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 class Machine:
     """Runs from construction on. As a context it ends, whatever happens, without a trace."""
 
@@ -103,7 +118,8 @@ class Machine:
         try:
             self._process = subprocess.Popen(words, stdin=stdin, stdout=stdout,
                                              stderr=subprocess.PIPE, bufsize=0, cwd=self._folder,
-                                             env=environment, start_new_session=True)
+                                             env=environment, start_new_session=True,
+                                             preexec_fn=_die_with_parent)
         except OSError:
             shutil.rmtree(self._folder)
             raise
@@ -191,8 +207,36 @@ class Machine:
     def send(self, text):
         self._process.stdin.write(text.encode())
 
+    def _signals(self, *masks):
+        """The numbers in these lines of /proc/PID/status; none when it has ended."""
+        with open(f'/proc/{self.pid}/status', encoding='ascii') as file:
+            text = file.read()
+        if re.search(r'^State:\s+Z', text, re.M):
+            return None
+        bits = 0
+        for mask in masks:
+            bits |= int(re.search(rf'^{mask}:\s+(\w+)', text, re.M).group(1), 16)
+        return {number for number in signal.valid_signals() if bits >> (number - 1) & 1}
+
+    def _until(self, is_reached, what):
+        deadline = time.monotonic() + DEADLINE_S
+        while not is_reached():
+            if time.monotonic() >= deadline:
+                raise self.failure(what)
+            time.sleep(POLL_S)
+
+    def until_it_cares(self, number):
+        """Until the signal @number does not simply kill it any more."""
+        def is_reached():
+            signals = self._signals('SigBlk', 'SigCgt')
+            return signals is None or number in signals
+        self._until(is_reached, f'signal {number} is neither blocked nor caught')
+
     def signal(self, number):
+        """Returns when it has been taken: until then a second one would be the same."""
         os.kill(self.pid, number)
+        self._until(lambda: number not in (self._signals('SigPnd', 'ShdPnd') or ()),
+                    f'signal {number} is not taken')
 
     def cpu_seconds(self):
         """Of all threads until now: the process's own clock (clock_getcpuclockid(3))."""

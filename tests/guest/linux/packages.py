@@ -188,10 +188,20 @@ def _download(package, path):
                       f'{_complaints(done.stdout)}')
 
 
+def kept(package):
+    """Its path in the cache; what has been damaged there is downloaded again."""
+    for _ in range(2):
+        path = cache.keep('packages', f'{package.sha256}.deb',
+                          functools.partial(_download, package))
+        if package.is_at(path):
+            return path
+        print(f'# {path} is damaged: once more', file=sys.stderr)
+        cache.remove(path)
+    raise Unavailable(f'{package.name} {package.version} is damaged whenever it is kept')
+
+
 def _download_all(packages):
-    return {package: cache.keep('packages', f'{package.sha256}.deb',
-                                functools.partial(_download, package))
-            for package in packages}
+    return {package: kept(package) for package in packages}
 
 
 @functools.cache

@@ -16,6 +16,7 @@ import sys
 import boots
 import disks
 import ends
+import machine
 import packages
 import refusals
 import sessions
@@ -50,6 +51,7 @@ def main():
     parser.add_argument('program')
     parser.add_argument('groups', nargs='*', metavar='GROUP', choices=[[], *GROUPS])
     options = parser.parse_args()
+    machine.end_in_order()
     path = shutil.which(options.program)
     if not path:
         sys.exit(f'run.py: {options.program} cannot be run')

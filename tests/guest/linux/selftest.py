@@ -5,9 +5,12 @@ machines that misbehave. Also what is made by hand here, against the tools that 
 Test Anything Protocol.
 """
 
+import contextlib
 import gzip
 import os
+import select
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -80,6 +83,63 @@ def nothing_is_left_running():
     raise Failure('the process is still there')
 
 
+DRIVER = '''
+import sys, time
+sys.dont_write_bytecode = True
+sys.path.insert(0, sys.argv[1])
+import machine
+machine.end_in_order()
+with machine.Machine(['sh', '-c', 'echo $$ $PWD/; exec sleep 1000']) as running:
+    running.expect('/$')
+    print(running.output.strip(), flush=True)
+    time.sleep(1000)
+'''
+
+
+def _driver_ends_by(number):
+    """Returns the folder of the machine that a driver had when it was sent the signal."""
+    words = [sys.executable, '-c', DRIVER, os.path.dirname(os.path.abspath(__file__))]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as driver:
+        pid, folder = driver.stdout.readline().split()
+        life = os.pidfd_open(int(pid))
+        driver.send_signal(number)
+        has_ended = select.select([life], [], [], machine.DEADLINE_S)[0]
+        os.close(life)
+    if not has_ended:
+        raise Failure('the machine goes on without its driver')
+    return folder
+
+
+def killed_drivers_leave_no_machine():
+    shutil.rmtree(_driver_ends_by(signal.SIGKILL))
+
+
+def ended_drivers_leave_nothing():
+    folder = _driver_ends_by(signal.SIGTERM)
+    if os.path.exists(folder):
+        raise Failure(f'{folder} is left')
+
+
+COUNTS = '''
+import signal, time
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+print("ready", flush=True)
+for number in 1, 2:
+    time.sleep(0.1)
+    signal.sigwait({signal.SIGTERM})
+    print("signal", number, flush=True)
+'''
+
+
+def signals_do_not_merge():
+    with Machine([sys.executable, '-c', COUNTS]) as running:
+        running.until_it_cares(signal.SIGTERM)
+        running.signal(signal.SIGTERM)
+        running.signal(signal.SIGTERM)
+        running.expect('signal 2', within=30)
+        machine.check_end(SELF, running)
+
+
 def cpu_time_is_its_own():
     busy = 'i=0; while [ $i -lt 20000 ]; do i=$((i + 1)); done; echo done; read x'
     with _script(busy) as running:
@@ -127,6 +187,18 @@ def members_stay_in_their_root():
         raise Failure('a member is not where it belongs')
 
 
+@contextlib.contextmanager
+def _cache_in(folder):
+    before = os.environ.get('XDG_CACHE_HOME')
+    os.environ['XDG_CACHE_HOME'] = folder
+    try:
+        yield
+    finally:
+        del os.environ['XDG_CACHE_HOME']
+        if before is not None:
+            os.environ['XDG_CACHE_HOME'] = before
+
+
 def things_are_made_of_things():
     """Once each, although the one asks for the other while it is made."""
     made = []
@@ -139,15 +211,8 @@ def things_are_made_of_things():
     def outer(path):
         made.append('outer')
         shutil.copy(cache.keep('kind', 'inner', inner), path)
-    with tempfile.TemporaryDirectory() as folder:
-        before = os.environ.get('XDG_CACHE_HOME')
-        os.environ['XDG_CACHE_HOME'] = folder
-        try:
-            first, second = cache.keep('kind', 'outer', outer), cache.keep('kind', 'outer', outer)
-        finally:
-            del os.environ['XDG_CACHE_HOME']
-            if before is not None:
-                os.environ['XDG_CACHE_HOME'] = before
+    with tempfile.TemporaryDirectory() as folder, _cache_in(folder):
+        first, second = cache.keep('kind', 'outer', outer), cache.keep('kind', 'outer', outer)
         if first != second or made != ['outer', 'inner'] or os.path.getsize(first) != 1:
             raise Failure(f'made: {made}')
 
@@ -164,10 +229,36 @@ def damaged_downloads_are_refused():
             raise Failure('a digest or a size was not compared')
 
 
+def damaged_packages_are_had_again():
+    """What was damaged behind the download's back."""
+    data, downloads = b'package', []
+
+    def download(_, path):
+        downloads.append(path)
+        with open(path, 'wb') as file:
+            file.write(data)
+    with tempfile.TemporaryDirectory() as folder, _cache_in(folder):
+        good = os.path.join(folder, 'good')
+        download(None, good)
+        package = packages.Package('set', 'name', '1', cache.file_digest(good), 7, 'path')
+        before, packages._download = packages._download, download
+        try:
+            path = packages.kept(package)
+            with open(path, 'wb') as file:
+                file.write(b'damaged')
+            if not package.is_at(packages.kept(package)) or len(downloads) != 3:
+                raise Failure('the damaged package was taken')
+        finally:
+            packages._download = before
+
+
 TESTS = {
     'a good run: output, input, status, figures': good_run,
     'what is behind is not found again': what_is_behind_is_not_found_again,
     'the end of a test is the end of its machine': nothing_is_left_running,
+    'a driver that is killed leaves no machine': killed_drivers_leave_no_machine,
+    'a driver that is ended leaves nothing': ended_drivers_leave_nothing,
+    'two signals are two': signals_do_not_merge,
     'processor time while it runs': cpu_time_is_its_own,
     'a hang ends with what was said':
         lambda: _fails('so far', 'echo so far; sleep 1000', _wants('never', within=0.5)),
@@ -186,6 +277,7 @@ TESTS = {
     'members of packages stay in their root': members_stay_in_their_root,
     'things are made of things, once': things_are_made_of_things,
     'damaged downloads are refused': damaged_downloads_are_refused,
+    'damaged packages are downloaded again': damaged_packages_are_had_again,
 }
 
 if __name__ == '__main__':
