@@ -88,13 +88,6 @@ def _before_acpi(program):
         _ends_at_once(program, running)
 
 
-def _without_acpi(program):
-    """The kernel never hears of the button."""
-    with machine.start(program, Guest('test=wait acpi=off')) as running:
-        running.expect('init: waiting')
-        _ends_at_once(program, running)
-
-
 def _button_heard(program):
     with machine.start(program, Guest('test=button')) as running:
         running.expect('init: listening')
@@ -158,6 +151,5 @@ def ends(program):
         'a terminal: typing, Ctrl-C, Ctrl-a x': _terminal,
     }
     if not program.is_qemu:  # which waits for ever
-        tests |= {'SIGTERM where ACPI is off': _without_acpi,
-                  'SIGTERM ignored by the guest': _button_ignored}
+        tests['SIGTERM ignored by the guest'] = _button_ignored
     return {name: (lambda test=test: test(program)) for name, test in tests.items()}

@@ -26,6 +26,10 @@ FILES = {
     'etc/machine-id': '67726163657667726163657667726163\n',
     'etc/nsswitch.conf': 'passwd: files\ngroup: files\nshadow: files\nhosts: files\n',
     'etc/environment': '',
+    'etc/inputrc': 'set enable-bracketed-paste off\n',
+    # An emulated processor that shares a busy core is slow, and nothing is wrong with that.
+    'etc/systemd/system.conf.d/slow.conf':
+        '[Manager]\nDefaultTimeoutStartSec=900\nDefaultTimeoutStopSec=900\n',
     'etc/pam.d/common-auth': 'auth required pam_unix.so\n',
     'etc/pam.d/common-account': 'account required pam_unix.so\n',
     'etc/pam.d/common-password': 'password required pam_unix.so sha256\n',
