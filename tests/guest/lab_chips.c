@@ -304,6 +304,10 @@ void lab_chips_stop(struct lab_chips *chips)
     msi_route_free(chips->route);
     if (chips->kvm_irq)
         kvm_irq_detach(chips->kvm_irq);
+    bql_unlock();
+    if (chips->lapics)
+        lapics_detach(chips->lapics); /* their thread kicks processors, which go next */
+    bql_lock();
 }
 
 void lab_chips_fini(struct lab_chips *chips)
