@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "hw/cpu/cpu.h"
 #include "ui/char_backend.h"
 #include "util/keyval.h"
 #include "util/log.h"
@@ -162,9 +163,10 @@ static bool take_monitor(struct options *options, const char *value, GError **er
 /* ---- The machine
  * ---------------------------------------------------------------------------------- */
 
-static bool take_name(struct options *options, const char *value, GError **error UNUSED)
+static bool take_name(struct options *options UNUSED, const char *value UNUSED,
+                      GError **error UNUSED)
 {
-    return take_string(&options->name, value);
+    return true; /* there is no window or monitor yet that would show it */
 }
 
 /* Whether @value is "help": then @keys have been printed. */
@@ -181,7 +183,7 @@ static bool take_smp(struct options *options, const char *value, GError **error)
 {
     static const struct keyval_key keys[] = {
         KEYVAL_KEY("cpus", KEYVAL_NUMBER, struct options, nr_cpus, "processors", .min = 1,
-                   .max = 64, .may_be_bare = true),
+                   .max = CPUS_MAX, .may_be_bare = true),
         { .name = NULL },
     };
 
@@ -372,7 +374,7 @@ static bool take_help(struct options *options, const char *value, GError **error
  * -------------------------------------------------------------------------------------------- */
 
 static const struct option table[] = {
-    { "name", "NAME", "what the machine is called", take_name },
+    { "name", "NAME", "what the machine is called: accepted, nothing shows it yet", take_name },
     { "accel", "NAME", "what runs the processors: soft, kvm, kvm:soft (the default)", take_accel },
     { "machine", "q35[,accel=NAME]", "there is one machine; q35 and pc are its names",
       take_machine },
@@ -439,7 +441,6 @@ static bool unknown(const char *argument, const char *name, GError **error)
 
 void options_fini(struct options *options)
 {
-    g_free(options->name);
     g_free(options->kernel);
     g_free(options->initrd);
     g_free(options->append);

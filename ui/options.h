@@ -19,7 +19,6 @@
 /* What was asked for. Strings belong to it. */
 struct options {
     bool is_done;               /* an option printed what was asked for: end, with success */
-    char *name;                 /* of the machine; NULL: none */
     bool wants_kvm, wants_soft; /* back ends, in this order */
     uint64_t nr_cpus;
     uint64_t ram_size;

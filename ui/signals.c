@@ -56,6 +56,7 @@ static void on_signal(void *arg, short revents UNUSED) NO_THREAD_SAFETY /* by th
         machine_ask_end(signals->machine, MACHINE_QUIT);
         return;
     }
+    machine_end_on_reset(signals->machine); /* or the next kernel would not know of the button */
     log_info("%s: the power button is pressed; again, and the machine ends at once",
              strsignal((int)info.ssi_signo));
     loop_timer_set(&signals->patience, monotonic_ns() + SIGNALS_PATIENCE_NS);

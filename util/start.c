@@ -49,6 +49,7 @@ int util_start(const struct rcu_config *rcu_config) NO_THREAD_SAFETY
             return error;
     }
     signal(SIGPIPE, SIG_IGN); /* who writes to a peer that has gone gets EPIPE */
+    signal(SIGXFSZ, SIG_IGN); /* who writes beyond `ulimit -f` gets EFBIG */
     rcu_set_host(&host);
     rcu_register_thread();
     bql_lock();

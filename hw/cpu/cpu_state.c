@@ -20,10 +20,13 @@ int cpu_set_state(struct cpu *cpu, const struct cpu_state *state)
 {
     const int result = cpu->cpus->backend->set_state(cpu, state);
 
+    if (result != 0)
+        return result;
+    if (cpu->rest == CPU_PARKED) /* while one waits to be started, NMIs are lost on it */
+        (void)cpu_take(cpu, CPU_EVENT_NMI);
     /* A back end that is to halt says so in its first run. */
-    if (result == 0)
-        cpu->rest = state->is_waiting && !cpu->cpus->has_own_startup ? CPU_PARKED : CPU_RUNS;
-    return result;
+    cpu->rest = state->is_waiting && !cpu->cpus->has_own_startup ? CPU_PARKED : CPU_RUNS;
+    return 0;
 }
 
 static void put(uint8_t *image, uint32_t value, unsigned size)

@@ -51,7 +51,6 @@ struct kvm {
     struct kvm_cpuid2 *supported;
     struct kvm_mem mem;
     struct kvm_stopped_clock clock;
-    uint64_t tsc_hz; /* of the guest; 0: not known */
     bool is_listening;
     bool has_chips;     /* local APICs in the kernel */
     bool has_doorbells; /* of any size */

@@ -22,24 +22,14 @@ void kvm_tsc_init(struct kvm_cpu *cpu)
 {
     struct kvm *kvm = kvm_of(cpu->cpu.cpus);
     uint64_t zero = 0;
-    int khz;
 
     /* All machines on all hosts count alike, where the host's counter can be scaled. */
     if (ioctl(kvm->fd, KVM_CHECK_EXTENSION, KVM_CAP_TSC_CONTROL) > 0 &&
         ioctl(cpu->fd, KVM_SET_TSC_KHZ, (unsigned long)(CPU_TSC_HZ / 1000)) < 0)
         log_topic(cpu, "KVM: processor %u has the host's TSC frequency", cpu->cpu.index);
-    khz = ioctl(cpu->fd, KVM_GET_TSC_KHZ, NULL);
-    if (khz > 0)
-        kvm->tsc_hz = (uint64_t)khz * 1000;
     /* Of those that begin at 0, KVM makes all count like the first. */
     if (!kvm_move_msr(cpu, MSR_TSC, &zero, true))
         log_topic(cpu, "KVM: processor %u keeps its TSC: %s", cpu->cpu.index, g_strerror(errno));
-}
-
-uint64_t kvm_tsc_hz(const struct cpus *cpus)
-{
-    return kvm_is_backend(cpus) && kvm_of_const(cpus)->tsc_hz ? kvm_of_const(cpus)->tsc_hz
-                                                              : CPU_TSC_HZ;
 }
 
 /* ---- Standing still ----------------------------------------------------------------------- */

@@ -96,8 +96,8 @@ bool kvm_is_usable(GError **error)
     close(fd);
     if (result && !has_hardware()) {
         g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_NODEV,
-                    "KVM: no hardware virtualisation is behind /dev/kvm here (/proc/cpuinfo has "
-                    "neither vmx nor svm): it cannot run an ordinary operating system");
+                    "no hardware virtualisation is behind /dev/kvm here (/proc/cpuinfo has neither "
+                    "vmx nor svm): it cannot run an ordinary operating system");
         return false;
     }
     return result;

@@ -11,7 +11,7 @@
 #include "hw/dev/virtio_blk.h"
 #include "util/hist.h"
 
-enum { BLK_SECTOR = 512, BLK_ID_BYTES = 20 };
+enum { BLK_SECTOR = 512, BLK_ID_BYTES = VIRTIO_BLK_SERIAL_MAX };
 
 enum { /* feature bits, 5.2.3 */
        BLK_F_SIZE_MAX = 1 << 1,

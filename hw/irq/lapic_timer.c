@@ -15,7 +15,7 @@
 #include <errno.h>
 #include <sys/prctl.h>
 
-#include "hw/cpu/cpuid.h"
+#include "hw/cpu/tsc.h"
 #include "hw/irq/lapic_internal.h"
 #include "util/clock.h"
 #include "util/mutant.h"
@@ -27,13 +27,12 @@
 /* ---- The registers' arithmetic ------------------------------------------------------------- */
 
 _Static_assert(LAPIC_BUS_HZ == NS_PER_S, "a tick is a nanosecond");
-_Static_assert(CPU_TSC_HZ * 2 == NS_PER_S * 5, "five ticks of the TSC are two nanoseconds");
 
 uint64_t lapics_read_tsc(void *opaque)
 {
     const struct lapics *lapics = opaque;
 
-    return (uint64_t)guest_clock_now(lapics->clock) * 5 / 2;
+    return cpu_tsc(lapics->clock);
 }
 
 /* When the TSC shows @tsc, or more for the first time. */

@@ -4,6 +4,7 @@
  * in its kernel; KVM's with ours, where the kernel has none. The I/O APIC is always ours.
  */
 #include "hw/cpu/kvm_chips.h"
+#include "hw/cpu/tsc.h"
 #include "hw/irq/ioapic.h"
 #include "hw/irq/kvm_irq.h"
 #include "hw/irq/lapic.h"
@@ -60,7 +61,7 @@ static void initialised(void *opaque, unsigned index)
 
 static uint64_t read_tsc(void *opaque)
 {
-    return kvmclock_tsc(&((struct machine *)opaque)->clock);
+    return cpu_tsc(&((struct machine *)opaque)->clock);
 }
 
 static void cpu_stopped(void *opaque, unsigned index, enum cpu_exit why)

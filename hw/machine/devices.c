@@ -102,6 +102,11 @@ static struct virtio_device *make_blk(struct machine *machine, const struct devi
         usage(error, "-device virtio-blk-pci: the key drive is missing: the id of a -drive");
         return NULL;
     }
+    if (config->serial && strlen(config->serial) > VIRTIO_BLK_SERIAL_MAX) {
+        usage(error, "-device virtio-blk-pci: serial=%s has more than %d characters",
+              config->serial, VIRTIO_BLK_SERIAL_MAX);
+        return NULL;
+    }
     disk = find_disk(machine, config->drive);
     if (!disk || disk->is_taken) {
         usage(error, "-device virtio-blk-pci: drive=%s %s", config->drive,

@@ -50,11 +50,6 @@ struct kvmclock {
     uint64_t system_time[]; /* each its processor's */
 };
 
-uint64_t kvmclock_tsc(const struct guest_clock *clock)
-{
-    return (uint64_t)guest_clock_now(clock) * 5 / 2;
-}
-
 static void put(struct kvmclock *kvmclock, gpa_t at, const void *data, size_t size)
 {
     if (mem_write(kvmclock->memory, at, data, size) != MEM_OK)

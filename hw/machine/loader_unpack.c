@@ -10,7 +10,7 @@
 #include "hw/machine/loader_parts.h"
 
 enum {
-    PIECE = 1 << 20,
+    PIECE = 64 << 10,    /* stays in a cache between decoder and RAM */
     LZ4_BLOCK = 8 << 20, /* unpacked, at most: LZ4 frame format, "Legacy frame" */
     SIZE_BYTES = 4,
     XZ_MEMORY = 512 << 20, /* Linux packs with dictionaries of 128 MiB at most */

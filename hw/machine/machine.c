@@ -101,6 +101,11 @@ static void ask(struct machine *machine, uint32_t what)
     loop_defer(&machine->on_asked);
 }
 
+void machine_end_on_reset(struct machine *machine)
+{
+    machine->config.ends_on_reset = true;
+}
+
 void machine_ask_reset(struct machine *machine)
 {
     ask(machine, ASKED_RESET);

@@ -11,7 +11,7 @@
 
 /**
  * On the main thread, before any other exists. Configures RCU (NULL: the
- * defaults), ignores SIGPIPE, registers the thread, makes the main loop, and
+ * defaults), ignores SIGPIPE and SIGXFSZ, registers the thread, makes the main loop, and
  * returns with the BQL held. 0, or rcu_configure()'s error, with nothing started and the BQL free.
  */
 int util_start(const struct rcu_config *rcu) MUST_CHECK TRY_ACQUIRE(0, bql);

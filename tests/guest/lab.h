@@ -31,7 +31,7 @@
 /* With real interrupt controllers (-chips board); without, these read as ones. */
 #define LAB_CHIPS 0x524    /* read: LAB_CHIPS_OURS, LAB_CHIPS_KERNEL */
 #define LAB_PIN 0x528      /* write: pin of the I/O APIC | its level << 8 */
-#define LAB_DOORBELL 0x52c /* write: 1 puts an eventfd there, 0 takes it away; read: rings, or -1 */
+#define LAB_DOORBELL 0x52c /* write: 1 an eventfd, 0 none; read: rings, or -1 */
 #define LAB_EVENTFD 0x530  /* write: as LAB_INTERRUPT, through an eventfd; read: 0 if it can */
 #define LAB_STOP_MS 0x534  /* write: the machine and its clock stop for so many milliseconds */
 #define LAB_RESET 0x538    /* write: processors and their APICs are reset, and entered anew */

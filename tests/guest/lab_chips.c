@@ -170,9 +170,9 @@ static void stop_machine(struct deferred *deferred) NO_THREAD_SAFETY /* by the m
     cpus_pause(machine->cpus);
     bql_lock();
     guest_clock_stop(&chips->clock);
-    if (chips->is_kernel)
+    if (kvm_is_backend(machine->cpus))
         kvm_clock_stop(machine->cpus);
-    else
+    if (chips->lapics)
         lapics_clock_changed(chips->lapics);
     loop_timer_set(&chips->resume, deadline_after_ns(monotonic_ns(), chips->stop_ms * NS_PER_MS));
 }
@@ -182,9 +182,9 @@ static void resume_machine(struct loop_timer *timer) NO_THREAD_SAFETY /* by the 
     struct lab_chips *chips = container_of(timer, struct lab_chips, resume);
 
     guest_clock_start(&chips->clock);
-    if (chips->is_kernel)
+    if (kvm_is_backend(chips->machine->cpus))
         kvm_clock_start(chips->machine->cpus);
-    else
+    if (chips->lapics)
         lapics_clock_changed(chips->lapics);
     cpus_resume(chips->machine->cpus);
 }
@@ -304,6 +304,10 @@ void lab_chips_stop(struct lab_chips *chips)
     msi_route_free(chips->route);
     if (chips->kvm_irq)
         kvm_irq_detach(chips->kvm_irq);
+    bql_unlock();
+    if (chips->lapics)
+        lapics_detach(chips->lapics); /* their thread kicks processors, which go next */
+    bql_lock();
 }
 
 void lab_chips_fini(struct lab_chips *chips)

@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <termios.h>
@@ -147,6 +148,31 @@ static void full_disk_is_told_once_and_does_not_stop_the_guest(void) REQUIRES(bq
     text = take_log();
     g_assert_cmpuint(count(text, "cannot write to '/dev/full': No space left on device"), ==, 1);
     g_assert_cmpuint(count(text, "\n"), ==, 1);
+}
+
+/* `ulimit -f`: not a reason to be killed by SIGXFSZ. */
+static void limit_of_file_sizes_is_told_once(void) REQUIRES(bql)
+{
+    char *folder = folder_new();
+    g_autofree char *path = g_build_filename(folder, "file", NULL);
+    g_autofree char *spec = g_strconcat("file:", path, NULL);
+    g_autofree char *text = NULL;
+    struct rlimit before, limit;
+    struct guest guest;
+
+    g_free(take_log());
+    guest_start(&guest, spec);
+    g_assert_cmpint(getrlimit(RLIMIT_FSIZE, &before), ==, 0);
+    limit = (struct rlimit){ 4096, before.rlim_max }; /* of the log as well */
+    g_assert_cmpint(setrlimit(RLIMIT_FSIZE, &limit), ==, 0);
+    for (int i = 0; i < 1000; i++)
+        g_assert_cmpuint(guest_print(&guest, "hello"), ==, 5);
+    g_assert_cmpint(setrlimit(RLIMIT_FSIZE, &before), ==, 0);
+    guest_end(&guest);
+    text = take_log();
+    g_assert_cmpuint(count(text, "File too large"), ==, 1);
+    g_assert_cmpint(g_unlink(path), ==, 0);
+    folder_free(folder);
 }
 
 static void fifo_makes_the_guest_wait(void) REQUIRES(bql)
@@ -704,6 +730,7 @@ int main(int argc, char **argv)
     ADD(nothing_takes_everything);
     ADD(file_is_emptied_and_written);
     ADD(full_disk_is_told_once_and_does_not_stop_the_guest);
+    ADD(limit_of_file_sizes_is_told_once);
     ADD(fifo_makes_the_guest_wait);
     ADD(server_serves_one_client_after_the_other);
     ADD(last_bytes_are_kept_for_the_next_client);

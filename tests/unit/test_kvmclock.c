@@ -4,7 +4,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "hw/cpu/cpuid.h"
+#include "hw/cpu/tsc.h"
 #include "tests/unit/mem_scene.h"
 #include "util/clock.h"
 #include "util/guest_clock.h"
@@ -81,7 +81,7 @@ static void the_page_makes_nanoseconds_of_the_counter(void)
         uint64_t got;
 
         guest_clock_set(&setup.clock, ns);
-        got = guest_ns(&setup, 0x40, kvmclock_tsc(&setup.clock));
+        got = guest_ns(&setup, 0x40, cpu_tsc(&setup.clock));
         g_assert_cmpuint(got, <=, (uint64_t)ns);
         g_assert_cmpuint((uint64_t)ns - got, <=, 2 + (uint64_t)ns / 1000000000);
     }
@@ -95,15 +95,15 @@ static void the_counter_stands_still_with_the_clock(void)
     uint64_t tsc;
 
     set_up(&setup);
-    g_assert_cmpuint(kvmclock_tsc(&setup.clock), ==, 0);
+    g_assert_cmpuint(cpu_tsc(&setup.clock), ==, 0);
     guest_clock_set(&setup.clock, 2 * NS_PER_S);
-    g_assert_cmpuint(kvmclock_tsc(&setup.clock), ==, 2 * CPU_TSC_HZ);
+    g_assert_cmpuint(cpu_tsc(&setup.clock), ==, 2 * CPU_TSC_HZ);
     guest_clock_start(&setup.clock);
-    while (kvmclock_tsc(&setup.clock) == 2 * CPU_TSC_HZ)
+    while (cpu_tsc(&setup.clock) == 2 * CPU_TSC_HZ)
         ; /* it goes on */
     guest_clock_stop(&setup.clock);
-    tsc = kvmclock_tsc(&setup.clock);
-    g_assert_cmpuint(kvmclock_tsc(&setup.clock), ==, tsc);
+    tsc = cpu_tsc(&setup.clock);
+    g_assert_cmpuint(cpu_tsc(&setup.clock), ==, tsc);
     tear_down(&setup);
 }
 

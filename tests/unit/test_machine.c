@@ -6,6 +6,7 @@
 #include <glib.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "hw/cpu/cpu.h"
@@ -60,6 +61,17 @@ static void quitting_overrules_a_reset(void) NO_THREAD_SAFETY
     machine_free(machine);
 }
 
+/* Told to end, a guest that resets instead has ended. */
+static void told_to_end_a_reset_is_one(void) NO_THREAD_SAFETY
+{
+    struct machine *machine = make(false);
+
+    machine_end_on_reset(machine);
+    machine_ask_reset(machine);
+    g_assert_cmpint(machine_run(machine), ==, MACHINE_WAS_RESET);
+    machine_free(machine);
+}
+
 /* The kernel is read anew at each reset: gone, it is an error, and nothing else. */
 static void a_reset_without_the_kernel_fails(void) NO_THREAD_SAFETY
 {
@@ -81,6 +93,29 @@ static void a_missing_kernel_is_named(void) NO_THREAD_SAFETY
     machine_free(machine);
 }
 
+/* Half of a machine is taken apart again. */
+static void what_the_host_cannot_give_is_an_error(void) NO_THREAD_SAFETY
+{
+    struct machine_config config = plain;
+    struct rlimit before, limit;
+    struct machine *machine;
+    GError *error = NULL;
+
+    config.nr_cpus = CPUS_MAX + 1;
+    g_assert_null(machine_new(&config, &error));
+    g_assert_nonnull(error);
+    g_clear_error(&error);
+    g_assert_cmpint(getrlimit(RLIMIT_NOFILE, &before), ==, 0);
+    limit = before;
+    limit.rlim_cur = 0;
+    g_assert_cmpint(setrlimit(RLIMIT_NOFILE, &limit), ==, 0);
+    machine = machine_new(&plain, &error);
+    g_assert_cmpint(setrlimit(RLIMIT_NOFILE, &before), ==, 0);
+    g_assert_null(machine);
+    g_assert_nonnull(error);
+    g_clear_error(&error);
+}
+
 static void devices_are_checked(void) NO_THREAD_SAFETY
 {
     static const struct {
@@ -89,6 +124,7 @@ static void devices_are_checked(void) NO_THREAD_SAFETY
         { "virtio-rgn-pci", "did you mean 'virtio-rng-pci'?" },
         { "virtio-blk-pci", "the key drive is missing" },
         { "virtio-blk-pci,drive=d0", "drive=d0 is no -drive's id" },
+        { "virtio-blk-pci,drive=d0,serial=123456789012345678901", "more than 20 characters" },
         { "virtio-rng-pci,addr=0", "addr=0 is no slot" },
         { "virtio-rng-pci,addr=32", "addr=32 is no slot" },
         { "virtio-rng-pci,addr=x", "addr=x is no slot" },
@@ -153,8 +189,11 @@ int main(int argc, char **argv) NO_THREAD_SAFETY
     g_assert_cmpint(util_start(NULL), ==, 0);
     g_test_add_func("/machine/the_first_request_counts", the_first_request_counts);
     g_test_add_func("/machine/quitting_overrules_a_reset", quitting_overrules_a_reset);
+    g_test_add_func("/machine/told_to_end_a_reset_is_one", told_to_end_a_reset_is_one);
     g_test_add_func("/machine/a_reset_without_the_kernel_fails", a_reset_without_the_kernel_fails);
     g_test_add_func("/machine/a_missing_kernel_is_named", a_missing_kernel_is_named);
+    g_test_add_func("/machine/what_the_host_cannot_give_is_an_error",
+                    what_the_host_cannot_give_is_an_error);
     g_test_add_func("/machine/devices_are_checked", devices_are_checked);
     g_test_add_func("/machine/drives_are_checked", drives_are_checked);
     status = g_test_run();

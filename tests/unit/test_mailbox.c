@@ -156,6 +156,19 @@ static void a_parked_processor_begins(void)
     tear_down(&setup);
 }
 
+/* An NMI for all meets those too that wait, and have nobody yet who could take it. */
+static void it_begins_without_what_came_before(void)
+{
+    bql_assert_held();
+    struct setup setup;
+
+    set_up(&setup);
+    cpu_post(setup.cpus->cpu[1], CPU_EVENT_NMI);
+    wake(&setup, 1, MARKS_AND_HALTS, 1);
+    wait_for_mark(&setup, 0, true);
+    tear_down(&setup);
+}
+
 /* So does Linux leave a processor that it takes off line. */
 static void one_that_halts_for_ever_begins_again(void)
 {
@@ -254,6 +267,7 @@ int main(int argc, char **argv)
     if (util_start(NULL) != 0)
         return 1;
     g_test_add_func("/mailbox/begin", a_parked_processor_begins);
+    g_test_add_func("/mailbox/nmi", it_begins_without_what_came_before);
     g_test_add_func("/mailbox/again", one_that_halts_for_ever_begins_again);
     g_test_add_func("/mailbox/running", one_that_runs_or_waits_is_left_alone);
     g_test_add_func("/mailbox/wrong", wrong_commands_stay);

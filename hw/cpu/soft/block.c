@@ -12,7 +12,7 @@ enum {
     HASH_BITS = 16,
     COMPARED_ENTRIES = 256,
     NR_PAGE_BUCKETS = 1 << 12,
-    BLOCKS_BYTES_MAX = 128 << 20, /* of one processor; then it begins anew */
+    BLOCKS_BYTES_MAX = 20 << 20, /* of one processor; then it begins anew: half a systemd boot */
 };
 
 /* A page of RAM with blocks in it. */

@@ -223,7 +223,9 @@ void build_lower(struct builder *builder)
     op->aux = (uint16_t)builder->nr_insns;
     for (; builder->at < builder->nr_insns; builder->at++)
         lower_one(builder);
+    if (builder->ops[builder->nr_ops - 1].run == exit_link)
+        return; /* a jump's, behind which nothing is reached */
     builder->at = builder->nr_insns - 1;
-    op = build_op(builder, exit_link); /* not reached behind what ends a block */
+    op = build_op(builder, exit_link);
     op->disp = (int32_t)builder->nr_bytes;
 }

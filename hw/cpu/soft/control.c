@@ -110,7 +110,7 @@ static HANDLER(mov_to_cr)
         break;
     case 3:
         set_cr3(cpu, op, value);
-        break;
+        END_REMAPPED;
     case 4:
         set_cr4(cpu, op, value);
         break;
@@ -251,7 +251,7 @@ static bool lower_mov_dr(struct builder *builder, const struct insn *insn)
 static HANDLER(invlpg)
 {
     soft_tlb_flush_page(cpu, op_address(cpu, op));
-    END_SERIALIZED;
+    END_REMAPPED;
 }
 
 /* Caches are the host's, and coherent. */

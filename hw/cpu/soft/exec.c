@@ -54,13 +54,9 @@ HANDLER(exit_link)
 /* Links and jump entries lead to cached blocks only: what is compared is so each time. */
 static void remember_block(struct soft *cpu, const struct block *block, struct op *from)
 {
-    struct jump_entry *entry = jump_entry(cpu, cpu->rip);
-
     if (!block->page)
         return;
-    entry->tag = cpu->rip ^ cpu->jump_salt;
-    entry->head = block->ops;
-    cpu->jump_pages |= jump_page_bit(cpu->rip);
+    soft_jumps_add(cpu, block->ops);
     if (from) {
         from->link = block->ops;
         from->run = exit_linked;

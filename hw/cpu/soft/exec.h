@@ -10,7 +10,7 @@
  * Links lead from a block to another of the same page, and are made when first
  * followed. They need no check: code of one page is dropped together, and a page
  * that runs is translated as it is. All else goes through the jump cache, by
- * virtual address, which every TLB flush empties.
+ * virtual address, which every TLB flush empties as it does the TLB.
  */
 #ifndef HW_CPU_SOFT_EXEC_H
 #define HW_CPU_SOFT_EXEC_H

@@ -73,11 +73,20 @@ static HANDLER(cli)
     NEXT;
 }
 
+/*
+ * An interrupt that comes later than this is seen at the next block's head, hence not before the
+ * next instruction has ended, if that is of this block. aux: it is not.
+ */
 static HANDLER(sti)
 {
+    const uint64_t before = cpu->rflags;
+
     check_iopl(cpu, op);
-    cpu->is_shadowed = !(cpu->rflags & FLAG_IF);
     cpu->rflags |= FLAG_IF;
+    if (!op->aux && !flags_want_resync(cpu, before))
+        NEXT;
+    cpu->is_shadowed = !(before & FLAG_IF);
+    cpu->count -= op->left - 1u; /* of the block, those behind this one */
     END_RESYNC;
 }
 
@@ -113,7 +122,7 @@ static bool lower_flags(struct builder *builder, const struct insn *insn)
         build_op(builder, cli);
         return true;
     case INSN_STI:
-        build_op(builder, sti);
+        build_op(builder, sti)->aux = builder->at + 1 == builder->nr_insns;
         return true;
     default: /* CLAC, STAC */
         build_op(builder, set_ac)->aux = insn->row->kind == INSN_STAC;

@@ -122,7 +122,9 @@ struct soft {
     uint16_t tlb_filled[NR_TLB_CLASSES][TLB_FILLED_MAX]; /* indices, for flushing few */
     uint32_t nr_tlb_filled[NR_TLB_CLASSES];              /* beyond TLB_FILLED_MAX: any */
     uint64_t large_regions; /* bit n: some entry is of a large page with 2 MiB number n mod 64 */
-    uint64_t jump_pages;    /* bit n: some jump entry is of a page with number n mod 64 */
+    uint64_t jump_pages[JUMP_PAGES / WORD_BITS]; /* bit n: some jump entry is of a page with number
+                                                    n mod JUMP_PAGES */
+    uint64_t jump_local[JUMP_ENTRIES / WORD_BITS]; /* bit n: entry n may be of a page not global */
     struct jump_entry jumps[JUMP_ENTRIES];
 };
 

@@ -82,4 +82,13 @@ static inline void set_register(struct soft *cpu, unsigned offset, unsigned size
         END_RESYNC;                                                                                \
     } while (0)
 
+/* And the same where only the mapping is another: the jump entries that are left lead where they
+ * did, and there is no need to leave the blocks. */
+#define END_REMAPPED                                                                               \
+    do {                                                                                           \
+        soft_sync_code(cpu);                                                                       \
+        cpu->rip = next_rip(cpu, op);                                                              \
+        EXIT_LOOKUP;                                                                               \
+    } while (0)
+
 #endif

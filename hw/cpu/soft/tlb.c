@@ -60,13 +60,57 @@ static void flush_jumps(struct soft *cpu)
 }
 
 /*
- * Of an empty entry no tag may be an address that can be fetched from, whatever the salt: in
- * this one bits 47 to 59, which no salt changes, are not alike. (All ones are an address.)
+ * Of an empty entry, each byte: no tag may be an address that can be fetched from, whatever the
+ * salt: in this one bits 47 to 59, which no salt changes, are not alike. (All ones are an address.)
  */
+enum { JUMP_NONE = 0x55 };
+
 void soft_jumps_flush(struct soft *cpu)
 {
-    memset(cpu->jumps, 0x55, sizeof(cpu->jumps));
-    cpu->jump_pages = 0;
+    memset(cpu->jumps, JUMP_NONE, sizeof(cpu->jumps));
+    memset(cpu->jump_pages, 0, sizeof(cpu->jump_pages));
+    memset(cpu->jump_local, 0, sizeof(cpu->jump_local));
+}
+
+/* Those of pages that are not global: most of what a kernel runs stays through its CR3 changes. */
+static void flush_local_jumps(struct soft *cpu)
+{
+    if (MUTANT(cpu_flush_keeps_jumps))
+        return;
+    for (unsigned i = 0; i < ARRAY_SIZE(cpu->jump_local); i++) {
+        for (uint64_t word = cpu->jump_local[i]; word; word &= word - 1)
+            memset(&cpu->jumps[i * WORD_BITS + (unsigned)__builtin_ctzll(word)], JUMP_NONE,
+                   sizeof(cpu->jumps[0]));
+        cpu->jump_local[i] = 0;
+    }
+}
+
+static uint64_t word_bit(uint64_t n)
+{
+    return UINT64_C(1) << (n % WORD_BITS);
+}
+
+static bool jumps_may_have(const struct soft *cpu, uint64_t va)
+{
+    const uint64_t page = (va >> PAGE_SHIFT) % JUMP_PAGES;
+
+    return cpu->jump_pages[page / WORD_BITS] & word_bit(page);
+}
+
+void soft_jumps_add(struct soft *cpu, const struct op *head)
+{
+    struct jump_entry *entry = jump_entry(cpu, cpu->rip);
+    const struct fetch_entry *fetch = fetch_entry_of(cpu, cpu->rip);
+    const uint64_t page = (cpu->rip >> PAGE_SHIFT) % JUMP_PAGES;
+    const unsigned at = (unsigned)(entry - cpu->jumps);
+
+    entry->tag = cpu->rip ^ cpu->jump_salt;
+    entry->head = head;
+    cpu->jump_pages[page / WORD_BITS] |= word_bit(page);
+    if (fetch->tag == (cpu->rip & PAGE_MASK) && fetch->is_global)
+        cpu->jump_local[at / WORD_BITS] &= ~word_bit(at);
+    else
+        cpu->jump_local[at / WORD_BITS] |= word_bit(at);
 }
 
 static void flush_class(struct soft *cpu, enum tlb_class class, bool globals)
@@ -103,9 +147,12 @@ void soft_tlb_flush(struct soft *cpu, bool globals)
     for (unsigned class = 0; class < NR_TLB_CLASSES; class ++)
         flush_class(cpu, (enum tlb_class) class, globals);
     flush_fetch(cpu, globals);
-    flush_jumps(cpu);
-    if (globals)
+    if (globals) {
+        flush_jumps(cpu);
         cpu->large_regions = 0;
+    } else {
+        flush_local_jumps(cpu);
+    }
 }
 
 void soft_tlb_reset(struct soft *cpu)
@@ -153,7 +200,7 @@ void soft_tlb_flush_page(struct soft *cpu, uint64_t va)
     }
     if (cpu->large_regions & region_bit(va))
         flush_region(cpu, va);
-    if ((cpu->jump_pages & jump_page_bit(va)) || (cpu->large_regions & region_bit(va)))
+    if (jumps_may_have(cpu, va) || (cpu->large_regions & region_bit(va)))
         flush_jumps(cpu);
 }
 

@@ -28,13 +28,11 @@ const struct fetch_page *soft_fetch_peek(struct soft *cpu, uint64_t va);
 /** All TLBs empty: at the start. */
 void soft_tlb_reset(struct soft *cpu);
 
+/** Remember that the block with @head is at cpu->rip, which has just been fetched from. */
+void soft_jumps_add(struct soft *cpu, const struct op *head);
+
 /** Forget where virtual addresses have blocks. */
 void soft_jumps_flush(struct soft *cpu);
-
-static inline uint64_t jump_page_bit(uint64_t va)
-{
-    return UINT64_C(1) << ((va >> PAGE_SHIFT) & 63);
-}
 
 /** Pin the current view, and drop what differs from what the TLBs were filled from. */
 void soft_tlb_pin(struct soft *cpu) REQUIRES_SHARED(rcu);

@@ -55,7 +55,7 @@ struct jump_entry {
     const struct op *head;
 };
 
-enum { JUMP_BITS = 12, JUMP_ENTRIES = 1 << JUMP_BITS };
+enum { JUMP_BITS = 12, JUMP_ENTRIES = 1 << JUMP_BITS, JUMP_PAGES = 4096, WORD_BITS = 64 };
 
 /* Which accesses a TLB's entries allow. Privilege changes select another, and flush nothing. */
 enum tlb_class {

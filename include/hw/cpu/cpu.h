@@ -123,8 +123,8 @@ void cpu_post(struct cpu *cpu, uint32_t events);
 void cpus_post(struct cpus *cpus, uint32_t events, const struct cpu *except);
 
 /**
- * Whether @backend can run an operating system here. False: @error says why, in one line that
- * ends a sentence "cannot use KVM: ...". cpus_new() may work all the same, for simple guests.
+ * Whether @backend can run an operating system here. False: @error says why, in one line to
+ * be put behind "-accel kvm: ". cpus_new() may work all the same, for simple guests.
  */
 bool cpu_backend_is_usable(const struct cpu_backend *backend, GError **error);
 
@@ -161,8 +161,9 @@ void cpu_post_work(struct cpu *cpu, struct cpu_work *work);
 void cpu_run_on(struct cpu *cpu, void (*fn)(struct cpu *cpu, void *arg), void *arg) EXCLUDES(bql);
 
 /**
- * The whole state. Setting it ends a rest, also INIT's. On the processor's thread, or any while
- * it is paused or has not been started. -EINVAL: not a state that the back end can take.
+ * The whole state. Setting it ends a rest, also INIT's; NMIs that came while it was parked are
+ * lost. On the processor's thread, or any while it is paused or has not been started. -EINVAL: not
+ * a state that the back end can take.
  */
 void cpu_get_state(struct cpu *cpu, struct cpu_state *ret_state);
 int cpu_set_state(struct cpu *cpu, const struct cpu_state *state) MUST_CHECK;

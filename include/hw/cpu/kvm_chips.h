@@ -27,9 +27,6 @@ bool kvm_can_have_chips(GError **error);
 bool kvm_is_backend(const struct cpus *cpus);
 bool kvm_has_chips(const struct cpus *cpus);
 
-/** What the guest's time stamp counter counts in a second: CPU_TSC_HZ where the host can. */
-uint64_t kvm_tsc_hz(const struct cpus *cpus);
-
 /* ---- Messages; with chips -------------------------------------------------------------- */
 
 /** Deliver a message. False: KVM refuses it. Any thread, any locks, also signal handlers. */

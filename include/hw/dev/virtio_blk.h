@@ -10,12 +10,14 @@
 #include "hw/virtio/virtio.h"
 
 struct metrics;
+enum { VIRTIO_BLK_SERIAL_MAX = 20 }; /* 5.2.6: GET_ID's buffer */
+
 struct virtio_blk;
 
 /** Without a transport. Waits, with the BQL dropped, for what is in flight; closes the disk. NULL
  * is fine. Main thread. */
 void virtio_blk_free(struct virtio_blk *blk) REQUIRES(bql);
-/** Takes @disk over. @serial: up to 20 characters, may be NULL. */
+/** Takes @disk over. @serial: up to VIRTIO_BLK_SERIAL_MAX characters, may be NULL. */
 struct virtio_blk *virtio_blk_new(struct space *memory, struct disk *disk, const char *serial,
                                   unsigned nr_queues) OWNED_BY(virtio_blk_free) REQUIRES(bql);
 struct virtio_device *virtio_blk_device(struct virtio_blk *blk);

@@ -22,9 +22,6 @@ void kvmclock_free(struct kvmclock *kvmclock); /* NULL is fine */
 struct kvmclock *kvmclock_new(struct space *memory, const struct guest_clock *clock,
                               unsigned nr_cpus) OWNED_BY(kvmclock_free);
 
-/** The time stamp counter of all processors, while @clock is what it shows. Any thread. */
-uint64_t kvmclock_tsc(const struct guest_clock *clock);
-
 /** Of struct cpu_board. False: the register is none of these. */
 bool kvmclock_read_msr(struct kvmclock *kvmclock, unsigned index, uint32_t msr,
                        uint64_t *ret_value);

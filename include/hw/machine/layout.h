@@ -57,7 +57,7 @@
 #define LAYOUT_PORT_RTC 0x70 /* index, and data behind it */
 #define LAYOUT_PORT_COM1 0x3f8
 #define LAYOUT_PORT_PVPANIC 0x505 /* hw/dev/pvpanic.h; QEMU0001 in the DSDT */
-#define LAYOUT_PORT_POWER 0x600 /* hw/dev/power.h has its registers */
+#define LAYOUT_PORT_POWER 0x600   /* hw/dev/power.h has its registers */
 #define LAYOUT_PORT_POWER_SIZE 4
 #define LAYOUT_PORT_PCI 0xcf8 /* configuration: address, and data 4 behind it */
 #define LAYOUT_PCI_IO 0x1000  /* I/O window of PCI */

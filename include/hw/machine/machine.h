@@ -97,6 +97,9 @@ void machine_ask_end(struct machine *machine, enum machine_end why);
 /** Press the power button. False: the guest does not listen to it. */
 bool machine_press_power_button(struct machine *machine) MUST_CHECK REQUIRES(bql);
 
+/** From now on a reset ends the machine: it has been told to end. */
+void machine_end_on_reset(struct machine *machine) REQUIRES(bql);
+
 /** Stop and go on: processors and clock. Devices finish what they have. */
 void machine_stop(struct machine *machine) REQUIRES(bql);
 void machine_continue(struct machine *machine) REQUIRES(bql);

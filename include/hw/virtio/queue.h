@@ -69,7 +69,8 @@ void virtq_push(struct virtq_chain *chain, uint32_t written);
 
 /**
  * Raise the queue's interrupt for what was pushed since the last time, unless the driver does not
- * want one now. Any thread; no lock of rank RANK_DEVICE or above held.
+ * want one now. Any thread; no lock of rank RANK_DEVICE or above held. Behind the last push only
+ * the device's own count of what is in flight keeps the queue there: it ends after this.
  */
 void virtq_notify(struct virtq *queue);
 

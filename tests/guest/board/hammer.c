@@ -10,9 +10,9 @@
 
 enum {
     APIC_BASE = 0x1b,
-    EFER_MSR_LOW = 0x80,
     X2APIC = 0x800,
     X2APIC_TPR = 0x808,
+    X2APIC_SVR = 0x80f,
     X2APIC_ICR = 0x830,
     MODE_SHIFT = 8, /* of interrupt messages, wherever they are written */
     MODE_INIT = 5,
@@ -300,10 +300,20 @@ static void mailbox(void)
 
 static unsigned nr_taken;
 
+static void mask_pins(void)
+{
+    for (unsigned pin = 0; pin < LAYOUT_GSI_NR; pin++) {
+        write_as(IOAPIC, 4, 0x10 + 2 * pin);
+        write_as(IOAPIC + 0x10, 4, MASKED);
+    }
+}
+
+/* A level that nobody takes away would come again for ever. */
 static void take(struct frame *frame)
 {
     (void)frame;
-    nr_taken++;
+    if (++nr_taken % 64 == 0)
+        mask_pins();
     if (read_msr(APIC_BASE) & 0x400)
         write_msr(X2APIC + 0xb, 0);
     else
@@ -324,8 +334,25 @@ static u64 message(void)
     return mode == MODE_INIT || mode == MODE_STARTUP ? value & ~(7ul << MODE_SHIFT) : value;
 }
 
+static bool try_read(u32 msr)
+{
+    return TRY("rdmsr", : : "c"(msr) : "rax", "rdx", "memory") < 0;
+}
+
+static bool try_write(u32 msr, u64 value)
+{
+    return TRY("wrmsr", : : "c"(msr), "a"((u32)value), "d"((u32)(value >> 32)) : "memory") < 0;
+}
+
+/* Whatever has been written there: on, and closed to what is below 0x30, the exceptions'. */
 static void let_in(void)
 {
+    if (try_write(X2APIC_SVR, 0x1ff)) {
+        (void)try_write(X2APIC_TPR, 0x20);
+    } else {
+        *(volatile u32 *)(APIC + 0xf0) = 0x1ff;
+        *(volatile u32 *)(APIC + 0x80) = 0x20;
+    }
     for (unsigned i = 0; i < 100; i++)
         __asm__ volatile("sti; nop; nop; cli" : : : "memory");
 }
@@ -351,10 +378,7 @@ static void ioapic(void)
             let_in();
         }
     }
-    for (unsigned pin = 0; pin < LAYOUT_GSI_NR; pin++) {
-        write_as(IOAPIC, 4, 0x10 + 2 * pin);
-        write_as(IOAPIC + 0x10, 4, MASKED);
-    }
+    mask_pins();
     take_over_serial();
     check(true, "the I/O APIC: every register, and its messages");
 }
@@ -370,22 +394,10 @@ static void apic_page(void)
             write_as(APIC + offset, 1u << random_below(4), message());
         else
             (void)read_as(APIC + offset, 1u << random_below(4));
-        if (i % 64 == 0) {
-            *(volatile u32 *)(APIC + 0x80) = 0x20; /* none below 0x30: those are exceptions' */
+        if (i % 64 == 0)
             let_in();
-        }
     }
     check(true, "the local APIC's page");
-}
-
-static bool try_read(u32 msr)
-{
-    return TRY("rdmsr", : : "c"(msr) : "rax", "rdx", "memory") < 0;
-}
-
-static bool try_write(u32 msr, u64 value)
-{
-    return TRY("wrmsr", : : "c"(msr), "a"((u32)value), "d"((u32)(value >> 32)) : "memory") < 0;
 }
 
 static void apic_msrs(unsigned rounds)
@@ -395,10 +407,8 @@ static void apic_msrs(unsigned rounds)
 
         (void)try_read(msr);
         (void)try_write(msr, msr == X2APIC_ICR ? message() & ~0xcf000ul : message());
-        if (msr == X2APIC + 0xff) {
-            (void)try_write(X2APIC_TPR, 0x20);
+        if (msr == X2APIC + 0xff)
             let_in();
-        }
     }
 }
 
