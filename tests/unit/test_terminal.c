@@ -168,7 +168,8 @@ static int run_shell(const char *how)
         setpgid(0, 0);
         if (!is_background)
             tcsetpgrp(0, getpid());
-        signal(SIGTTOU, SIG_DFL);
+        for (int number = 1; number < SIGRTMIN; number++)
+            signal(number, SIG_DFL); /* the tests may run under nohup */
         sigprocmask(SIG_SETMASK, &before, NULL);
         execl("/proc/self/exe", "job", how + is_background, NULL);
         _exit(1);
