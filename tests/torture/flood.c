@@ -109,8 +109,11 @@ static void flood(bool with_reader, int64_t run_ns)
                  (unsigned long long)(stats.throttles - old_stats.throttles),
                  after > before ? (after - before) >> 10 : 0);
     torture_check(stats.callbacks_peak <= limit);
-    /* Many callbacks share a grace period; with one each, the rcu thread could not keep up. */
-    torture_check(nr_callbacks >= 4 * nr_grace_periods);
+    /*
+     * Callbacks share grace periods; with one each, the rcu thread could not keep up. How many do
+     * depends on the producers' speed: under the address sanitizer it was 4.4 to 7 without readers.
+     */
+    torture_check(nr_callbacks >= 2 * nr_grace_periods);
 #if !THREAD_SANITIZER && !ADDRESS_SANITIZER /* they keep freed memory */
     torture_check(after < before + RSS_LIMIT_BYTES);
 #endif

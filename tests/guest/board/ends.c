@@ -19,7 +19,7 @@ static void keep_busy(void *unused)
 
     (void)unused;
     for (;;) {
-        if (++turns[me] == TURNS)
+        if (++turns[me] == TURNS && me == 0) /* one port, and one that speaks */
             say("ends: at it\n");
         (void)*(volatile u32 *)(u64)LAYOUT_ECAM;
         *(volatile u32 *)(u64)LAYOUT_IOAPIC = 0;
