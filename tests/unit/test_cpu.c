@@ -472,6 +472,7 @@ static void reset_parks_all(void)
 {
     struct cpus *cpus = start(2, SPINS);
     struct cpu_state state;
+    bool has_run;
 
     cpus_pause(cpus);
     cpu_get_state(cpus->cpu[1], &state);
@@ -490,8 +491,9 @@ static void reset_parks_all(void)
     cpus_resume(cpus);
     do { /* it runs again */
         cpus_pause(cpus);
+        has_run = fake(0)->runs > 0;
         cpus_resume(cpus);
-    } while (fake(0)->runs == 0);
+    } while (!has_run);
     stop(cpus);
 }
 
