@@ -122,7 +122,7 @@ static void each_processor_is_listed(void)
     for (unsigned i = 0; i < G_N_ELEMENTS(numbers); i++) {
         struct acpi_config config = usual;
         struct setup setup;
-        const uint8_t *entry = NULL;
+        const uint8_t none[8] = { 0 }, *entry = none;
 
         config.nr_cpus = numbers[i];
         set_up(&setup, &config);
