@@ -18,17 +18,6 @@ struct option {
     bool (*take)(struct options *options, const char *value, GError **error);
 };
 
-static bool usage(GError **error, const char *format, ...) PRINTF_LIKE(2, 3);
-static bool usage(GError **error, const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    *error = g_error_new_valist(KEYVAL_ERROR, KEYVAL_ERROR_USAGE, format, args);
-    va_end(args);
-    return false;
-}
-
 static bool take_string(char **member, const char *value)
 {
     g_free(*member);
@@ -67,9 +56,10 @@ static bool take_word(struct options *options, const char *option, const char *v
     }
     nearest = keyval_nearest(value, &words->name, nr, sizeof *words);
     if (nearest)
-        return usage(error, "-%s: there is no '%s'; did you mean '%s'?", option, value, nearest);
-    return usage(error, "-%s: there is no '%s' (-%s help lists what there is)", option, value,
-                 option);
+        return keyval_usage(error, "-%s: there is no '%s'; did you mean '%s'?", option, value,
+                            nearest);
+    return keyval_usage(error, "-%s: there is no '%s' (-%s help lists what there is)", option,
+                        value, option);
 }
 
 static const struct word machine_words[] = {
@@ -204,7 +194,7 @@ static bool take_memory(struct options *options, const char *value, GError **err
     if (!keyval_parse("-m", value, keys, options, error))
         return false;
     if (options->ram_size % (1 << 20))
-        return usage(error, "-m: %s is not a whole number of MiB", value);
+        return keyval_usage(error, "-m: %s is not a whole number of MiB", value);
     return true;
 }
 
@@ -281,7 +271,7 @@ static bool take_drive(struct options *options, const char *value, GError **erro
     missing = !got.drive.path ? "file" : !got.drive.id ? "id" : NULL;
     if (missing) {
         keyval_clear(drive_keys, &got);
-        return usage(error, "-drive: %s: the key %s is missing", value, missing);
+        return keyval_usage(error, "-drive: %s: the key %s is missing", value, missing);
     }
     g_ptr_array_add(options->drives, g_memdup2(&got.drive, sizeof got.drive));
     return true;
@@ -298,8 +288,8 @@ static bool take_device(struct options *options, const char *value, GError **err
         g_autofree char *name = g_strndup(value, strlen(value) - strlen(help));
 
         if (!machine_print_device(name, stdout))
-            return usage(error, "-device: there is no '%s' (-device help lists what there is)",
-                         name);
+            return keyval_usage(
+                error, "-device: there is no '%s' (-device help lists what there is)", name);
         options->is_done = true;
     }
     g_ptr_array_add(options->devices, g_strdup(value));
@@ -313,7 +303,7 @@ static bool take_serial(struct options *options, const char *value, GError **err
         options->is_done = true;
     }
     if (options->serial)
-        return usage(error, "-serial is given twice: there is one port");
+        return keyval_usage(error, "-serial is given twice: there is one port");
     return take_string(&options->serial, value);
 }
 
@@ -349,7 +339,7 @@ static bool take_log_topics(struct options *options, const char *value, GError *
         return true;
     }
     if (!log_set_topics(value, &reason)) {
-        usage(error, "-d: %s", reason->message);
+        keyval_usage(error, "-d: %s", reason->message);
         g_error_free(reason);
         return false;
     }
@@ -435,8 +425,8 @@ static bool unknown(const char *argument, const char *name, GError **error)
     const char *nearest = keyval_nearest(name, &table[0].name, ARRAY_SIZE(table), sizeof *table);
 
     if (nearest)
-        return usage(error, "there is no option %s; did you mean -%s?", argument, nearest);
-    return usage(error, "there is no option %s (-help lists what there is)", argument);
+        return keyval_usage(error, "there is no option %s; did you mean -%s?", argument, nearest);
+    return keyval_usage(error, "there is no option %s (-help lists what there is)", argument);
 }
 
 void options_fini(struct options *options)
@@ -466,18 +456,19 @@ bool options_parse(struct options *ret_options, int argc, char **argv, GError **
         const struct option *option;
 
         if (argv[i][0] != '-' || !*name)
-            return usage(error, "'%s' is no option (-help lists them)", argv[i]);
+            return keyval_usage(error, "'%s' is no option (-help lists them)", argv[i]);
         option = find(name);
         if (!option)
             return unknown(argv[i], name, error);
         if (option->argument && i + 1 == argc)
-            return usage(error, "-%s needs a value: %s", option->name, option->argument);
+            return keyval_usage(error, "-%s needs a value: %s", option->name, option->argument);
         if (!option->take(ret_options, option->argument ? argv[++i] : NULL, error))
             return false;
         if (ret_options->is_done)
             return true;
     }
     if (!ret_options->kernel)
-        return usage(error, "-kernel is missing: which kernel is to be booted? (-help tells more)");
+        return keyval_usage(error,
+                            "-kernel is missing: which kernel is to be booted? (-help tells more)");
     return true;
 }

@@ -63,8 +63,7 @@ struct place {
     const char *value;
 };
 
-static bool usage(GError **error, const char *format, ...) PRINTF_LIKE(2, 3);
-static bool usage(GError **error, const char *format, ...)
+bool keyval_usage(GError **error, const char *format, ...)
 {
     va_list args;
 
@@ -111,18 +110,18 @@ static bool set_number(const struct place *at, uint64_t *member, GError **error)
 
     if (key->kind == KEYVAL_SIZE) {
         if (!keyval_parse_size(at->value, key->unit, &number))
-            return usage(error, "%s: %s=%s is no size (a number, then perhaps K, M, G or T)",
-                         at->option, key->name, at->value);
+            return keyval_usage(error, "%s: %s=%s is no size (a number, then perhaps K, M, G or T)",
+                                at->option, key->name, at->value);
     } else {
         errno = 0;
         number = g_ascii_strtoull(at->value, &end, 0);
         if (!g_ascii_isdigit(*at->value) || *end || errno)
-            return usage(error, "%s: %s=%s is no number", at->option, key->name, at->value);
+            return keyval_usage(error, "%s: %s=%s is no number", at->option, key->name, at->value);
     }
     if ((key->min || key->max) && (number < key->min || number > key->max))
-        return usage(error, "%s: %s=%s is out of range (%" PRIu64 " to %" PRIu64 "%s)", at->option,
-                     key->name, at->value, key->min, key->max,
-                     key->kind == KEYVAL_SIZE ? " bytes" : "");
+        return keyval_usage(error, "%s: %s=%s is out of range (%" PRIu64 " to %" PRIu64 "%s)",
+                            at->option, key->name, at->value, key->min, key->max,
+                            key->kind == KEYVAL_SIZE ? " bytes" : "");
     *member = number;
     return true;
 }
@@ -139,7 +138,8 @@ static bool set_choice(const struct place *at, unsigned *member, GError **error)
         }
     }
     all = g_strjoinv(", ", (char **)(uintptr_t)choices);
-    return usage(error, "%s: %s=%s is not one of: %s", at->option, at->key->name, at->value, all);
+    return keyval_usage(error, "%s: %s=%s is not one of: %s", at->option, at->key->name, at->value,
+                        all);
 }
 
 static bool set_bool(const struct place *at, bool *member, GError **error)
@@ -148,7 +148,8 @@ static bool set_bool(const struct place *at, bool *member, GError **error)
         *member = at->value[1] == 'n';
         return true;
     }
-    return usage(error, "%s: %s=%s is neither on nor off", at->option, at->key->name, at->value);
+    return keyval_usage(error, "%s: %s=%s is neither on nor off", at->option, at->key->name,
+                        at->value);
 }
 
 static bool set_value(const struct place *at, void *config, GError **error)
@@ -207,8 +208,9 @@ static bool unknown_key(const char *option, const struct keyval_key *keys, const
         nr++;
     nearest = keyval_nearest(name, &keys->name, nr, sizeof *keys);
     if (nearest)
-        return usage(error, "%s: there is no key '%s'; did you mean '%s'?", option, name, nearest);
-    return usage(error, "%s: there is no key '%s'", option, name);
+        return keyval_usage(error, "%s: there is no key '%s'; did you mean '%s'?", option, name,
+                            nearest);
+    return keyval_usage(error, "%s: there is no key '%s'", option, name);
 }
 
 static bool parse_item(const char *option, char *item, const struct keyval_key *keys, bool is_first,
@@ -230,12 +232,12 @@ static bool parse_item(const char *option, char *item, const struct keyval_key *
     }
     if (!at.value) {
         if (at.key->kind != KEYVAL_BOOL)
-            return usage(error, "%s: %s needs a value: %s=…", option, item, item);
+            return keyval_usage(error, "%s: %s needs a value: %s=…", option, item, item);
         at.value = "on";
     }
     bit = UINT64_C(1) << (at.key - keys);
     if (*seen & bit)
-        return usage(error, "%s: %s is given twice", option, at.key->name);
+        return keyval_usage(error, "%s: %s is given twice", option, at.key->name);
     *seen |= bit;
     return set_value(&at, config, error);
 }
@@ -250,7 +252,7 @@ bool keyval_parse(const char *option, const char *text, const struct keyval_key 
         g_autofree char *item = take_item(&text);
 
         if (!*item)
-            return usage(error, "%s: an empty item in the list", option);
+            return keyval_usage(error, "%s: an empty item in the list", option);
         if (!parse_item(option, item, keys, is_first, config, &seen, error))
             return false;
         is_first = false;

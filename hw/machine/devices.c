@@ -29,17 +29,6 @@ struct device_type {
                                   struct machine_device *device, GError **error);
 };
 
-static bool usage(GError **error, const char *format, ...) PRINTF_LIKE(2, 3);
-static bool usage(GError **error, const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    *error = g_error_new_valist(KEYVAL_ERROR, KEYVAL_ERROR_USAGE, format, args);
-    va_end(args);
-    return false;
-}
-
 /* ---- Drives -------------------------------------------------------------------------------- */
 
 static struct machine_disk *find_disk(struct machine *machine, const char *id)
@@ -59,10 +48,10 @@ bool machine_add_drive(struct machine *machine, const struct machine_drive *driv
     struct disk *disk;
 
     if (find_disk(machine, drive->id))
-        return usage(error, "-drive: the id '%s' is given twice", drive->id);
+        return keyval_usage(error, "-drive: the id '%s' is given twice", drive->id);
     if (machine->disks->len == MACHINE_DRIVES_MAX)
-        return usage(error, "-drive: there are %d already, the most there can be",
-                     MACHINE_DRIVES_MAX);
+        return keyval_usage(error, "-drive: there are %d already, the most there can be",
+                            MACHINE_DRIVES_MAX);
     disk = disk_open(drive->path, drive->is_readonly, error);
     if (!disk)
         return false;
@@ -79,8 +68,9 @@ bool machine_check_drives(struct machine *machine, GError **error)
         const struct machine_disk *disk = machine->disks->pdata[i];
 
         if (!disk->is_taken)
-            return usage(error, "-drive: no -device uses '%s': add -device virtio-blk-pci,drive=%s",
-                         disk->id, disk->id);
+            return keyval_usage(error,
+                                "-drive: no -device uses '%s': add -device virtio-blk-pci,drive=%s",
+                                disk->id, disk->id);
     }
     return true;
 }
@@ -99,18 +89,18 @@ static struct virtio_device *make_blk(struct machine *machine, const struct devi
     struct virtio_blk *blk;
 
     if (!config->drive) {
-        usage(error, "-device virtio-blk-pci: the key drive is missing: the id of a -drive");
+        keyval_usage(error, "-device virtio-blk-pci: the key drive is missing: the id of a -drive");
         return NULL;
     }
     if (config->serial && strlen(config->serial) > VIRTIO_BLK_SERIAL_MAX) {
-        usage(error, "-device virtio-blk-pci: serial=%s has more than %d characters",
-              config->serial, VIRTIO_BLK_SERIAL_MAX);
+        keyval_usage(error, "-device virtio-blk-pci: serial=%s has more than %d characters",
+                     config->serial, VIRTIO_BLK_SERIAL_MAX);
         return NULL;
     }
     disk = find_disk(machine, config->drive);
     if (!disk || disk->is_taken) {
-        usage(error, "-device virtio-blk-pci: drive=%s %s", config->drive,
-              disk ? "is another device's already" : "is no -drive's id");
+        keyval_usage(error, "-device virtio-blk-pci: drive=%s %s", config->drive,
+                     disk ? "is another device's already" : "is no -drive's id");
         return NULL;
     }
     blk = virtio_blk_new(machine->memory, disk->disk, config->serial, machine->config.nr_cpus);
@@ -206,7 +196,7 @@ static bool parse_slot(const struct device_type *type, const char *text, int *re
         return true;
     slot = g_ascii_strtoull(text, &end, 0);
     if (!g_ascii_isdigit(*text) || *end || slot < 1 || slot >= PCI_SLOTS)
-        return usage(error, "-device %s: addr=%s is no slot (1 to 0x1f)", type->name, text);
+        return keyval_usage(error, "-device %s: addr=%s is no slot (1 to 0x1f)", type->name, text);
     *ret_slot = (int)slot;
     return true;
 }
@@ -230,7 +220,8 @@ static bool plug(struct machine *machine, const struct device_type *type,
     int slot;
 
     if (config->id && has_id(machine, config->id))
-        return usage(error, "-device %s: the id '%s' is given twice", type->name, config->id);
+        return keyval_usage(error, "-device %s: the id '%s' is given twice", type->name,
+                            config->id);
     if (!parse_slot(type, config->slot, &slot, error))
         return false;
     device = g_new0(struct machine_device, 1);
@@ -259,9 +250,9 @@ bool machine_add_device(struct machine *machine, const char *text, GError **erro
 
     if (!type) {
         nearest = keyval_nearest(name, &types[0].name, ARRAY_SIZE(types), sizeof *types);
-        return usage(error, "-device: there is no '%s'%s%s%s (-device help lists what there is)",
-                     name, nearest ? "; did you mean '" : "", nearest ? nearest : "",
-                     nearest ? "'?" : "");
+        return keyval_usage(
+            error, "-device: there is no '%s'%s%s%s (-device help lists what there is)", name,
+            nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
     }
     is_done =
         keyval_parse(option, text[length] ? text + length + 1 : "", type->keys, &config, error) &&

@@ -25,6 +25,9 @@
 enum keyval_error { KEYVAL_ERROR_USAGE };
 GQuark keyval_error_quark(void);
 
+/** Set @error, if it is wanted, to an error of use. False, for `return keyval_usage(...)`. */
+bool keyval_usage(GError **error, const char *format, ...) PRINTF_LIKE(2, 3);
+
 enum keyval_kind {                /* what the struct's member is */
                    KEYVAL_STRING, /* char *, freed by keyval_clear() */
                    KEYVAL_BOOL,   /* bool */
