@@ -93,8 +93,8 @@ void kvm_kick(struct cpu *cpu);
 
 /* kvm_open.c */
 
-/** /dev/kvm, or -1 and an error. */
-int kvm_open_device(GError **error);
+/** What @check says of the device, opened for it. False too if it cannot be opened. */
+bool kvm_check_device(bool (*check)(int fd, GError **error), GError **error);
 bool kvm_is_usable(GError **error);
 struct cpus *kvm_open(GError **error);
 bool kvm_attach(struct cpus *cpus, GError **error);

@@ -38,14 +38,7 @@ static bool check_chips(int fd, GError **error)
 
 bool kvm_can_have_chips(GError **error)
 {
-    const int fd = kvm_open_device(error);
-    bool result;
-
-    if (fd < 0)
-        return false;
-    result = check_chips(fd, error);
-    close(fd);
-    return result;
+    return kvm_check_device(check_chips, error);
 }
 
 bool kvm_is_backend(const struct cpus *cpus)

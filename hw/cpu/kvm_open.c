@@ -27,7 +27,7 @@ bool kvm_fail(GError **error, const char *what)
     return false;
 }
 
-int kvm_open_device(GError **error)
+static int open_device(GError **error)
 {
     const int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
     const char *why = "";
@@ -85,15 +85,22 @@ static bool has_hardware(void)
            (strstr(text, " vmx ") || strstr(text, " svm "));
 }
 
-bool kvm_is_usable(GError **error)
+bool kvm_check_device(bool (*check)(int fd, GError **error), GError **error)
 {
-    const int fd = kvm_open_device(error);
+    const int fd = open_device(error);
     bool result;
 
     if (fd < 0)
         return false;
-    result = check_device(fd, error);
+    result = check(fd, error);
     close(fd);
+    return result;
+}
+
+bool kvm_is_usable(GError **error)
+{
+    const bool result = kvm_check_device(check_device, error);
+
     if (result && !has_hardware()) {
         g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_NODEV,
                     "no hardware virtualisation is behind /dev/kvm here (/proc/cpuinfo has neither "
@@ -192,7 +199,7 @@ struct cpus *kvm_open(GError **error)
 
     kvm->fd = kvm->vm = -1;
     kvm_mem_init(kvm);
-    kvm->fd = kvm_open_device(error);
+    kvm->fd = open_device(error);
     if (kvm->fd < 0 || !check_device(kvm->fd, error) || !make_vm(kvm, error)) {
         kvm_close(&kvm->cpus);
         return NULL;

@@ -231,13 +231,3 @@ bool machine_press_power_button(struct machine *machine)
 {
     return power_press_button(machine->power);
 }
-
-struct space *machine_memory(struct machine *machine)
-{
-    return machine->memory;
-}
-
-struct cpus *machine_cpus(struct machine *machine)
-{
-    return machine->cpus;
-}

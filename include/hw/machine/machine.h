@@ -21,9 +21,7 @@
 
 struct char_backend;
 struct cpu_backend;
-struct cpus;
 struct machine;
-struct space;
 
 enum { MACHINE_DRIVES_MAX = 16 };
 #define MACHINE_RAM_MIN (UINT64_C(16) << 20)
@@ -104,11 +102,5 @@ void machine_end_on_reset(struct machine *machine) REQUIRES(bql);
 void machine_stop(struct machine *machine) REQUIRES(bql);
 void machine_continue(struct machine *machine) REQUIRES(bql);
 bool machine_is_running(const struct machine *machine) REQUIRES(bql);
-
-/* ---- Parts, for who looks at them --------------------------------------------------------------
- */
-
-struct space *machine_memory(struct machine *machine);
-struct cpus *machine_cpus(struct machine *machine);
 
 #endif
