@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <sys/uio.h>
 
-#include "hw/gpu/limits.h"
+#include "hw/gpu/gpu_limits.h"
 #include "hw/gpu/render.h"
 #include "hw/mem/ram.h"
 #include "util/bql.h"
