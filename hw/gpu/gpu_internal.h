@@ -15,6 +15,7 @@
 #include "util/hist.h"
 
 struct gpu_frame;
+struct gpu_pointer;
 struct gpu_window;
 
 /* ---- Scanouts ------------------------------------------------------------------------------- */
@@ -28,13 +29,17 @@ struct gpu_scanout {
     bool has_layout;               /* SET_SCANOUT_BLOB */
     struct renderer_layout layout;
     unsigned prefer_width, prefer_height; /* 0, 0: not enabled */
-    bool is_watched;
-    struct rect damage;      /* not drawn yet; empty: none */
-    struct gpu_frame *frame; /* being read; NULL: none */
+    bool is_watched, is_asked;            /* by viewers: always; for a refresh */
+    uint32_t serial;                      /* grows when it shows something else */
+    struct rect damage;                   /* not read yet; empty: none */
+    struct gpu_frame *frame;
+    struct gpu_pointer *pointer;
 };
 
 /* ---- The device -------------------------------------------------------------------------------
  */
+
+enum { GPU_QUEUE_CONTROL, GPU_QUEUE_CURSOR, NR_GPU_QUEUES }; /* 5.7.2 */
 
 enum gpu_stage {               /* of an unmap: docs/gpu.md */
                  STAGE_QUEUE,  /* doorbell's pop until the region leaves the map */
@@ -95,7 +100,8 @@ struct gpu *gpu_new_with(struct space *memory, struct display *display,
 void gpu_reset_go_on(struct gpu *gpu) REQUIRES(bql);
 
 /* scanout.c, frame.c, cursor.c */
-void gpu_scanouts_init(struct gpu *gpu) REQUIRES(bql);
+/** False: there are too many consoles. */
+bool gpu_scanouts_init(struct gpu *gpu) MUST_CHECK REQUIRES(bql);
 void gpu_scanouts_fini(struct gpu *gpu) REQUIRES(bql);
 void gpu_scanouts_reset(struct gpu *gpu) REQUIRES(bql);
 /** No screen shows it any more. */
