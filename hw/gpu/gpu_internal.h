@@ -62,6 +62,7 @@ struct gpu {
     struct space *memory;
     struct mem *mem;
     struct display *display;
+    const struct renderer_ops *renderer; /* what the render thread's renderer can do */
     struct render *render;
     struct renderer_caps caps;
     struct gpu_stats stats;
@@ -87,18 +88,6 @@ void gpu_scanouts_reset(struct gpu *gpu) REQUIRES(bql);
 /** No screen shows it any more. */
 void gpu_scanouts_forget(struct gpu *gpu, struct gpu_resource *resource) REQUIRES(bql);
 
-/* blob.c, window.c: the host-visible window, and how a blob leaves it. */
-bool gpu_window_init(struct gpu *gpu, GError **error) REQUIRES(bql);
-void gpu_window_fini(struct gpu *gpu) REQUIRES(bql);
-/**
- * Take a mapped resource out of the window: commit, forced grace period, release, renderer. Then
- * @released is called on the main thread, with the resource in MAP_NONE and the renderer's unmap
- * queued. False: the map cannot be changed (it says why in the log).
- */
-bool gpu_unmap_start(struct gpu_resource *resource, struct gpu_command *command,
-                     void (*released)(struct gpu_resource *resource, void *opaque), void *opaque)
-    MUST_CHECK REQUIRES(bql);
-/** All of the window at once, for a reset: what is still held afterwards is an orphan. */
-void gpu_unmap_all(struct gpu *gpu) REQUIRES(bql);
+/* print.c: gpu_print_*_json(). blob.c, window.c: hw/gpu/mapping.h. */
 
 #endif

@@ -15,8 +15,7 @@
 #include "util/bql.h"
 
 struct gpu;
-struct gpu_unmap;
-struct region;
+struct gpu_mapping;
 
 /* Guest memory behind a resource. RAM of the machine only: memory that is mapped into the window
  * would have to stay for as long as this does. Freed on any thread. */
@@ -50,9 +49,8 @@ struct gpu_resource {
 
     /* The window (blob.c). */
     enum gpu_map_state map_state;
-    struct region *region;
-    uint64_t map_offset;
-    struct gpu_unmap *unmap; /* while MAP_UNMAPPING */
+    struct gpu_mapping *mapping; /* NULL in MAP_NONE */
+    bool is_renderer_mapped;     /* render thread */
 };
 
 struct gpu_context {
