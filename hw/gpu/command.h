@@ -92,7 +92,6 @@ union gpu_response {
 struct gpu_command {
     struct gpu *gpu;
     const struct gpu_command_type *type; /* never NULL */
-    uint32_t generation;                 /* of the device, when it was popped */
     struct virtq_chain *chain;
     union gpu_request request; /* read once; little-endian is the host's order */
     void *payload;             /* private, 8-byte aligned */
@@ -110,15 +109,20 @@ struct gpu_command {
     const void *response_tail; /* a capset's bytes, behind the header; or NULL */
     size_t response_tail_size;
 
-    /* Private to order.c and answer.c. */
-    struct list_node wait_link;     /* parked */
-    struct list_node timeline_link; /* fenced and not answered */
-    struct gpu_timeline *timeline;
-    bool is_done;
-    uint64_t fence; /* our own number of it, for the renderer */
-    struct list_node push_link;
+    void *mapped; /* by MAP_BLOB's render(), for its finish() */
+
+    uint32_t generation; /* of the device: commands of before a reset are not finished */
     int64_t popped_ns;
-    struct deferred deferred; /* finish() */
+
+    /* Private to order.c … */
+    struct list_node wait_link; /* parked */
+    /* … and answer.c, guarded by its lock. */
+    struct list_node timeline_link; /* fenced and not answered */
+    struct gpu_timeline *timeline;  /* NULL: none, or there was a reset */
+    bool is_done;
+    bool is_fence_placed;  /* the renderer has it, and has not said that it is passed */
+    uint64_t fence;        /* our own number of it, for the renderer; 0: none, or passed */
+    struct list_node link; /* its answer is ready, or its finish() due */
 };
 
 /* command.c: the table and the gate. */
@@ -127,7 +131,7 @@ void gpu_control_queue(struct gpu *gpu) REQUIRES(bql);
 void gpu_cursor_queue(struct gpu *gpu) REQUIRES(bql);
 /** Run handle(): from the gate, or when a parked command may go on. */
 void gpu_dispatch(struct gpu *gpu, struct gpu_command *command) REQUIRES(bql);
-/** Whose chain has been pushed or dropped. Any thread. */
+/** By who pushes or drops its chain. Any thread. */
 void gpu_command_free(struct gpu_command *command);
 /** Whether the device has been reset since it was popped: nobody waits for it. Any thread. */
 bool gpu_is_stale(const struct gpu_command *command);
@@ -146,8 +150,10 @@ static inline uint32_t gpu_answer_of(uint32_t error)
 
 /* answer.c: responses, fences and their order. */
 struct gpu_answers *gpu_answers_new(struct gpu *gpu);
-void gpu_answers_free(struct gpu_answers *answers);
-/** At the gate, in the order of the queue: a fenced command takes its place in its timeline. */
+/** After the render thread has ended, with nothing in flight. NULL is fine. */
+void gpu_answers_free(struct gpu_answers *answers) REQUIRES(bql);
+/** At the gate, for each command, in the order of the queue: a fenced one takes its place in its
+ * timeline. */
 void gpu_answers_enter(struct gpu_answers *answers, struct gpu_command *command) REQUIRES(bql);
 /**
  * The command is done, and its answer is of @type; with the response that command->response has
@@ -158,15 +164,19 @@ void gpu_answer(struct gpu_command *command, uint32_t type);
 /** Have type->render() run by the render thread, then finish() or gpu_answer() as result says.
  * Any thread. */
 void gpu_render(struct gpu_command *command);
-/** Reset: those that wait for a fence, and those behind them, are dropped. */
-void gpu_answers_drop(struct gpu_answers *answers) REQUIRES(bql);
-/** The renderer says: fences up to @fence of @timeline are passed. Render thread. */
+/** Not answered, and gone: at reset, when nobody waits for it. */
+void gpu_command_drop(struct gpu_command *command) REQUIRES(bql);
+/** Reset: no order between what was before and what comes; what waits for that, or for a fence of
+ * the renderer's, is dropped. Nothing of before is finish()ed any more. */
+void gpu_answers_reset(struct gpu_answers *answers) REQUIRES(bql);
+/** The renderer says: fences up to @fence of @timeline are passed. @opaque is the struct gpu.
+ * Render thread. */
 void gpu_fence_passed(void *opaque, const struct timeline_id *timeline, uint64_t fence);
 
 /* order.c: commands that wait for an unmap. */
 struct gpu_order *gpu_order_new(struct gpu *gpu);
 void gpu_order_free(struct gpu_order *order) REQUIRES(bql);
-/** Whether the command has been parked, to be dispatched later. */
+/** Whether the command has been parked, to be dispatched later; or refused, if too many are. */
 bool gpu_order_park(struct gpu_order *order, struct gpu_command *command) MUST_CHECK REQUIRES(bql);
 /** A resource has left MAP_MAPPING or MAP_UNMAPPING: dispatch those that may go on, in order. */
 void gpu_order_wake(struct gpu_order *order) REQUIRES(bql);

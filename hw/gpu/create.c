@@ -217,8 +217,13 @@ void gpu_create_finish(struct gpu *gpu, struct gpu_command *command)
     struct gpu_resource *resource = command->resource;
 
     /* The guest may have done away with it, before it knew. */
-    if (command->result != VIRTIO_GPU_RESP_OK_NODATA &&
-        gpu_resource_find(gpu, resource->id) == resource && resource->map_state == MAP_NONE)
-        gpu_resource_retire(resource);
+    const bool is_there = gpu_resource_find(gpu, resource->id) == resource;
+
+    if (command->result != VIRTIO_GPU_RESP_OK_NODATA && is_there) {
+        if (resource->map_state == MAP_NONE)
+            gpu_resource_retire(resource);
+        else
+            resource->is_doomed = true; /* it is only just being mapped, and that will fail */
+    }
     gpu_answer(command, command->result);
 }

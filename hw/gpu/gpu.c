@@ -79,13 +79,10 @@ static void on_written(struct deferred *deferred)
     try_to_end_reset(container_of(deferred, struct gpu, written));
 }
 
-static void on_grace(struct gpu_grace *grace)
+static void on_grace(struct gpu *gpu)
 {
     bql_assert_held();
-    struct gpu *gpu = grace->gpu;
-
     gpu->is_grace_due = false;
-    g_free(grace);
     try_to_end_reset(gpu);
 }
 
@@ -110,7 +107,6 @@ static bool reset(struct virtio_device *device)
 {
     bql_assert_held();
     struct gpu *gpu = gpu_of(device);
-    struct gpu_grace *grace = g_new0(struct gpu_grace, 1);
     uint32_t writing = GPU_WRITING;
 
     fetch_add_relaxed(&gpu->stats.resets, 1);
@@ -121,14 +117,14 @@ static bool reset(struct virtio_device *device)
     gpu_contexts_retire(gpu);
     gpu_resources_retire(gpu);
     gpu_answers_reset(gpu->answers);
+    if (gpu_has_mappings(gpu)) {
+        gpu->is_grace_due = true;
+        call_rcu_bql(gpu, on_grace, grace);
+        force_rcu();
+    }
     /* Pairs with the one in gpu_begin_writing(): the device's generation has been raised. */
     smp_mb();
-    (void)atomic_cas(&gpu->writing, &writing, GPU_WAITED_FOR); /* else nobody writes */
-    grace->gpu = gpu;
-    gpu->is_grace_due = true;
-    call_rcu_bql(grace, on_grace, rcu);
-    force_rcu();
-    return false;
+    return !atomic_cas(&gpu->writing, &writing, GPU_WAITED_FOR) && !gpu->is_grace_due;
 }
 
 /* ---- The end ----------------------------------------------------------------------------------- */

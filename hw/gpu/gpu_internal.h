@@ -13,6 +13,8 @@
 #include "hw/gpu/resource.h"
 #include "hw/virtio/virtio.h"
 #include "util/hist.h"
+#include "util/loop.h"
+#include "util/rcu.h"
 
 struct gpu_frame;
 struct gpu_pointer;
@@ -67,7 +69,7 @@ struct gpu {
     struct space *memory;
     struct mem *mem;
     struct display *display;
-    const struct renderer_ops *renderer; /* called on the render thread */
+    const struct renderer_ops *renderer; /* what the render thread's renderer can do */
     struct render *render;
     struct renderer_caps caps;
     struct gpu_stats stats;
@@ -82,10 +84,17 @@ struct gpu {
     struct gpu_window *window_map; /* what is where in it (window.c) */
     struct gpu_order *order;       /* who waits (order.c) */
     struct gpu_answers *answers;   /* timelines (answer.c) */
-    /* id → resource of before a reset that is still in somebody's hands: commands that name one
-     * wait until it is released (gpu_resource_retire()). */
-    GHashTable *orphans;
-    unsigned nr_in_flight; /* commands between pop and answer; atomic */
+    unsigned nr_orphans;   /* resources of before a reset that are not released */
+    unsigned nr_in_flight; /* commands between pop and answer, and pictures being read; atomic */
+
+    /* gpu.c */
+    struct rcu_head grace; /* of a reset … */
+    bool is_grace_due;     /* … that waits for it */
+    uint32_t writing;      /* enum gpu_writing; atomic */
+    struct deferred written;
+    struct render_work settle;
+    struct deferred settled;
+    bool is_settled;
 };
 
 /* gpu.c */
@@ -94,36 +103,20 @@ struct gpu *gpu_new_with(struct space *memory, struct display *display,
                          const struct gpu_config *config, const struct renderer_ops *renderer,
                          GError **error) MUST_CHECK REQUIRES(bql);
 /**
- * gpu_unmap_all() is through: its commit's grace period has ended, or nothing was mapped. All
- * resources and contexts are retired, those in MAP_UNMAPPING become orphans, the reset ends.
+ * Around what writes into guest memory on the render thread: a reset waits for that, since the
+ * driver may use it for something else afterwards. False: the command is stale, and must not.
  */
-void gpu_reset_go_on(struct gpu *gpu) REQUIRES(bql);
+bool gpu_begin_writing(const struct gpu_command *command) MUST_CHECK;
+void gpu_end_writing(struct gpu *gpu);
+enum gpu_writing { GPU_NOT_WRITING, GPU_WRITING, GPU_WAITED_FOR };
 
 /* scanout.c, frame.c, cursor.c */
-/** False: there are too many consoles. */
-bool gpu_scanouts_init(struct gpu *gpu) MUST_CHECK REQUIRES(bql);
+bool gpu_scanouts_init(struct gpu *gpu, GError **error) MUST_CHECK REQUIRES(bql);
 void gpu_scanouts_fini(struct gpu *gpu) REQUIRES(bql);
 void gpu_scanouts_reset(struct gpu *gpu) REQUIRES(bql);
 /** No screen shows it any more. */
 void gpu_scanouts_forget(struct gpu *gpu, struct gpu_resource *resource) REQUIRES(bql);
 
-/* blob.c, window.c: the host-visible window, and how a blob leaves it. */
-bool gpu_window_init(struct gpu *gpu, GError **error) REQUIRES(bql);
-void gpu_window_fini(struct gpu *gpu) REQUIRES(bql);
-/**
- * Take a mapped resource out of the window: commit, forced grace period, release, renderer. Then
- * @released is called on the main thread, with the resource in MAP_NONE and the renderer's unmap
- * queued. False: the map cannot be changed (it says why in the log).
- */
-bool gpu_unmap_start(struct gpu_resource *resource, struct gpu_command *command,
-                     void (*released)(struct gpu_resource *resource, void *opaque), void *opaque)
-    MUST_CHECK REQUIRES(bql);
-/**
- * All of the window at once, for a reset. When the grace period of its commit has ended (now, if
- * nothing is mapped) it calls gpu_reset_go_on(); what is still held then (a disk's transfer) is
- * left in MAP_UNMAPPING, an orphan, and released later: then gpu_resource_retire(). Resources in
- * MAP_MAPPING are left as they are. No `released` of before the reset is called.
- */
-void gpu_unmap_all(struct gpu *gpu) REQUIRES(bql);
+/* print.c: gpu_print_*_json(). blob.c, window.c: hw/gpu/mapping.h. */
 
 #endif

@@ -8,8 +8,8 @@
 #include <string.h>
 #include <sys/random.h>
 
-#include "hw/gpu/gpu_internal.h"
 #include "hw/gpu/handlers.h"
+#include "hw/gpu/mapping.h"
 #include "util/atomic.h"
 
 uint32_t gpu_limit_met(struct gpu *gpu, enum gpu_limit limit)
@@ -44,6 +44,7 @@ static void retire(struct render_work *work, void *renderer)
     struct gpu_resource *resource = container_of(work, struct gpu_resource, retire);
     struct gpu *gpu = resource->gpu;
 
+    gpu_unref_begin(resource, renderer);
     if (!resource->has_failed)
         gpu->renderer->resource_unref(renderer, resource->id);
     gpu_backing_free(resource->backing);
@@ -90,13 +91,9 @@ static void let_go(struct gpu_resource *resource) REQUIRES(bql)
 void gpu_resource_retire(struct gpu_resource *resource)
 {
     struct gpu *gpu = resource->gpu;
-    void *const id = GUINT_TO_POINTER(resource->id);
 
-    if (g_hash_table_lookup(gpu->orphans, id) == resource) {
-        (void)g_hash_table_remove(gpu->orphans, id); /* it is there */
-    } else {
-        g_assert(g_hash_table_lookup(gpu->resources, id) == resource);
-        (void)g_hash_table_remove(gpu->resources, id); /* it is there */
+    if (gpu_resource_find(gpu, resource->id) == resource) { /* else it is an orphan */
+        (void)g_hash_table_remove(gpu->resources, GUINT_TO_POINTER(resource->id)); /* it is there */
         gpu_contexts_forget(gpu, resource->id);
     }
     let_go(resource);
@@ -105,39 +102,30 @@ void gpu_resource_retire(struct gpu_resource *resource)
 void gpu_resources_retire(struct gpu *gpu)
 {
     GHashTableIter iter;
-    void *value;
+    void *resource;
 
     g_hash_table_iter_init(&iter, gpu->resources);
-    while (g_hash_table_iter_next(&iter, NULL, &value)) {
-        struct gpu_resource *resource = value;
-
+    while (g_hash_table_iter_next(&iter, NULL, &resource)) {
         g_hash_table_iter_remove(&iter);
-        if (resource->map_state == MAP_UNMAPPING)
-            g_hash_table_insert(gpu->orphans, GUINT_TO_POINTER(resource->id), resource);
-        else
-            let_go(resource);
+        let_go(resource);
     }
 }
 
 /* ---- RESOURCE_UNREF -------------------------------------------------------------------------- */
 
 /* The answer comes behind the renderer's last use of the guest's memory. */
-static void unref(struct gpu_resource *resource, void *opaque) NO_THREAD_SAFETY /* main thread */
-{
-    gpu_resource_retire(resource);
-    gpu_render(opaque);
-}
-
 void gpu_unref(struct gpu *gpu, struct gpu_command *command)
 {
     struct gpu_resource *resource = gpu_resource_find(gpu, command->request.unref.resource_id);
 
-    if (!resource)
+    if (!resource) {
         gpu_refuse(command, VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID, "there is no such resource");
-    else if (resource->map_state == MAP_NONE)
-        unref(resource, command);
-    else if (!gpu_unmap_start(resource, command, unref, command))
-        gpu_answer(command, VIRTIO_GPU_RESP_ERR_UNSPEC);
+    } else if (resource->map_state == MAP_MAPPED) {
+        gpu_unref_mapped(resource, command);
+    } else {
+        gpu_resource_retire(resource);
+        gpu_render(command);
+    }
 }
 
 /* ---- RESOURCE_ASSIGN_UUID -------------------------------------------------------------------- */

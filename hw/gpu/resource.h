@@ -17,8 +17,7 @@
 #include "util/bql.h"
 
 struct gpu;
-struct gpu_unmap;
-struct region;
+struct gpu_mapping;
 
 /* Guest memory behind a resource. RAM of the machine only: memory that is mapped into the window
  * would have to stay for as long as this does. Freed on any thread. */
@@ -52,12 +51,12 @@ struct gpu_resource {
     bool has_uuid;
     uint8_t uuid[16];
     bool has_failed; /* the renderer has not made it: render thread */
+    bool is_doomed;  /* the same, and it leaves the table with MAP_MAPPING: main thread */
 
     /* The window (blob.c). */
     enum gpu_map_state map_state;
-    struct region *region;
-    uint64_t map_offset;
-    struct gpu_unmap *unmap; /* while MAP_UNMAPPING */
+    struct gpu_mapping *mapping; /* NULL in MAP_NONE */
+    bool is_renderer_mapped;     /* render thread */
 };
 
 struct gpu_context {

@@ -9,6 +9,7 @@
 #include "hw/gpu/gpu_internal.h"
 #include "hw/gpu/handlers.h"
 #include "hw/gpu/screen.h"
+#include "util/keyval.h"
 
 /* ---- The guest ------------------------------------------------------------------------------- */
 
@@ -197,7 +198,7 @@ static const struct console_ops console_ops = {
     .refresh = refresh,
 };
 
-bool gpu_scanouts_init(struct gpu *gpu)
+bool gpu_scanouts_init(struct gpu *gpu, GError **error)
 {
     for (unsigned i = 0; i < gpu->config.nr_scanouts; i++) {
         struct gpu_scanout *scanout = &gpu->scanouts[i];
@@ -208,8 +209,12 @@ bool gpu_scanouts_init(struct gpu *gpu)
         scanout->index = i;
         set_preferred(scanout, 0, 0);
         scanout->console = console_new(gpu->display, name, &console_ops, scanout);
-        if (!scanout->console)
+        if (!scanout->console) {
+            g_set_error(error, KEYVAL_ERROR, KEYVAL_ERROR_USAGE,
+                        "virtio-gpu: max_outputs=%u would be more than %d screens in all",
+                        gpu->config.nr_scanouts, CONSOLES_MAX);
             return false;
+        }
         gpu_frame_init(scanout);
         gpu_pointer_init(scanout);
     }

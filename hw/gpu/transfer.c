@@ -94,7 +94,7 @@ static uint32_t check_made(const struct gpu_command *command)
         return VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
     if (command->context && command->context->has_failed)
         return VIRTIO_GPU_RESP_ERR_INVALID_CONTEXT_ID;
-    return gpu_is_stale(command) ? VIRTIO_GPU_RESP_ERR_UNSPEC : 0;
+    return gpu_is_stale(command) ? (uint32_t)VIRTIO_GPU_RESP_ERR_UNSPEC : 0;
 }
 
 uint32_t gpu_to_host_3d_render(struct gpu_command *command, void *renderer)
@@ -110,9 +110,12 @@ uint32_t gpu_from_host_3d_render(struct gpu_command *command, void *renderer)
 {
     uint32_t error = check_made(command);
 
-    if (!error) {
+    if (!error && !gpu_begin_writing(command))
+        error = VIRTIO_GPU_RESP_ERR_UNSPEC;
+    else if (!error) {
         error = command->gpu->renderer->from_host_3d(renderer, &command->request.transfer_3d);
         gpu_backing_written(command->memory); /* some of it, in case of an error */
+        gpu_end_writing(command->gpu);
     }
     return gpu_answer_of(error);
 }
