@@ -62,6 +62,7 @@ struct gpu {
     struct space *memory;
     struct mem *mem;
     struct display *display;
+    const struct renderer_ops *renderer; /* called on the render thread */
     struct render *render;
     struct renderer_caps caps;
     struct gpu_stats stats;
@@ -76,9 +77,22 @@ struct gpu {
     struct gpu_window *window_map; /* what is where in it (window.c) */
     struct gpu_order *order;       /* who waits (order.c) */
     struct gpu_answers *answers;   /* timelines (answer.c) */
-    unsigned nr_orphans;           /* resources of before a reset that are not released */
-    unsigned nr_in_flight;         /* commands between pop and answer; atomic */
+    /* id → resource of before a reset that is still in somebody's hands: commands that name one
+     * wait until it is released (gpu_resource_retire()). */
+    GHashTable *orphans;
+    unsigned nr_in_flight; /* commands between pop and answer; atomic */
 };
+
+/* gpu.c */
+/** gpu_new() with a renderer that a test brings. */
+struct gpu *gpu_new_with(struct space *memory, struct display *display,
+                         const struct gpu_config *config, const struct renderer_ops *renderer,
+                         GError **error) MUST_CHECK REQUIRES(bql);
+/**
+ * gpu_unmap_all() is through: its commit's grace period has ended, or nothing was mapped. All
+ * resources and contexts are retired, those in MAP_UNMAPPING become orphans, the reset ends.
+ */
+void gpu_reset_go_on(struct gpu *gpu) REQUIRES(bql);
 
 /* scanout.c, frame.c, cursor.c */
 void gpu_scanouts_init(struct gpu *gpu) REQUIRES(bql);
@@ -98,7 +112,12 @@ void gpu_window_fini(struct gpu *gpu) REQUIRES(bql);
 bool gpu_unmap_start(struct gpu_resource *resource, struct gpu_command *command,
                      void (*released)(struct gpu_resource *resource, void *opaque), void *opaque)
     MUST_CHECK REQUIRES(bql);
-/** All of the window at once, for a reset: what is still held afterwards is an orphan. */
+/**
+ * All of the window at once, for a reset. When the grace period of its commit has ended (now, if
+ * nothing is mapped) it calls gpu_reset_go_on(); what is still held then (a disk's transfer) is
+ * left in MAP_UNMAPPING, an orphan, and released later: then gpu_resource_retire(). Resources in
+ * MAP_MAPPING are left as they are. No `released` of before the reset is called.
+ */
 void gpu_unmap_all(struct gpu *gpu) REQUIRES(bql);
 
 #endif
