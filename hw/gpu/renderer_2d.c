@@ -193,7 +193,7 @@ static void detach_backing(void *renderer, uint32_t id)
         picture->backing = (struct backing){ NULL, 0, 0 };
 }
 
-/* ---- Transfers ------------------------------------------------------------------------------- */
+/* ---- Transfers ----------------------------------------------------------------------------- */
 
 /* The guest's rows are as long as the resource's, from the rectangle's first pixel, which lies at
  * the offset (virtio 1.2, 5.7.6.8). */
@@ -230,7 +230,7 @@ static uint32_t to_host_2d(void *renderer, const struct virtio_gpu_transfer_to_h
     return 0;
 }
 
-/* ---- Pictures -------------------------------------------------------------------------------- */
+/* ---- Pictures ------------------------------------------------------------------------------ */
 
 static void convert(pixman_image_t *from, const struct renderer_picture *wanted, uint32_t x,
                     uint32_t y, uint32_t to_row, uint32_t nr_rows, pixman_image_t *to)
@@ -311,7 +311,7 @@ static uint32_t show(void *renderer, const struct renderer_picture *wanted)
     return result;
 }
 
-/* ---- The renderer ---------------------------------------------------------------------------- */
+/* ---- The renderer -------------------------------------------------------------------------- */
 
 static bool start(const struct renderer_host *host UNUSED, bool want_venus UNUSED,
                   void **ret_renderer, struct renderer_caps *ret_caps, GError **error UNUSED)

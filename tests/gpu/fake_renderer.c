@@ -61,8 +61,7 @@ static const char *const op_names[NR_FAKE_OPS] = {
     [FAKE_FENCE] = "fence",
 };
 
-/* ---- What all operations do first -------------------------------------------------------------
- */
+/* ---- What all operations do first ---------------------------------------------------------- */
 
 static void wait_for_change(void) REQUIRES(fake.lock)
 {
@@ -146,8 +145,7 @@ static uint32_t simple(enum fake_op op, GHashTable *table, uint32_t id)
     return result;
 }
 
-/* ---- Resources ---------------------------------------------------------------------------------
- */
+/* ---- Resources ----------------------------------------------------------------------------- */
 
 static uint32_t create(enum fake_op op, uint32_t id)
 {
@@ -269,8 +267,7 @@ static uint32_t read_picture(void *renderer UNUSED, const struct renderer_pictur
     return result;
 }
 
-/* ---- Contexts ----------------------------------------------------------------------------------
- */
+/* ---- Contexts ------------------------------------------------------------------------------ */
 
 static uint32_t context_create(void *renderer UNUSED, const struct virtio_gpu_ctx_create *request)
 {
@@ -335,8 +332,7 @@ static uint32_t submit(void *renderer UNUSED, uint32_t context, uint32_t *words,
                : 0;
 }
 
-/* ---- The window ---------------------------------------------------------------------------------
- */
+/* ---- The window ---------------------------------------------------------------------------- */
 
 static uint32_t map(void *renderer UNUSED, uint32_t id, uint64_t size, void **ret_host,
                     uint32_t *ret_map_info)
@@ -374,8 +370,7 @@ static void unmap(void *renderer UNUSED, uint32_t id)
     leave(FAKE_UNMAP);
 }
 
-/* ---- Fences -------------------------------------------------------------------------------------
- */
+/* ---- Fences -------------------------------------------------------------------------------- */
 
 static void wake_for_fences(void)
 {
@@ -431,8 +426,7 @@ static unsigned get_fds(void *renderer UNUSED, struct pollfd ret_fds[RENDERER_FD
     return 1;
 }
 
-/* ---- From start to stop -------------------------------------------------------------------------
- */
+/* ---- From start to stop -------------------------------------------------------------------- */
 
 static bool start(const struct renderer_host *host, bool want_venus UNUSED, void **ret_renderer,
                   struct renderer_caps *ret_caps, GError **error UNUSED)
@@ -506,8 +500,7 @@ const struct renderer_ops fake_renderer = {
     .poll = poll_fences,
 };
 
-/* ---- The test's side ----------------------------------------------------------------------------
- */
+/* ---- The test's side ----------------------------------------------------------------------- */
 
 void fake_hold(enum fake_op op)
 {

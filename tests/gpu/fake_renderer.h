@@ -37,7 +37,7 @@ enum fake_op {
     NR_FAKE_OPS,
 };
 
-/* ---- Holding it ----------------------------------------------------------------------------- */
+/* ---- Holding it ---------------------------------------------------------------------------- */
 
 /** Calls of @op stop before they do anything, from now on, until fake_let_go(). */
 void fake_hold(enum fake_op op);
@@ -49,8 +49,7 @@ void fake_let_go(void);
 /** The next call of @op does nothing but give @result, a VIRTIO_GPU_RESP_ERR_*. */
 void fake_fail_next(enum fake_op op, uint32_t result);
 
-/* ---- Fences: they pass by themselves, unless they are held ------------------------------------
- */
+/* ---- Fences: they pass by themselves, unless they are held --------------------------------- */
 
 void fake_hold_fences(void);
 /** The oldest @nr of the fences on @timeline pass, once there are so many; waits for that. */
@@ -58,8 +57,7 @@ void fake_pass_fences(const struct timeline_id *timeline, unsigned nr) REQUIRES(
 /** All, from now on. */
 void fake_let_fences_go(void);
 
-/* ---- What it has done --------------------------------------------------------------------------
- */
+/* ---- What it has done ---------------------------------------------------------------------- */
 
 /**
  * Since the last time: "create_blob 5; map 5; submit 1", by resource, or by context where it is
