@@ -58,7 +58,8 @@ static void handle_queue(struct virtio_device *device, unsigned queue)
         gpu_control_queue(gpu_of(device));
 }
 
-/* ---- Reset ------------------------------------------------------------------------------------ */
+/* ---- Reset ------------------------------------------------------------------------------------
+ */
 
 /*
  * The driver may use its memory for something else as soon as the status reads 0. So the reset
@@ -127,7 +128,8 @@ static bool reset(struct virtio_device *device)
     return !atomic_cas(&gpu->writing, &writing, GPU_WAITED_FOR) && !gpu->is_grace_due;
 }
 
-/* ---- The end ----------------------------------------------------------------------------------- */
+/* ---- The end -----------------------------------------------------------------------------------
+ */
 
 static void on_deadline(struct loop_timer *timer UNUSED)
 {
@@ -167,7 +169,8 @@ bool gpu_is_stuck(struct gpu *gpu)
     return render_busy_ns(gpu->render, &what) > GPU_STUCK_NS;
 }
 
-/* ---- Beginning and end ------------------------------------------------------------------------- */
+/* ---- Beginning and end -------------------------------------------------------------------------
+ */
 
 static uint64_t features_of(const struct gpu *gpu)
 {
@@ -209,7 +212,6 @@ void gpu_free(struct gpu *gpu)
         return;
     while (gpu->device.is_resetting)
         (void)loop_iterate(true); /* what it was is seen above */
-    gpu_watchdog_free(gpu);
     if (!render_stop(gpu->render, GPU_STUCK_NS)) {
         log_error("virtio-gpu: the render thread does not end; its memory is left to it");
         return;
@@ -228,8 +230,7 @@ static bool start_rendering(struct gpu *gpu, GError **error) REQUIRES(bql)
 {
     const struct renderer_host host = { .fence_passed = gpu_fence_passed, .opaque = gpu };
 
-    gpu->render =
-        render_start(gpu->renderer, &host, gpu->config.has_venus, &gpu->caps, error);
+    gpu->render = render_start(gpu->renderer, &host, gpu->config.has_venus, &gpu->caps, error);
     return gpu->render;
 }
 
@@ -268,8 +269,8 @@ struct gpu *gpu_new_with(struct space *memory, struct display *display,
 struct gpu *gpu_new(struct space *memory, struct display *display, const struct gpu_config *config,
                     GError **error)
 {
-    return gpu_new_with(memory, display, config,
-                        config->has_gl ? &renderer_virgl : &renderer_2d, error);
+    return gpu_new_with(memory, display, config, config->has_gl ? &renderer_virgl : &renderer_2d,
+                        error);
 }
 
 struct virtio_device *gpu_device(struct gpu *gpu)

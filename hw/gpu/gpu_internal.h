@@ -84,7 +84,7 @@ struct gpu {
     struct gpu_window *window_map; /* what is where in it (window.c) */
     struct gpu_order *order;       /* who waits (order.c) */
     struct gpu_answers *answers;   /* timelines (answer.c) */
-    unsigned nr_orphans;   /* resources of before a reset that are not released */
+    unsigned nr_orphans;           /* resources of before a reset that are not released */
     unsigned nr_in_flight; /* commands between pop and answer, and pictures being read; atomic */
 
     /* gpu.c */
