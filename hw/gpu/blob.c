@@ -1,86 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Blob resources (virtio 1.2, 5.7.6.8): made, mapped, unmapped. The path: hw/gpu/mapping.h. */
+/* Blobs in the window (virtio 1.2, 5.7.6.10): what a guest may ask. The path: hw/gpu/mapping.h. */
 #include "hw/gpu/mapping.h"
 #include "util/atomic.h"
-
-/* ---- RESOURCE_CREATE_BLOB ----------------------------------------------------------------------
- */
-
-static bool has_host_memory(uint32_t blob_mem)
-{
-    return blob_mem == VIRTIO_GPU_BLOB_MEM_HOST3D || blob_mem == VIRTIO_GPU_BLOB_MEM_HOST3D_GUEST;
-}
-
-static bool has_guest_memory(uint32_t blob_mem)
-{
-    return blob_mem == VIRTIO_GPU_BLOB_MEM_GUEST || blob_mem == VIRTIO_GPU_BLOB_MEM_HOST3D_GUEST;
-}
-
-/* The gate: 0, or the answer. */
-static uint32_t check_create(struct gpu *gpu, const struct gpu_command *command) REQUIRES(bql)
-{
-    const struct virtio_gpu_resource_create_blob *request = &command->request.create_blob;
-    const uint32_t known = VIRTIO_GPU_BLOB_FLAG_USE_MAPPABLE | VIRTIO_GPU_BLOB_FLAG_USE_SHAREABLE |
-                           VIRTIO_GPU_BLOB_FLAG_USE_CROSS_DEVICE;
-    const bool is_host = has_host_memory(request->blob_mem);
-
-    if (!is_host && !has_guest_memory(request->blob_mem))
-        return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
-    if (request->blob_flags & ~known || request->size == 0 || request->size % RAM_PAGE != 0)
-        return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
-    if (has_guest_memory(request->blob_mem) ? request->nr_entries == 0 : request->nr_entries != 0)
-        return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
-    if (is_host && !gpu->caps.has_gl)
-        return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
-    /* What a context makes it takes out of that context by blob_id. */
-    if (is_host && !gpu_context_find(gpu, request->hdr.ctx_id))
-        return VIRTIO_GPU_RESP_ERR_INVALID_CONTEXT_ID;
-    return 0;
-}
-
-void gpu_create_blob(struct gpu *gpu, struct gpu_command *command)
-{
-    const struct virtio_gpu_resource_create_blob *request = &command->request.create_blob;
-    struct gpu_backing *backing = NULL;
-    struct gpu_resource *resource;
-    uint32_t error = check_create(gpu, command);
-
-    if (!error && has_guest_memory(request->blob_mem))
-        backing = gpu_backing_new(gpu, command->payload, request->nr_entries, &error);
-    if (!error && backing && backing->size < request->size)
-        error = VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
-    if (error) {
-        gpu_backing_free(backing);
-        gpu_answer(command, error);
-        return;
-    }
-    resource = gpu_resource_new(gpu, request->resource_id,
-                                has_host_memory(request->blob_mem) ? request->size : 0, &error);
-    if (!resource) {
-        gpu_backing_free(backing);
-        gpu_answer(command, error);
-        return;
-    }
-    resource->is_blob = true;
-    resource->blob_mem = request->blob_mem;
-    resource->blob_flags = request->blob_flags;
-    resource->blob_size = request->size;
-    resource->backing = backing;
-    command->resource = resource;
-    command->backing = backing;
-    gpu_render(command);
-}
-
-uint32_t gpu_create_blob_render(struct gpu_command *command, void *renderer)
-{
-    struct gpu_backing *backing = command->backing;
-    uint32_t error = command->gpu->renderer->create_blob(renderer, &command->request.create_blob,
-                                                         backing ? backing->iov : NULL,
-                                                         backing ? backing->nr : 0);
-
-    command->resource->has_failed = error != 0; /* it keeps its number until it is unreferenced */
-    return error ? error : VIRTIO_GPU_RESP_OK_NODATA;
-}
 
 /* ---- RESOURCE_MAP_BLOB ------------------------------------------------------------------------
  */
@@ -91,7 +12,7 @@ static uint32_t check_map(const struct gpu *gpu, const struct gpu_resource *reso
 {
     if (!resource)
         return VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
-    if (!resource->is_blob || !has_host_memory(resource->blob_mem) ||
+    if (!resource->is_blob || resource->blob_mem == VIRTIO_GPU_BLOB_MEM_GUEST ||
         !(resource->blob_flags & VIRTIO_GPU_BLOB_FLAG_USE_MAPPABLE))
         return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
     if (resource->map_state != MAP_NONE) /* twice; the others are waited for (order.c) */
@@ -140,7 +61,7 @@ void gpu_map_blob(struct gpu *gpu, struct gpu_command *command)
     list_insert_tail(&gpu->window_map->mappings, &mapping->link);
     resource->mapping = mapping;
     resource->map_state = MAP_MAPPING;
-    command->resource = resource;
+    command->resource = gpu_resource_ref(resource);
     gpu_render(command);
 }
 

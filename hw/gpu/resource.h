@@ -11,6 +11,8 @@
 #include <stdbool.h>
 #include <sys/uio.h>
 
+#include "hw/gpu/gpu_limits.h"
+#include "hw/gpu/render.h"
 #include "hw/mem/ram.h"
 #include "util/bql.h"
 
@@ -36,7 +38,9 @@ enum gpu_map_state {
 
 struct gpu_resource {
     uint32_t id;
+    uint32_t references; /* the table's, or that of who retires it; commands'; atomic */
     struct gpu *gpu;
+    struct render_work retire;
     uint32_t width, height, format; /* not of blobs */
     bool is_blob;
     uint32_t blob_mem, blob_flags; /* VIRTIO_GPU_BLOB_* */
@@ -55,17 +59,34 @@ struct gpu_resource {
 
 struct gpu_context {
     uint32_t id;
+    uint32_t references; /* as a resource's */
+    struct gpu *gpu;
+    struct render_work retire;
     uint32_t capset;       /* 0: virgl */
-    GHashTable *resources; /* ids attached */
+    GHashTable *resources; /* ids attached; the main thread's */
+    bool has_failed;       /* as a resource's */
 };
 
 /* resource.c, context.c, backing.c: tables and limits. */
+/** One of the limits is met: counts it, and is the answer. */
+uint32_t gpu_limit_met(struct gpu *gpu, enum gpu_limit limit);
 struct gpu_resource *gpu_resource_find(struct gpu *gpu, uint32_t id) REQUIRES(bql);
 struct gpu_resource *gpu_resource_new(struct gpu *gpu, uint32_t id, uint64_t bytes,
                                       uint32_t *ret_error) REQUIRES(bql);
+/** Any thread. */
+struct gpu_resource *gpu_resource_ref(struct gpu_resource *resource);
+void gpu_resource_unref(struct gpu_resource *resource); /* NULL is fine */
 /** Out of the tables and off the screens; the renderer is told, and then it is freed. */
 void gpu_resource_retire(struct gpu_resource *resource) REQUIRES(bql);
+/** All of them, for a reset. */
+void gpu_resources_retire(struct gpu *gpu) REQUIRES(bql);
 struct gpu_context *gpu_context_find(struct gpu *gpu, uint32_t id) REQUIRES(bql);
+struct gpu_context *gpu_context_ref(struct gpu_context *context);
+void gpu_context_unref(struct gpu_context *context); /* NULL is fine */
+void gpu_context_retire(struct gpu_context *context) REQUIRES(bql);
+void gpu_contexts_retire(struct gpu *gpu) REQUIRES(bql);
+/** The resource is attached to none any more. */
+void gpu_contexts_forget(struct gpu *gpu, uint32_t resource) REQUIRES(bql);
 struct gpu_backing *gpu_backing_new(struct gpu *gpu, const struct virtio_gpu_mem_entry *entries,
                                     uint32_t nr_entries, uint32_t *ret_error) REQUIRES(bql);
 void gpu_backing_free(struct gpu_backing *backing);
