@@ -44,7 +44,8 @@ static bool is_error(uint32_t type)
     return type >= VIRTIO_GPU_RESP_ERR_UNSPEC;
 }
 
-/* ---- The end of a command -------------------------------------------------------------------- */
+/* ---- One answer -------------------------------------------------------------------------------
+ */
 
 /* 5.7.6.7: what a fenced request says of itself comes back. */
 static void compose(struct gpu_command *command, uint32_t type)
@@ -68,17 +69,28 @@ static void compose(struct gpu_command *command, uint32_t type)
         (void)fetch_add_relaxed(&command->gpu->stats.errors, 1);
 }
 
-/* Into the used ring. Its queue is to be notified. */
+/* Into the used ring. Its queue is to be notified, and then the command freed. */
 static struct virtq *push(struct gpu_command *command)
 {
-    struct virtq *queue = virtq_of_chain(command->chain);
-    const struct iovec answer[] = {
+    struct virtq_chain *chain = command->chain;
+    struct virtq *queue = virtq_of_chain(chain);
+    struct iovec answer[] = {
         { &command->response, command->response_size },
         { (void *)(uintptr_t)command->response_tail, command->response_tail_size },
     };
 
-    virtq_push_bytes(command->chain, answer, G_N_ELEMENTS(answer));
-    gpu_command_free(command);
+    if (chain->in_size < command->response_size + command->response_tail_size) {
+        /* On the cursor's queue nobody wants one (5.7.6.11). */
+        if (!command->type->is_of_cursor)
+            virtio_guest_error(&command->gpu->device, "%s: no room for the answer",
+                               command->type->name);
+        command->response.hdr.type = VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
+        answer[0].iov_len =
+            chain->in_size < sizeof(command->response.hdr) ? 0 : sizeof(command->response.hdr);
+        answer[1].iov_len = 0;
+    }
+    command->chain = NULL;
+    virtq_push_bytes(chain, answer, G_N_ELEMENTS(answer));
     return queue;
 }
 
@@ -113,15 +125,10 @@ static void enter(struct gpu_answers *answers, struct gpu_command *command) REQU
 
 void gpu_answers_enter(struct gpu_answers *answers, struct gpu_command *command)
 {
-    struct gpu *gpu = answers->gpu;
-
-    command->generation = load_relaxed(&gpu->device.generation);
-    command->popped_ns = monotonic_ns();
-    (void)fetch_add_relaxed(&gpu->nr_in_flight, 1);
-    (void)fetch_add_relaxed(&gpu->stats.commands, 1);
+    virtq_let_go(command->chain);
     if (!is_fenced(command))
         return;
-    (void)fetch_add_relaxed(&gpu->stats.fences, 1);
+    (void)fetch_add_relaxed(&answers->gpu->stats.fences, 1);
     WITH_MUTEX (&answers->lock)
         enter(answers, command);
 }
@@ -144,31 +151,30 @@ static void advance(struct gpu_answers *answers, struct gpu_timeline *timeline)
 
 /* ---- Answers ------------------------------------------------------------------------------- */
 
-static unsigned push_all(struct list *batch)
+static void push_all(struct list *batch)
 {
     struct gpu_command *command, *following;
     struct virtq *queue = NULL;
-    unsigned nr = 0;
 
-    list_for_each_safe (command, following, batch, link) {
-        struct virtq *next;
+    list_for_each (command, batch, link) {
+        struct virtq *next = push(command);
 
-        list_remove(&command->link);
-        next = push(command);
         if (queue && queue != next)
             virtq_notify(queue);
         queue = next;
-        nr++;
     }
     if (queue)
         virtq_notify(queue);
-    return nr;
+    /* Till here they have kept the queues where they are. */
+    list_for_each_safe (command, following, batch, link) {
+        list_remove(&command->link);
+        gpu_command_free(command);
+    }
 }
 
+/* On the main thread or the render thread, which the device outlives. */
 static void push_ready(struct gpu_answers *answers)
 {
-    unsigned nr = 0;
-
     mutex_lock(&answers->lock);
     if (!answers->is_pushing) {
         answers->is_pushing = true;
@@ -177,26 +183,23 @@ static void push_ready(struct gpu_answers *answers)
 
             list_init(&batch);
             list_move_all(&batch, &answers->ready);
-            mutex_unlock(&answers->lock); /* a push may release a region, whose unmap answers */
-            nr += push_all(&batch);
+            mutex_unlock(&answers->lock);
+            push_all(&batch);
             mutex_lock(&answers->lock);
         }
         answers->is_pushing = false;
-        /* With the lock, which gpu_answers_free() takes: after it, this thread is gone. */
-        (void)fetch_sub(&answers->gpu->nr_in_flight, nr);
     }
     mutex_unlock(&answers->lock);
 }
 
 void gpu_answer(struct gpu_command *command, uint32_t type)
 {
-    struct gpu *gpu = command->gpu;
-    struct gpu_answers *answers = gpu->answers;
+    struct gpu_answers *answers = command->gpu->answers;
 
     compose(command, type);
     if (!is_fenced(command)) {
         virtq_notify(push(command));
-        (void)fetch_sub(&gpu->nr_in_flight, 1); /* the last that is done with the device */
+        gpu_command_free(command); /* the device may be gone now */
         return;
     }
     WITH_MUTEX (&answers->lock) {
@@ -223,14 +226,13 @@ static void leave_timeline(struct gpu_answers *answers, struct gpu_command *comm
 
 void gpu_command_drop(struct gpu_command *command)
 {
-    struct gpu *gpu = command->gpu;
+    struct gpu_answers *answers = command->gpu->answers;
 
-    WITH_MUTEX (&gpu->answers->lock)
-        leave_timeline(gpu->answers, command);
+    WITH_MUTEX (&answers->lock)
+        leave_timeline(answers, command);
     virtq_drop(command->chain);
     gpu_command_free(command);
-    (void)fetch_sub(&gpu->nr_in_flight, 1);
-    push_ready(gpu->answers);
+    push_ready(answers);
 }
 
 /* ---- The render thread, and fences --------------------------------------------------------- */
@@ -340,10 +342,10 @@ static void on_finish(struct deferred *deferred)
 
     bql_assert_held();
     while (nr++ < FINISH_BATCH && (command = take_finished(answers))) {
-        if (command->generation == load_relaxed(&gpu->device.generation))
-            command->type->finish(gpu, command);
-        else
+        if (gpu_is_stale(command))
             gpu_command_drop(command);
+        else
+            command->type->finish(gpu, command);
     }
     gpu_window_commit(gpu);
     if (nr > FINISH_BATCH)
@@ -365,7 +367,7 @@ static void forget_order(struct gpu_timeline *timeline, struct list *dropped)
     }
 }
 
-void gpu_answers_reset(struct gpu_answers *answers)
+void gpu_answers_drop(struct gpu_answers *answers)
 {
     struct gpu_command *command, *following;
     struct list dropped;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Blob resources (virtio 1.2, 5.7.6.8): mapped, unmapped. The path: hw/gpu/mapping.h. */
+/* Blobs in the window (virtio 1.2, 5.7.6.10): what a guest may ask. The path: hw/gpu/mapping.h. */
 #include "hw/gpu/handlers.h"
 #include "hw/gpu/mapping.h"
 #include "util/atomic.h"
@@ -7,18 +7,13 @@
 /* ---- RESOURCE_MAP_BLOB ------------------------------------------------------------------------
  */
 
-static bool has_host_memory(uint32_t blob_mem)
-{
-    return blob_mem == VIRTIO_GPU_BLOB_MEM_HOST3D || blob_mem == VIRTIO_GPU_BLOB_MEM_HOST3D_GUEST;
-}
-
 /* The gate, but for what else is in the window: 0, or the answer. */
 static uint32_t check_map(const struct gpu *gpu, const struct gpu_resource *resource,
                           uint64_t offset) REQUIRES(bql)
 {
     if (!resource)
         return VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
-    if (!resource->is_blob || !has_host_memory(resource->blob_mem) ||
+    if (!resource->is_blob || resource->blob_mem == VIRTIO_GPU_BLOB_MEM_GUEST ||
         !(resource->blob_flags & VIRTIO_GPU_BLOB_FLAG_USE_MAPPABLE))
         return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
     if (resource->map_state != MAP_NONE) /* twice; the others are waited for (order.c) */

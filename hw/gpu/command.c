@@ -8,6 +8,7 @@
 #include "hw/gpu/handlers.h"
 #include "hw/gpu/mapping.h"
 #include "util/atomic.h"
+#include "util/clock.h"
 #include "util/iov.h"
 #include "util/log.h"
 
@@ -189,23 +190,29 @@ static uint32_t read_command(struct gpu *gpu, struct gpu_command *command, bool 
 
 /* ---- Life ------------------------------------------------------------------------------------ */
 
-static struct gpu_command *command_new(struct gpu *gpu, struct virtq_chain *chain)
+static struct gpu_command *command_new(struct gpu *gpu, struct virtq_chain *chain) REQUIRES(bql)
 {
     struct gpu_command *command = g_new0(struct gpu_command, 1);
 
     command->gpu = gpu;
     command->type = &unknown;
     command->chain = chain;
+    command->generation = gpu->device.generation; /* changes under the BQL */
+    command->popped_ns = monotonic_ns();
+    fetch_add_relaxed(&gpu->nr_in_flight, 1);
     return command;
 }
 
 void gpu_command_free(struct gpu_command *command)
 {
+    struct gpu *gpu = command->gpu;
+
     gpu_drop_payload(command);
     gpu_backing_free(command->detached);
     gpu_resource_unref(command->resource);
     gpu_context_unref(command->context);
     g_free(command);
+    (void)fetch_sub(&gpu->nr_in_flight, 1); /* pairs with gpu_free(): the device may go */
 }
 
 bool gpu_is_stale(const struct gpu_command *command)
@@ -239,7 +246,7 @@ static void receive(struct gpu *gpu, struct virtq_chain *chain, bool is_cursor) 
     struct gpu_command *command = command_new(gpu, chain);
     uint32_t error = read_command(gpu, command, is_cursor);
 
-    virtq_let_go(chain);
+    fetch_add_relaxed(&gpu->stats.commands, 1);
     gpu_answers_enter(gpu->answers, command);
     if (error)
         gpu_refuse(command, error, "refused as it is");

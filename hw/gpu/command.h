@@ -92,6 +92,7 @@ union gpu_response {
 struct gpu_command {
     struct gpu *gpu;
     const struct gpu_command_type *type; /* never NULL */
+    uint32_t generation;                 /* of the device, when it was popped */
     struct virtq_chain *chain;
     union gpu_request request; /* read once; little-endian is the host's order */
     void *payload;             /* private, 8-byte aligned */
@@ -110,8 +111,6 @@ struct gpu_command {
     size_t response_tail_size;
 
     void *mapped; /* by MAP_BLOB's render(), for its finish() */
-
-    uint32_t generation; /* of the device: commands of before a reset are not finished */
     int64_t popped_ns;
 
     /* Private to order.c … */
@@ -131,7 +130,7 @@ void gpu_control_queue(struct gpu *gpu) REQUIRES(bql);
 void gpu_cursor_queue(struct gpu *gpu) REQUIRES(bql);
 /** Run handle(): from the gate, or when a parked command may go on. */
 void gpu_dispatch(struct gpu *gpu, struct gpu_command *command) REQUIRES(bql);
-/** By who pushes or drops its chain. Any thread. */
+/** Whose chain has been pushed or dropped. Any thread. */
 void gpu_command_free(struct gpu_command *command);
 /** Whether the device has been reset since it was popped: nobody waits for it. Any thread. */
 bool gpu_is_stale(const struct gpu_command *command);
@@ -152,8 +151,8 @@ static inline uint32_t gpu_answer_of(uint32_t error)
 struct gpu_answers *gpu_answers_new(struct gpu *gpu);
 /** After the render thread has ended, with nothing in flight. NULL is fine. */
 void gpu_answers_free(struct gpu_answers *answers) REQUIRES(bql);
-/** At the gate, for each command, in the order of the queue: a fenced one takes its place in its
- * timeline. */
+/** At the gate, for each command that has been read, in the order of the queue: its chain is let
+ * go, and a fenced one takes its place in its timeline. */
 void gpu_answers_enter(struct gpu_answers *answers, struct gpu_command *command) REQUIRES(bql);
 /**
  * The command is done, and its answer is of @type; with the response that command->response has
@@ -168,7 +167,7 @@ void gpu_render(struct gpu_command *command);
 void gpu_command_drop(struct gpu_command *command) REQUIRES(bql);
 /** Reset: no order between what was before and what comes; what waits for that, or for a fence of
  * the renderer's, is dropped. Nothing of before is finish()ed any more. */
-void gpu_answers_reset(struct gpu_answers *answers) REQUIRES(bql);
+void gpu_answers_drop(struct gpu_answers *answers) REQUIRES(bql);
 /** The renderer says: fences up to @fence of @timeline are passed. @opaque is the struct gpu.
  * Render thread. */
 void gpu_fence_passed(void *opaque, const struct timeline_id *timeline, uint64_t fence);

@@ -159,7 +159,8 @@ static uint32_t check_blob(struct gpu *gpu, const struct virtio_gpu_resource_cre
     const bool has_entries = request->blob_mem != VIRTIO_GPU_BLOB_MEM_HOST3D;
 
     if (!is_blob_mem_there(gpu, request->blob_mem) || request->blob_flags & ~flags ||
-        request->size == 0 || has_entries != (request->nr_entries > 0))
+        request->size == 0 || request->size % RAM_PAGE != 0 ||
+        has_entries != (request->nr_entries > 0))
         return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
     if (!is_guest && !gpu_context_find(gpu, request->hdr.ctx_id))
         return VIRTIO_GPU_RESP_ERR_INVALID_CONTEXT_ID;

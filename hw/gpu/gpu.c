@@ -8,6 +8,7 @@
 #include "hw/gpu/mapping.h"
 #include "hw/gpu/screen.h"
 #include "hw/mem/view.h"
+#include "hw/virtio/transport.h"
 #include "util/atomic.h"
 #include "util/clock.h"
 #include "util/log.h"
@@ -69,8 +70,8 @@ static void handle_queue(struct virtio_device *device, unsigned queue)
  */
 static void try_to_end_reset(struct gpu *gpu) REQUIRES(bql)
 {
-    if (gpu->device.is_resetting && !gpu->is_grace_due &&
-        load_acquire(&gpu->writing) == GPU_NOT_WRITING) /* pairs with gpu_end_writing() */
+    if (gpu->device.is_resetting && gpu->has_reset_window &&
+        load_acquire(&gpu->writing) != GPU_WAITED_FOR) /* pairs with gpu_end_writing() */
         virtio_reset_done(&gpu->device);
 }
 
@@ -80,10 +81,11 @@ static void on_written(struct deferred *deferred)
     try_to_end_reset(container_of(deferred, struct gpu, written));
 }
 
-static void on_grace(struct gpu *gpu)
+void gpu_reset_go_on(struct gpu *gpu)
 {
-    bql_assert_held();
-    gpu->is_grace_due = false;
+    gpu_contexts_retire(gpu);
+    gpu_resources_retire(gpu);
+    gpu->has_reset_window = true;
     try_to_end_reset(gpu);
 }
 
@@ -114,18 +116,13 @@ static bool reset(struct virtio_device *device)
     gpu->events = 0;
     gpu_order_drop(gpu->order);
     gpu_scanouts_reset(gpu);
-    gpu_unmap_all(gpu);
-    gpu_contexts_retire(gpu);
-    gpu_resources_retire(gpu);
-    gpu_answers_reset(gpu->answers);
-    if (gpu_has_mappings(gpu)) {
-        gpu->is_grace_due = true;
-        call_rcu_bql(gpu, on_grace, grace);
-        force_rcu();
-    }
     /* Pairs with the one in gpu_begin_writing(): the device's generation has been raised. */
     smp_mb();
-    return !atomic_cas(&gpu->writing, &writing, GPU_WAITED_FOR) && !gpu->is_grace_due;
+    (void)atomic_cas(&gpu->writing, &writing, GPU_WAITED_FOR); /* else nobody writes */
+    gpu->has_reset_window = false;
+    gpu_unmap_all(gpu);
+    gpu_answers_drop(gpu->answers);
+    return false; /* it has ended already, or will */
 }
 
 /* ---- The end -----------------------------------------------------------------------------------
@@ -203,6 +200,7 @@ static void free_tables(struct gpu *gpu) REQUIRES(bql)
     gpu_order_free(gpu->order);
     g_hash_table_unref(gpu->contexts);
     g_hash_table_unref(gpu->resources);
+    g_hash_table_unref(gpu->orphans);
     g_free(gpu);
 }
 
@@ -216,7 +214,7 @@ void gpu_free(struct gpu *gpu)
         log_error("virtio-gpu: the render thread does not end; its memory is left to it");
         return;
     }
-    while (load_acquire(&gpu->nr_in_flight) > 0 || gpu_has_mappings(gpu))
+    while (load_acquire(&gpu->nr_in_flight) > 0 || !gpu_window_is_idle(gpu))
         (void)loop_iterate(true); /* what was rendered last is finished and drawn */
     gpu_scanouts_fini(gpu);
     gpu_window_fini(gpu);
@@ -248,6 +246,7 @@ struct gpu *gpu_new_with(struct space *memory, struct display *display,
     gpu->renderer = renderer;
     gpu->resources = g_hash_table_new(NULL, NULL);
     gpu->contexts = g_hash_table_new(NULL, NULL);
+    gpu->orphans = g_hash_table_new(NULL, NULL);
     gpu->order = gpu_order_new(gpu);
     gpu->answers = gpu_answers_new(gpu);
     deferred_init(&gpu->written, on_written);

@@ -14,7 +14,6 @@
 #include "hw/virtio/virtio.h"
 #include "util/hist.h"
 #include "util/loop.h"
-#include "util/rcu.h"
 
 struct gpu_frame;
 struct gpu_pointer;
@@ -69,7 +68,7 @@ struct gpu {
     struct space *memory;
     struct mem *mem;
     struct display *display;
-    const struct renderer_ops *renderer; /* what the render thread's renderer can do */
+    const struct renderer_ops *renderer; /* called on the render thread */
     struct render *render;
     struct renderer_caps caps;
     struct gpu_stats stats;
@@ -84,14 +83,15 @@ struct gpu {
     struct gpu_window *window_map; /* what is where in it (window.c) */
     struct gpu_order *order;       /* who waits (order.c) */
     struct gpu_answers *answers;   /* timelines (answer.c) */
-    unsigned nr_orphans;           /* resources of before a reset that are not released */
+    /* id → resource of before a reset that is still in somebody's hands: commands that name one
+     * wait until it is released (gpu_resource_retire()). */
+    GHashTable *orphans;
     unsigned nr_in_flight; /* commands between pop and answer, and pictures being read; atomic */
 
     /* gpu.c */
-    struct rcu_head grace; /* of a reset … */
-    bool is_grace_due;     /* … that waits for it */
-    uint32_t writing;      /* enum gpu_writing; atomic */
-    struct deferred written;
+    bool has_reset_window;   /* so far has the reset come */
+    uint32_t writing;        /* enum gpu_writing; atomic */
+    struct deferred written; /* it is GPU_NOT_WRITING, and was waited for */
     struct render_work settle;
     struct deferred settled;
     bool is_settled;
@@ -102,6 +102,12 @@ struct gpu {
 struct gpu *gpu_new_with(struct space *memory, struct display *display,
                          const struct gpu_config *config, const struct renderer_ops *renderer,
                          GError **error) MUST_CHECK REQUIRES(bql);
+/**
+ * gpu_unmap_all() is through: its commit's grace period has ended, or nothing was mapped. All
+ * resources and contexts are retired, those in MAP_UNMAPPING become orphans, the reset ends.
+ */
+void gpu_reset_go_on(struct gpu *gpu) REQUIRES(bql);
+
 /**
  * Around what writes into guest memory on the render thread: a reset waits for that, since the
  * driver may use it for something else afterwards. False: the command is stale, and must not.
@@ -117,6 +123,9 @@ void gpu_scanouts_reset(struct gpu *gpu) REQUIRES(bql);
 /** No screen shows it any more. */
 void gpu_scanouts_forget(struct gpu *gpu, struct gpu_resource *resource) REQUIRES(bql);
 
-/* print.c: gpu_print_*_json(). blob.c, window.c: hw/gpu/mapping.h. */
+/* print.c */
+const char *gpu_stage_name(enum gpu_stage stage);
+
+/* blob.c, window.c, unmap.c: hw/gpu/mapping.h. */
 
 #endif

@@ -66,6 +66,7 @@ void gpu_get_capset(struct gpu *gpu, struct gpu_command *command)
         const struct renderer_capset *capset = &gpu->caps.capsets[i];
 
         if (capset->id == request->capset_id && request->capset_version <= capset->max_version) {
+            command->response_size = sizeof(command->response.hdr);
             command->response_tail = capset->bytes;
             command->response_tail_size = capset->size;
             gpu_answer(command, VIRTIO_GPU_RESP_OK_CAPSET);

@@ -19,23 +19,25 @@
 #define HW_GPU_MAPPING_H
 
 #include "hw/gpu/gpu_internal.h"
+#include "hw/gpu/handlers.h"
+#include "util/rcu.h"
 
 struct gpu_mapping;
 
 /*
  * A way to get memory into the window. Between show() or hide() and what comes after lies the
  * commit. What is a file descriptor could be mapped in place, in a window that is reserved once:
- * then no transaction has anything to do, and let_go() is the end.
+ * then no transaction has anything to do, and let_go() is the end. All with the BQL.
  */
 struct gpu_strategy {
     const char *name;
     /** Show @mapping->host in the window: in an open transaction. */
-    void (*show)(struct gpu_mapping *mapping) REQUIRES(bql);
+    void (*show)(struct gpu_mapping *mapping);
     /** The other way round: in an open transaction, which may be undone. */
-    void (*hide)(struct gpu_mapping *mapping) REQUIRES(bql);
+    void (*hide)(struct gpu_mapping *mapping);
     /** It is hidden for good: have gpu_mapping_released() called when nobody can reach the memory
      * any more. Waits for nobody. */
-    void (*let_go)(struct gpu_mapping *mapping) REQUIRES(bql);
+    void (*let_go)(struct gpu_mapping *mapping);
 };
 
 extern const struct gpu_strategy gpu_own_region; /* a region of its own for each blob */
@@ -56,7 +58,7 @@ struct gpu_mapping {
     struct gpu_command *command; /* to be answered with `result`; NULL: none, or it is */
     uint32_t result;             /* an error: it has never been shown */
     bool is_unref;               /* the resource goes as well */
-    bool is_orphan;              /* the same, and there was a reset */
+    bool is_behind_renderer;     /* the answer: a fenced one, or the guest gets memory back */
     uint32_t is_released;        /* atomic */
     uint32_t refs;               /* the main thread's and the render thread's; atomic */
     struct render_work work;     /* its end in the renderer */
@@ -66,10 +68,11 @@ struct gpu_mapping {
 /* ---- window.c: what is where --------------------------------------------------------------- */
 
 struct gpu_window {
-    struct list mappings;         /* all */
-    GSequence *places;            /* of those that take one, by offset; they do not overlap */
-    uint64_t bytes;               /* so much is taken */
-    GHashTable *orphans;          /* id → struct gpu_mapping * */
+    struct list mappings;  /* all */
+    GSequence *places;     /* of those that take one, by offset; they do not overlap */
+    uint64_t bytes;        /* so much is taken */
+    struct rcu_head reset; /* from a reset's commit to the end of its grace period */
+    struct gpu *gpu;
     struct list to_show, to_hide; /* by the next commit */
 
     struct mutex lock;    /* a leaf */
@@ -108,15 +111,14 @@ void gpu_map(struct gpu_resource *resource, struct gpu_command *command) REQUIRE
 void gpu_mapping_released(struct gpu_mapping *mapping);
 
 /**
- * All of the window at once, for a reset. What was mapped leaves the table of resources: it is an
- * orphan, and retired when it is released. A resource in MAP_MAPPING is in MAP_NONE afterwards.
- * After gpu_order_drop().
+ * All of the window at once, for a reset, behind gpu_order_drop(). When the grace period of that
+ * has ended (now, if there is nothing mapped) it calls gpu_reset_go_on(). What is held even then
+ * stays in MAP_UNMAPPING, for that function to make it an orphan, which is retired when it is
+ * released. What was in MAP_MAPPING is in MAP_NONE.
  */
 void gpu_unmap_all(struct gpu *gpu) REQUIRES(bql);
-/** Whether something is in the window, or on its way out: orphans too. */
-bool gpu_has_mappings(const struct gpu *gpu) REQUIRES(bql);
-/** Whether the renderer still has a resource of that number from before a reset. */
-bool gpu_is_orphan(struct gpu *gpu, uint32_t id) REQUIRES(bql);
+/** Whether nothing is mapped and nothing has to be released any more: the device may go. */
+bool gpu_window_is_idle(struct gpu *gpu) REQUIRES(bql);
 
 /** The renderer is about to unref it: unmaps it there, if a reset came before the answer to its
  * map. Render thread. */

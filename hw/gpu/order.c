@@ -41,7 +41,7 @@ static bool is_changing(struct gpu *gpu, uint32_t id) REQUIRES(bql)
 {
     const struct gpu_resource *resource = gpu_resource_find(gpu, id);
 
-    if (gpu_is_orphan(gpu, id))
+    if (g_hash_table_contains(gpu->orphans, GUINT_TO_POINTER(id)))
         return true; /* the renderer knows it by this number */
     return resource && (resource->map_state == MAP_MAPPING || resource->map_state == MAP_UNMAPPING);
 }

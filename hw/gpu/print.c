@@ -1,88 +1,54 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/*
- * What the device tells about itself: metrics, and JSON for control connections.
- */
+/* What the device has, and how long unmaps take, for people and programs (QMP). */
 #include <inttypes.h>
 
 #include "hw/gpu/mapping.h"
 #include "util/atomic.h"
-#include "util/metric.h"
 
 static const char *const stage_names[NR_GPU_STAGES] = {
     [STAGE_QUEUE] = "queue",     [STAGE_COMMIT] = "commit",     [STAGE_GRACE] = "grace",
     [STAGE_RESPOND] = "respond", [STAGE_RENDERER] = "renderer", [STAGE_TOTAL] = "total",
 };
 
-static const char *const limit_names[NR_GPU_LIMITS] = {
-    [LIMIT_RESOURCES] = "resources", [LIMIT_BYTES] = "bytes",     [LIMIT_CONTEXTS] = "contexts",
-    [LIMIT_ENTRIES] = "entries",     [LIMIT_PAYLOAD] = "payload", [LIMIT_SIDE] = "side",
-    [LIMIT_ATTACHED] = "attached",
-};
-
-/* ---- Metrics -----------------------------------------------------------------------------------
- */
-
-static void add_counters(struct gpu *gpu, struct metrics *metrics)
+const char *gpu_stage_name(enum gpu_stage stage)
 {
-    struct gpu_stats *stats = &gpu->stats;
-    const struct {
-        const char *name, *help;
-        const uint64_t *value;
-    } counters[] = {
-        { "gracevm_gpu_commands_total", "Commands taken from the queues.", &stats->commands },
-        { "gracevm_gpu_errors_total", "Commands answered with an error.", &stats->errors },
-        { "gracevm_gpu_fences_total", "Commands with a fence.", &stats->fences },
-        { "gracevm_gpu_resets_total", "Resets of the device.", &stats->resets },
-        { "gracevm_gpu_maps_total", "Blobs mapped into the window.", &stats->maps },
-        { "gracevm_gpu_unmaps_total", "Blobs unmapped from the window.", &stats->unmaps },
-        { "gracevm_gpu_refused_maps_total", "Maps answered with an error.", &stats->refused_maps },
-        { "gracevm_gpu_waits_total", "Commands that waited for a map or an unmap.", &stats->waits },
-        { "gracevm_gpu_frames_total", "Pictures read for screens.", &stats->frames },
-    };
-
-    for (size_t i = 0; i < ARRAY_SIZE(counters); i++)
-        metric_add_u64(metrics_family(metrics, METRIC_COUNTER, counters[i].name, counters[i].help),
-                       METRIC_NO_LABELS, counters[i].value, gpu);
+    return stage_names[stage];
 }
-
-void gpu_metrics_register(struct gpu *gpu, struct metrics *metrics)
-{
-    struct metric_family *limits =
-        metrics_family(metrics, METRIC_COUNTER, "gracevm_gpu_limit_total",
-                       "Commands that asked for more than there may be, by what.");
-    struct metric_family *stages =
-        metrics_family(metrics, METRIC_SECONDS, "gracevm_gpu_unmap_seconds",
-                       "Time that an unmap takes, by stage.");
-    struct metric_family *bytes =
-        metrics_family(metrics, METRIC_GAUGE, "gracevm_gpu_resource_bytes",
-                       "What resources count for that live in the host.");
-
-    add_counters(gpu, metrics);
-    for (unsigned i = 0; i < NR_GPU_LIMITS; i++)
-        metric_add_u64(limits, METRIC_LABELS({ "limit", limit_names[i] }), &gpu->stats.limits[i],
-                       gpu);
-    for (unsigned i = 0; i < NR_GPU_STAGES; i++)
-        metric_add_hist(stages, METRIC_LABELS({ "stage", stage_names[i] }), &gpu->stats.stage[i],
-                        gpu);
-    metric_add_u64(bytes, METRIC_NO_LABELS, &gpu->usage.bytes, gpu);
-}
-
-/* ---- JSON ---------------------------------------------------------------------------------------
- */
 
 void gpu_print_latency_json(struct gpu *gpu, FILE *out)
 {
-    fputs("{\"unmap\":{", out);
+    const struct gpu_stats *stats = &gpu->stats;
+
+    fprintf(out, "{\"maps\":%" PRIu64 ",\"unmaps\":%" PRIu64 ",\"refused-maps\":%" PRIu64,
+            load_relaxed(&stats->maps), load_relaxed(&stats->unmaps),
+            load_relaxed(&stats->refused_maps));
+    fprintf(out, ",\"waits\":%" PRIu64 ",\"unmap\":{", load_relaxed(&stats->waits));
     for (unsigned i = 0; i < NR_GPU_STAGES; i++) {
         fprintf(out, "%s\"%s\":", i ? "," : "", stage_names[i]);
-        hist_print_json(&gpu->stats.stage[i], out);
+        hist_print_json(&stats->stage[i], out);
     }
     fputs("}}", out);
 }
 
-static const char *map_state_name(const struct gpu_resource *resource)
+/* ---- Resources ----------------------------------------------------------------------------- */
+
+static const char *kind_of(const struct gpu_resource *resource)
 {
-    switch (resource->map_state) {
+    if (!resource->is_blob)
+        return "picture";
+    switch (resource->blob_mem) {
+    case VIRTIO_GPU_BLOB_MEM_GUEST:
+        return "guest-blob";
+    case VIRTIO_GPU_BLOB_MEM_HOST3D:
+        return "host3d-blob";
+    default:
+        return "host3d-guest-blob";
+    }
+}
+
+static const char *map_state_name(enum gpu_map_state state)
+{
+    switch (state) {
     case MAP_NONE:
         return "none";
     case MAP_MAPPING:
@@ -95,60 +61,55 @@ static const char *map_state_name(const struct gpu_resource *resource)
     g_assert_not_reached();
 }
 
+static gint by_number(gconstpointer a, gconstpointer b)
+{
+    const guint left = GPOINTER_TO_UINT(a), right = GPOINTER_TO_UINT(b);
+
+    return left < right ? -1 : left > right;
+}
+
+/* The ids of a table, ascending: g_list_free() it. */
+static GList *ids_of(GHashTable *table)
+{
+    return g_list_sort(g_hash_table_get_keys(table), by_number);
+}
+
 static void print_resource(const struct gpu_resource *resource, FILE *out) REQUIRES(bql)
 {
-    fprintf(out, "{\"id\":%" PRIu32 ",\"bytes\":%" PRIu64 ",\"backing\":%s", resource->id,
-            resource->bytes, resource->backing ? "true" : "false");
-    if (resource->is_blob)
-        fprintf(out, ",\"blob\":{\"mem\":%" PRIu32 ",\"flags\":%" PRIu32 ",\"size\":%" PRIu64 "}",
-                resource->blob_mem, resource->blob_flags, resource->blob_size);
-    else
-        fprintf(out,
-                ",\"picture\":{\"width\":%" PRIu32 ",\"height\":%" PRIu32 ",\"format\":%" PRIu32
-                "}",
-                resource->width, resource->height, resource->format);
-    fprintf(out, ",\"map\":\"%s\"}", map_state_name(resource));
-}
-
-static void print_resources(struct gpu *gpu, FILE *out) REQUIRES(bql)
-{
-    const char *separator = "";
-    GHashTableIter iter;
-    void *resource;
-
-    g_hash_table_iter_init(&iter, gpu->resources);
-    while (g_hash_table_iter_next(&iter, NULL, &resource)) {
-        fputs(separator, out);
-        print_resource(resource, out);
-        separator = ",";
-    }
-}
-
-static void print_contexts(struct gpu *gpu, FILE *out) REQUIRES(bql)
-{
-    const char *separator = "";
-    GHashTableIter iter;
-    void *value;
-
-    g_hash_table_iter_init(&iter, gpu->contexts);
-    while (g_hash_table_iter_next(&iter, NULL, &value)) {
-        const struct gpu_context *context = value;
-
-        fprintf(out, "%s{\"id\":%" PRIu32 ",\"capset\":%" PRIu32 ",\"attached\":%u}", separator,
-                context->id, context->capset, g_hash_table_size(context->resources));
-        separator = ",";
-    }
+    fprintf(out, "{\"id\":%u,\"kind\":\"%s\",\"bytes\":%" PRIu64, resource->id, kind_of(resource),
+            resource->is_blob ? resource->blob_size : resource->bytes);
+    if (!resource->is_blob)
+        fprintf(out, ",\"width\":%u,\"height\":%u,\"format\":%u", resource->width, resource->height,
+                resource->format);
+    fprintf(out, ",\"has-backing\":%s,\"map\":\"%s\"", resource->backing ? "true" : "false",
+            map_state_name(resource->map_state));
+    if (resource->mapping)
+        fprintf(out, ",\"offset\":%" PRIu64, resource->mapping->offset);
+    fputc('}', out);
 }
 
 void gpu_print_resources_json(struct gpu *gpu, FILE *out)
 {
+    g_autoptr(GList) resources = ids_of(gpu->resources);
+    g_autoptr(GList) contexts = ids_of(gpu->contexts);
+    const struct gpu_window *window = gpu->window_map;
+
+    fputs("{\"resources\":[", out);
+    for (const GList *at = resources; at; at = at->next) {
+        print_resource(g_hash_table_lookup(gpu->resources, at->data), out);
+        fputs(at->next ? "," : "", out);
+    }
+    fputs("],\"contexts\":[", out);
+    for (const GList *at = contexts; at; at = at->next) {
+        const struct gpu_context *context = g_hash_table_lookup(gpu->contexts, at->data);
+
+        fprintf(out, "{\"id\":%u,\"capset\":%u,\"resources\":%u}%s", context->id, context->capset,
+                g_hash_table_size(context->resources), at->next ? "," : "");
+    }
     fprintf(out,
-            "{\"in-flight\":%u,\"orphans\":%u,\"window\":{\"size\":%" PRIu64 ",\"used\":%" PRIu64
-            "},\"contexts\":[",
-            load_relaxed(&gpu->nr_in_flight), gpu->nr_orphans, gpu->config.hostmem,
-            gpu->window_map ? gpu->window_map->bytes : 0);
-    print_contexts(gpu, out);
-    fputs("],\"resources\":[", out);
-    print_resources(gpu, out);
-    fputs("]}", out);
+            "],\"window\":{\"bytes\":%" PRIu64 ",\"taken\":%" PRIu64 ",\"places\":%d},"
+            "\"orphans\":%u,\"bytes\":%" PRIu64 ",\"in-flight\":%u}",
+            window ? gpu->config.hostmem : 0, window ? window->bytes : 0,
+            window ? g_sequence_get_length(window->places) : 0, g_hash_table_size(gpu->orphans),
+            load_relaxed(&gpu->usage.bytes), load_relaxed(&gpu->nr_in_flight));
 }

@@ -4,6 +4,7 @@
  * from the table at once; what the renderer has of it goes by a message to the render thread, in
  * front of all commands that come later, so that its id can be used again right away.
  */
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/random.h>
@@ -92,8 +93,13 @@ void gpu_resource_retire(struct gpu_resource *resource)
 {
     struct gpu *gpu = resource->gpu;
 
-    if (gpu_resource_find(gpu, resource->id) == resource) { /* else it is an orphan */
-        (void)g_hash_table_remove(gpu->resources, GUINT_TO_POINTER(resource->id)); /* it is there */
+    void *const id = GUINT_TO_POINTER(resource->id);
+
+    if (g_hash_table_lookup(gpu->orphans, id) == resource) {
+        (void)g_hash_table_remove(gpu->orphans, id); /* it is there */
+    } else {
+        assert(g_hash_table_lookup(gpu->resources, id) == resource);
+        (void)g_hash_table_remove(gpu->resources, id); /* it is there */
         gpu_contexts_forget(gpu, resource->id);
     }
     let_go(resource);
@@ -102,12 +108,17 @@ void gpu_resource_retire(struct gpu_resource *resource)
 void gpu_resources_retire(struct gpu *gpu)
 {
     GHashTableIter iter;
-    void *resource;
+    void *value;
 
     g_hash_table_iter_init(&iter, gpu->resources);
-    while (g_hash_table_iter_next(&iter, NULL, &resource)) {
+    while (g_hash_table_iter_next(&iter, NULL, &value)) {
+        struct gpu_resource *resource = value;
+
         g_hash_table_iter_remove(&iter);
-        let_go(resource);
+        if (resource->map_state == MAP_UNMAPPING)
+            g_hash_table_insert(gpu->orphans, GUINT_TO_POINTER(resource->id), resource);
+        else
+            let_go(resource);
     }
 }
 

@@ -30,6 +30,7 @@ static void on_region_released(void *opaque)
 
 static void own_region_show(struct gpu_mapping *mapping)
 {
+    bql_assert_held();
     struct gpu *gpu = mapping->gpu;
 
     if (!mapping->region) { /* else this is another try */
@@ -38,12 +39,13 @@ static void own_region_show(struct gpu_mapping *mapping)
         mapping->region = region_new_host(gpu->mem, name, mapping->host, mapping->size, false);
         region_on_released(mapping->region, on_region_released, mapping);
     }
-    (void)region_add(gpu->window, mapping->offset, mapping->region, 0, NULL); /* the commit says */
+    (void)!region_add(gpu->window, mapping->offset, mapping->region, 0, NULL); /* the commit says */
 }
 
 static void own_region_hide(struct gpu_mapping *mapping)
 {
-    (void)region_del(mapping->region, NULL); /* the commit says */
+    bql_assert_held();
+    (void)!region_del(mapping->region, NULL); /* the commit says */
 }
 
 static void own_region_let_go(struct gpu_mapping *mapping)
@@ -62,6 +64,11 @@ const struct gpu_strategy gpu_own_region = {
     .let_go = own_region_let_go,
 };
 
+static bool is_fenced(const struct gpu_command *command)
+{
+    return command->request.hdr.flags & VIRTIO_GPU_FLAG_FENCE;
+}
+
 /* ---- 1, 2: into the map, and out of it ---------------------------------------------------------
  */
 
@@ -71,6 +78,7 @@ void gpu_map(struct gpu_resource *resource, struct gpu_command *command)
 
     assert(resource->map_state == MAP_MAPPING);
     mapping->command = command;
+    mapping->is_behind_renderer = is_fenced(command); /* if it has to be taken back */
     mapping->host = command->mapped;
     list_insert_tail(&mapping->gpu->window_map->to_show, &mapping->way_link);
 }
@@ -84,6 +92,8 @@ static void unmap(struct gpu_resource *resource, struct gpu_command *command, bo
     resource->map_state = MAP_UNMAPPING;
     mapping->command = command;
     mapping->is_unref = is_unref;
+    mapping->is_behind_renderer =
+        command && (is_fenced(command) || (is_unref && resource->backing));
     mapping->popped_ns = command ? command->popped_ns : monotonic_ns();
     list_insert_tail(&mapping->gpu->window_map->to_hide, &mapping->way_link);
     TRACE3(gpu_unmap_queue, mapping->id, mapping->offset, mapping->size);
@@ -136,7 +146,7 @@ static void hide_failed(struct gpu_mapping *mapping, const GError *error) REQUIR
 
     LOG_RATELIMITED(log_warn, "virtio-gpu: resource %u cannot be unmapped: %s", mapping->id,
                     error->message);
-    if (mapping->is_orphan) { /* nobody else will ask for it: with the next change */
+    if (!command) { /* a reset, and nobody else will ask for it: with the next change */
         list_insert_tail(&mapping->gpu->window_map->to_hide, &mapping->way_link);
         return;
     }
@@ -233,25 +243,20 @@ void gpu_window_commit(struct gpu *gpu)
 /* ---- 4, 5: release and answer -------------------------------------------------------------------
  */
 
-static bool is_fenced(const struct gpu_command *command)
-{
-    return command->request.hdr.flags & VIRTIO_GPU_FLAG_FENCE;
-}
-
-/* Where two or three threads could answer, which one does follows from what does not change. */
+/* Which thread answers follows from what does not change any more. */
 static bool answers_at_release(const struct gpu_mapping *mapping)
 {
-    return mapping->command && !is_fenced(mapping->command);
+    return mapping->command && !mapping->is_behind_renderer;
 }
 
 static bool answers_behind_unmap(const struct gpu_mapping *mapping)
 {
-    return mapping->command && is_fenced(mapping->command) && !mapping->is_unref;
+    return mapping->command && mapping->is_behind_renderer && !mapping->is_unref;
 }
 
 static bool answers_behind_unref(const struct gpu_mapping *mapping)
 {
-    return mapping->command && is_fenced(mapping->command) && mapping->is_unref;
+    return mapping->command && mapping->is_behind_renderer && mapping->is_unref;
 }
 
 static void answer(struct gpu_mapping *mapping)
@@ -311,11 +316,6 @@ void gpu_mapping_released(struct gpu_mapping *mapping)
 /* ---- Back on the main thread
  * --------------------------------------------------------------------- */
 
-static void answer_unref(struct render_work *work, void *renderer UNUSED)
-{
-    gpu_answer(container_of(work, struct gpu_command, work), VIRTIO_GPU_RESP_OK_NODATA);
-}
-
 static void end(struct gpu_mapping *mapping) REQUIRES(bql)
 {
     struct gpu *gpu = mapping->gpu;
@@ -327,19 +327,11 @@ static void end(struct gpu_mapping *mapping) REQUIRES(bql)
     resource->map_state = MAP_NONE;
     if (mapping->result == VIRTIO_GPU_RESP_OK_NODATA)
         (void)fetch_add_relaxed(&gpu->stats.unmaps, 1);
-    if (mapping->is_orphan) {
-        (void)g_hash_table_remove(gpu->window_map->orphans, GUINT_TO_POINTER(mapping->id));
-        gpu->nr_orphans--;
-    }
-    if (mapping->is_orphan || mapping->is_unref)
+    if (mapping->is_unref ||
+        g_hash_table_lookup(gpu->orphans, GUINT_TO_POINTER(mapping->id)) == resource)
         gpu_resource_retire(resource);
-    if (answers_behind_unref(mapping)) {
-        struct render_work *work = &mapping->command->work;
-
-        work->run = answer_unref;
-        work->what = "unref";
-        render_queue(gpu->render, work);
-    }
+    if (answers_behind_unref(mapping))
+        gpu_render(mapping->command);
     mapping_unref(mapping);
 }
 
@@ -374,60 +366,66 @@ void gpu_window_news(struct deferred *deferred)
 
 /* ---- Reset ---------------------------------------------------------------------------------- */
 
-static void make_orphan(struct gpu_mapping *mapping) REQUIRES(bql)
+/* One mapping of before it. Whether the memory map has it, or may have. */
+static bool forget(struct gpu_mapping *mapping) REQUIRES(bql)
 {
-    struct gpu *gpu = mapping->gpu;
+    struct gpu_resource *resource = mapping->resource;
 
-    if (mapping->is_orphan)
-        return; /* of an earlier reset */
-    mapping->is_orphan = true;
-    gpu->nr_orphans++;
-    (void)g_hash_table_steal(gpu->resources, GUINT_TO_POINTER(mapping->id));
-    (void)g_hash_table_insert(gpu->window_map->orphans, GUINT_TO_POINTER(mapping->id), mapping);
-    gpu_window_give(mapping); /* the reset lasts until nobody finds it there any more */
+    switch (resource->map_state) {
+    case MAP_NONE:
+        break;
+    case MAP_MAPPING: /* finish() will not be called; the renderer hears of it with the unref */
+        gpu_window_give(mapping);
+        list_remove(&mapping->link);
+        resource->mapping = NULL;
+        resource->map_state = MAP_NONE;
+        g_free(mapping);
+        return false;
+    case MAP_MAPPED:
+        unmap(resource, NULL, false);
+        gpu_window_give(mapping); /* the reset lasts until nobody finds it there any more */
+        return true;
+    case MAP_UNMAPPING:
+        gpu_window_give(mapping);
+        return true;
+    }
+    g_assert_not_reached();
+}
+
+static void on_grace_period(struct rcu_head *head)
+{
+    bql_assert_held();
+    struct gpu_window *window = container_of(head, struct gpu_window, reset);
+
+    gpu_window_news(&window->news); /* so that there are fewer orphans */
+    gpu_reset_go_on(window->gpu);
 }
 
 void gpu_unmap_all(struct gpu *gpu)
 {
     struct gpu_window *window = gpu->window_map;
-    struct gpu_mapping *mapping, *following;
+    bool is_mapped = false;
 
-    if (!window)
-        return;
-    list_for_each_safe (mapping, following, &window->mappings, link) {
-        struct gpu_resource *resource = mapping->resource;
+    if (window) {
+        struct gpu_mapping *mapping, *following;
 
-        switch (resource->map_state) {
-        case MAP_NONE:
-            assert(!"a mapping of what is not mapped");
-            break;
-        case MAP_MAPPING: /* finish() will not be called; the renderer hears of it with the unref */
-            gpu_window_give(mapping);
-            list_remove(&mapping->link);
-            resource->mapping = NULL;
-            resource->map_state = MAP_NONE;
-            g_free(mapping);
-            break;
-        case MAP_MAPPED:
-            unmap(resource, NULL, false);
-            make_orphan(mapping);
-            break;
-        case MAP_UNMAPPING:
-            make_orphan(mapping);
-            break;
+        list_for_each_safe (mapping, following, &window->mappings, link) {
+            if (forget(mapping))
+                is_mapped = true;
         }
+        gpu_window_commit(gpu);
     }
-    gpu_window_commit(gpu);
+    if (!is_mapped) {
+        gpu_reset_go_on(gpu);
+        return;
+    }
+    call_rcu1_bql(&window->reset, on_grace_period, sizeof(window->reset));
+    force_rcu();
 }
 
-bool gpu_has_mappings(const struct gpu *gpu)
+bool gpu_window_is_idle(struct gpu *gpu)
 {
-    return gpu->window_map && !list_is_empty(&gpu->window_map->mappings);
-}
-
-bool gpu_is_orphan(struct gpu *gpu, uint32_t id)
-{
-    return gpu->window_map && g_hash_table_contains(gpu->window_map->orphans, GUINT_TO_POINTER(id));
+    return !gpu->window_map || list_is_empty(&gpu->window_map->mappings);
 }
 
 void gpu_unref_begin(struct gpu_resource *resource, void *renderer)

@@ -81,7 +81,7 @@ bool gpu_window_init(struct gpu *gpu, GError **error)
     virtio_set_shared_memory(&gpu->device, VIRTIO_GPU_SHM_ID_HOST_VISIBLE, gpu->window);
     window = gpu->window_map = g_new0(struct gpu_window, 1);
     window->places = g_sequence_new(NULL);
-    window->orphans = g_hash_table_new(NULL, NULL);
+    window->gpu = gpu;
     list_init(&window->mappings);
     list_init(&window->to_show);
     list_init(&window->to_hide);
@@ -98,11 +98,10 @@ void gpu_window_fini(struct gpu *gpu)
     if (!window)
         return;
     loop_cancel(&window->news);
-    assert(list_is_empty(&window->mappings) && g_hash_table_size(window->orphans) == 0);
+    assert(list_is_empty(&window->mappings));
     WITH_MUTEX (&window->lock) /* whoever has put in the last is gone */
         assert(list_is_empty(&window->released));
     g_sequence_free(window->places);
-    g_hash_table_unref(window->orphans);
     mutex_fini(&window->lock);
     g_free(window);
     gpu->window_map = NULL;
