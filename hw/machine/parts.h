@@ -15,6 +15,7 @@
 #include "util/loop.h"
 
 struct disk;
+struct gpu;
 struct ioapic;
 struct kvm_irq;
 struct kvmclock;
@@ -72,11 +73,14 @@ struct machine {
     struct pvpanic *pvpanic;
     GPtrArray *disks;   /* struct machine_disk * */
     GPtrArray *devices; /* struct machine_device *, in the order in which they were plugged in */
+    struct gpu *gpu;    /* of these, the first virtio-gpu; NULL: none */
 
     /* Its life. */
     bool has_started; /* its processors have threads */
     bool is_running;
-    uint32_t asked; /* what machine_ask_*() want, see machine.c; atomic */
+    bool has_run;
+    struct list listeners; /* struct machine_listener */
+    uint32_t asked;        /* what machine_ask_*() want, see machine.c; atomic */
     struct deferred on_asked;
     struct loop_timer age_check;
     bool has_ended;

@@ -224,10 +224,3 @@ void pc_clock_changed(struct machine *machine)
     chips_clock_changed(machine);
     rtc_clock_changed(machine->rtc);
 }
-
-/* ---- For others ------------------------------------------------------------------------------ */
-
-bool machine_press_power_button(struct machine *machine)
-{
-    return power_press_button(machine->power);
-}
