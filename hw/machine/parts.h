@@ -15,7 +15,9 @@
 #include "util/loop.h"
 
 struct disk;
+struct display;
 struct gpu;
+struct input;
 struct ioapic;
 struct kvm_irq;
 struct kvmclock;
@@ -50,6 +52,9 @@ struct machine_device {
 struct machine {
     struct machine_config config;
     struct guest_clock clock;
+
+    struct display *display;
+    struct input *input;
 
     struct mem *mem;
     struct ram *ram;
