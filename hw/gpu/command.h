@@ -99,7 +99,9 @@ struct gpu_command {
     size_t payload_size;
     struct gpu_resource *resource; /* found by handle(), for render() and finish(): references, … */
     struct gpu_context *context;   /* … dropped by gpu_command_free() */
-    struct gpu_backing *backing;   /* on its way from the renderer; freed there too, if not NULL */
+    /* What the resource had when handle() looked: borrowed, for render(). */
+    const struct gpu_backing *memory;
+    struct gpu_backing *detached; /* on its way from the renderer; freed with the command */
     struct render_work work;
     uint32_t result; /* of render() */
 
@@ -108,15 +110,18 @@ struct gpu_command {
     const void *response_tail; /* a capset's bytes, behind the header; or NULL */
     size_t response_tail_size;
 
-    /* Private to order.c and answer.c. */
-    struct list_node wait_link;     /* parked */
-    struct list_node timeline_link; /* fenced and not answered */
-    struct gpu_timeline *timeline;
-    bool is_done;
-    uint64_t fence; /* our own number of it, for the renderer */
-    struct list_node push_link;
+    void *mapped; /* by MAP_BLOB's render(), for its finish() */
     int64_t popped_ns;
-    struct deferred deferred; /* finish() */
+
+    /* Private to order.c … */
+    struct list_node wait_link; /* parked */
+    /* … and answer.c, guarded by its lock. */
+    struct list_node timeline_link; /* fenced and not answered */
+    struct gpu_timeline *timeline;  /* NULL: none, or there was a reset */
+    bool is_done;
+    bool is_fence_placed;  /* the renderer has it, and has not said that it is passed */
+    uint64_t fence;        /* our own number of it, for the renderer; 0: none, or passed */
+    struct list_node link; /* its answer is ready, or its finish() due */
 };
 
 /* command.c: the table and the gate. */
@@ -144,8 +149,10 @@ static inline uint32_t gpu_answer_of(uint32_t error)
 
 /* answer.c: responses, fences and their order. */
 struct gpu_answers *gpu_answers_new(struct gpu *gpu);
-void gpu_answers_free(struct gpu_answers *answers);
-/** At the gate, in the order of the queue: a fenced command takes its place in its timeline. */
+/** After the render thread has ended, with nothing in flight. NULL is fine. */
+void gpu_answers_free(struct gpu_answers *answers) REQUIRES(bql);
+/** At the gate, for each command that has been read, in the order of the queue: its chain is let
+ * go, and a fenced one takes its place in its timeline. */
 void gpu_answers_enter(struct gpu_answers *answers, struct gpu_command *command) REQUIRES(bql);
 /**
  * The command is done, and its answer is of @type; with the response that command->response has
@@ -156,15 +163,19 @@ void gpu_answer(struct gpu_command *command, uint32_t type);
 /** Have type->render() run by the render thread, then finish() or gpu_answer() as result says.
  * Any thread. */
 void gpu_render(struct gpu_command *command);
-/** Reset: those that wait for a fence, and those behind them, are dropped. */
+/** Not answered, and gone: at reset, when nobody waits for it. */
+void gpu_command_drop(struct gpu_command *command) REQUIRES(bql);
+/** Reset: no order between what was before and what comes; what waits for that, or for a fence of
+ * the renderer's, is dropped. Nothing of before is finish()ed any more. */
 void gpu_answers_drop(struct gpu_answers *answers) REQUIRES(bql);
-/** The renderer says: fences up to @fence of @timeline are passed. Render thread. */
+/** The renderer says: fences up to @fence of @timeline are passed. @opaque is the struct gpu.
+ * Render thread. */
 void gpu_fence_passed(void *opaque, const struct timeline_id *timeline, uint64_t fence);
 
 /* order.c: commands that wait for an unmap. */
 struct gpu_order *gpu_order_new(struct gpu *gpu);
 void gpu_order_free(struct gpu_order *order) REQUIRES(bql);
-/** Whether the command has been parked, to be dispatched later. */
+/** Whether the command has been parked, to be dispatched later; or refused, if too many are. */
 bool gpu_order_park(struct gpu_order *order, struct gpu_command *command) MUST_CHECK REQUIRES(bql);
 /** A resource has left MAP_MAPPING or MAP_UNMAPPING: dispatch those that may go on, in order. */
 void gpu_order_wake(struct gpu_order *order) REQUIRES(bql);
