@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Blobs in the window (virtio 1.2, 5.7.6.10): what a guest may ask. The path: hw/gpu/mapping.h. */
+#include "hw/gpu/handlers.h"
 #include "hw/gpu/mapping.h"
 #include "util/atomic.h"
 
@@ -28,7 +29,7 @@ static uint32_t check_map(const struct gpu *gpu, const struct gpu_resource *reso
 static void refuse(struct gpu_command *command, uint32_t error)
 {
     (void)fetch_add_relaxed(&command->gpu->stats.refused_maps, 1);
-    gpu_answer(command, error);
+    gpu_refuse(command, error, "it cannot be mapped there");
 }
 
 void gpu_map_blob(struct gpu *gpu, struct gpu_command *command)
@@ -102,6 +103,8 @@ void gpu_map_blob_finish(struct gpu *gpu, struct gpu_command *command)
     resource->mapping = NULL;
     resource->map_state = MAP_NONE;
     g_free(mapping);
+    if (resource->is_doomed)
+        gpu_resource_retire(resource);
     refuse(command, command->result);
     gpu_order_wake(gpu->order);
 }
@@ -114,9 +117,9 @@ void gpu_unmap_blob(struct gpu *gpu, struct gpu_command *command)
     struct gpu_resource *resource = gpu_resource_find(gpu, command->request.unmap_blob.resource_id);
 
     if (!resource)
-        gpu_answer(command, VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID);
+        gpu_refuse(command, VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID, "there is no such resource");
     else if (resource->map_state != MAP_MAPPED)
-        gpu_answer(command, VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER);
+        gpu_refuse(command, VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER, "it is not mapped");
     else
         gpu_unmap(resource, command);
 }

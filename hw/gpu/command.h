@@ -99,7 +99,9 @@ struct gpu_command {
     size_t payload_size;
     struct gpu_resource *resource; /* found by handle(), for render() and finish(): references, … */
     struct gpu_context *context;   /* … dropped by gpu_command_free() */
-    struct gpu_backing *backing;   /* on its way from the renderer; freed there too, if not NULL */
+    /* What the resource had when handle() looked: borrowed, for render(). */
+    const struct gpu_backing *memory;
+    struct gpu_backing *detached; /* on its way from the renderer; freed with the command */
     struct render_work work;
     uint32_t result; /* of render() */
 

@@ -13,8 +13,10 @@
 #include "hw/gpu/resource.h"
 #include "hw/virtio/virtio.h"
 #include "util/hist.h"
+#include "util/loop.h"
 
 struct gpu_frame;
+struct gpu_pointer;
 struct gpu_window;
 
 /* ---- Scanouts ------------------------------------------------------------------------------- */
@@ -28,13 +30,17 @@ struct gpu_scanout {
     bool has_layout;               /* SET_SCANOUT_BLOB */
     struct renderer_layout layout;
     unsigned prefer_width, prefer_height; /* 0, 0: not enabled */
-    bool is_watched;
-    struct rect damage;      /* not drawn yet; empty: none */
-    struct gpu_frame *frame; /* being read; NULL: none */
+    bool is_watched, is_asked;            /* by viewers: always; for a refresh */
+    uint32_t serial;                      /* grows when it shows something else */
+    struct rect damage;                   /* not read yet; empty: none */
+    struct gpu_frame *frame;
+    struct gpu_pointer *pointer;
 };
 
 /* ---- The device -------------------------------------------------------------------------------
  */
+
+enum { GPU_QUEUE_CONTROL, GPU_QUEUE_CURSOR, NR_GPU_QUEUES }; /* 5.7.2 */
 
 enum gpu_stage {               /* of an unmap: docs/gpu.md */
                  STAGE_QUEUE,  /* doorbell's pop until the region leaves the map */
@@ -80,7 +86,15 @@ struct gpu {
     /* id → resource of before a reset that is still in somebody's hands: commands that name one
      * wait until it is released (gpu_resource_retire()). */
     GHashTable *orphans;
-    unsigned nr_in_flight; /* commands between pop and answer; atomic */
+    unsigned nr_in_flight; /* commands between pop and answer, and pictures being read; atomic */
+
+    /* gpu.c */
+    bool has_reset_window;   /* so far has the reset come */
+    uint32_t writing;        /* enum gpu_writing; atomic */
+    struct deferred written; /* it is GPU_NOT_WRITING, and was waited for */
+    struct render_work settle;
+    struct deferred settled;
+    bool is_settled;
 };
 
 /* gpu.c */
@@ -94,8 +108,16 @@ struct gpu *gpu_new_with(struct space *memory, struct display *display,
  */
 void gpu_reset_go_on(struct gpu *gpu) REQUIRES(bql);
 
+/**
+ * Around what writes into guest memory on the render thread: a reset waits for that, since the
+ * driver may use it for something else afterwards. False: the command is stale, and must not.
+ */
+bool gpu_begin_writing(const struct gpu_command *command) MUST_CHECK;
+void gpu_end_writing(struct gpu *gpu);
+enum gpu_writing { GPU_NOT_WRITING, GPU_WRITING, GPU_WAITED_FOR };
+
 /* scanout.c, frame.c, cursor.c */
-void gpu_scanouts_init(struct gpu *gpu) REQUIRES(bql);
+bool gpu_scanouts_init(struct gpu *gpu, GError **error) MUST_CHECK REQUIRES(bql);
 void gpu_scanouts_fini(struct gpu *gpu) REQUIRES(bql);
 void gpu_scanouts_reset(struct gpu *gpu) REQUIRES(bql);
 /** No screen shows it any more. */

@@ -4,13 +4,10 @@
  * them, takes rows over from guest memory when told to, and converts to the screens' format when
  * somebody looks. Blobs are guest memory, and are read where they lie.
  */
-#include <pixman.h>
-
+#include "hw/gpu/picture.h"
 #include "hw/gpu/renderer.h"
 #include "util/annotate.h"
 #include "util/iov.h"
-
-enum { PIXEL = 4 }; /* bytes, in all of virtio-gpu's formats */
 
 /* Guest memory behind a resource; the pieces stay the device's. */
 struct backing {
@@ -29,78 +26,9 @@ struct renderer {
     GHashTable *pictures; /* by id */
 };
 
-/*
- * A format's name has its bytes in the order of their addresses (virtio 1.2, 5.7.6.8); pixman's
- * has them from the most significant one of a word, which on a little-endian host comes last.
- */
-static bool find_format(uint32_t format, pixman_format_code_t *ret_format)
-{
-    static const struct {
-        uint32_t ours;
-        pixman_format_code_t pixmans;
-    } formats[] = {
-        { VIRTIO_GPU_FORMAT_B8G8R8A8_UNORM, PIXMAN_a8r8g8b8 },
-        { VIRTIO_GPU_FORMAT_B8G8R8X8_UNORM, PIXMAN_x8r8g8b8 },
-        { VIRTIO_GPU_FORMAT_A8R8G8B8_UNORM, PIXMAN_b8g8r8a8 },
-        { VIRTIO_GPU_FORMAT_X8R8G8B8_UNORM, PIXMAN_b8g8r8x8 },
-        { VIRTIO_GPU_FORMAT_R8G8B8A8_UNORM, PIXMAN_a8b8g8r8 },
-        { VIRTIO_GPU_FORMAT_X8B8G8R8_UNORM, PIXMAN_r8g8b8x8 },
-        { VIRTIO_GPU_FORMAT_A8B8G8R8_UNORM, PIXMAN_r8g8b8a8 },
-        { VIRTIO_GPU_FORMAT_R8G8B8X8_UNORM, PIXMAN_x8b8g8r8 },
-    };
-    _Static_assert(G_BYTE_ORDER == G_LITTLE_ENDIAN, "else the table is the other way round");
-
-    for (size_t i = 0; i < G_N_ELEMENTS(formats); i++) {
-        if (formats[i].ours != format)
-            continue;
-        *ret_format = formats[i].pixmans;
-        return true;
-    }
-    return false;
-}
-
 static struct picture *find(const struct renderer *renderer, uint32_t id)
 {
     return g_hash_table_lookup(renderer->pictures, GUINT_TO_POINTER(id));
-}
-
-/* ---- Reading guest memory ------------------------------------------------------------------ */
-
-/* Where in the backing the last row began, so that the next one is not looked for from the start.
- */
-struct cursor {
-    const struct iovec *iov;
-    unsigned nr_iov;
-    size_t base; /* bytes before *iov */
-};
-
-/** False: the backing ends before. Offsets do not go down. */
-static bool read_row(struct cursor *cursor, uint64_t offset, void *ret_row, size_t size)
-{
-    while (cursor->nr_iov > 0 && offset - cursor->base >= cursor->iov->iov_len) {
-        cursor->base += cursor->iov->iov_len;
-        cursor->iov++;
-        cursor->nr_iov--;
-    }
-    return iov_to_buf(cursor->iov, cursor->nr_iov, offset - cursor->base, ret_row, size) == size;
-}
-
-/* Rows in guest memory. */
-struct rows {
-    uint64_t offset, stride;
-    uint32_t nr;
-    size_t size; /* bytes of each, up to the stride or not */
-};
-
-/* Whether all of them lie in the first @limit bytes. */
-static bool rows_fit(const struct rows *rows, uint64_t limit)
-{
-    uint64_t end;
-
-    return rows->nr == 0 || rows->size == 0 ||
-           (!__builtin_mul_overflow(rows->stride, rows->nr - 1, &end) &&
-            !__builtin_add_overflow(end, rows->offset, &end) &&
-            !__builtin_add_overflow(end, rows->size, &end) && end <= limit);
 }
 
 static bool rect_fits(const struct virtio_gpu_rect *rect, uint32_t width, uint32_t height)
@@ -136,7 +64,7 @@ static uint32_t create_2d(void *renderer, const struct virtio_gpu_resource_creat
     struct picture *picture;
     pixman_image_t *image;
 
-    if (!find_format(request->format, &format) || request->width == 0 || request->height == 0 ||
+    if (!picture_format(request->format, &format) || request->width == 0 || request->height == 0 ||
         request->width > INT16_MAX || request->height > INT16_MAX)
         return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
     image = pixman_image_create_bits(format, (int)request->width, (int)request->height, NULL, 0);
@@ -193,7 +121,7 @@ static void detach_backing(void *renderer, uint32_t id)
         picture->backing = (struct backing){ NULL, 0, 0 };
 }
 
-/* ---- Transfers ------------------------------------------------------------------------------- */
+/* ---- Transfers ----------------------------------------------------------------------------- */
 
 /* The guest's rows are as long as the resource's, from the rectangle's first pixel, which lies at
  * the offset (virtio 1.2, 5.7.6.8). */
@@ -201,8 +129,8 @@ static uint32_t to_host_2d(void *renderer, const struct virtio_gpu_transfer_to_h
 {
     const struct picture *picture = find(renderer, request->resource_id);
     const struct virtio_gpu_rect *rect = &request->r;
-    struct cursor cursor;
-    struct rows rows;
+    struct picture_cursor cursor;
+    struct picture_rows rows;
     size_t stride;
     uint8_t *row;
 
@@ -213,105 +141,57 @@ static uint32_t to_host_2d(void *renderer, const struct virtio_gpu_transfer_to_h
     if (!rect_fits(rect, (uint32_t)pixman_image_get_width(picture->image),
                    (uint32_t)pixman_image_get_height(picture->image)))
         return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
-    rows = (struct rows){ .offset = request->offset,
-                          .stride = (uint64_t)pixman_image_get_width(picture->image) * PIXEL,
-                          .nr = rect->height,
-                          .size = (size_t)rect->width * PIXEL };
-    if (!rows_fit(&rows, picture->backing.size))
+    rows = (struct picture_rows){ .offset = request->offset,
+                                  .stride = (uint64_t)pixman_image_get_width(picture->image) *
+                                            PICTURE_PIXEL,
+                                  .nr = rect->height,
+                                  .size = (size_t)rect->width * PICTURE_PIXEL };
+    if (!picture_rows_fit(&rows, picture->backing.size))
         return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
     stride = (size_t)pixman_image_get_stride(picture->image);
     row = (uint8_t *)pixman_image_get_data(picture->image) + rect->y * stride +
-          (size_t)rect->x * PIXEL;
-    cursor = (struct cursor){ picture->backing.iov, picture->backing.nr_iov, 0 };
+          (size_t)rect->x * PICTURE_PIXEL;
+    cursor = (struct picture_cursor){ picture->backing.iov, picture->backing.nr_iov, 0 };
     for (uint32_t i = 0; i < rows.nr && rows.size > 0; i++, row += stride) {
-        if (!read_row(&cursor, rows.offset + i * rows.stride, row, rows.size))
-            return VIRTIO_GPU_RESP_ERR_UNSPEC; /* not after rows_fit() */
+        if (!picture_read_row(&cursor, rows.offset + i * rows.stride, row, rows.size))
+            return VIRTIO_GPU_RESP_ERR_UNSPEC; /* not after picture_rows_fit() */
     }
     return 0;
 }
 
-/* ---- Pictures -------------------------------------------------------------------------------- */
+/* ---- Pictures ------------------------------------------------------------------------------ */
 
-static void convert(pixman_image_t *from, const struct renderer_picture *wanted, uint32_t x,
-                    uint32_t y, uint32_t to_row, uint32_t nr_rows, pixman_image_t *to)
-{
-    pixman_image_composite32(PIXMAN_OP_SRC, from, NULL, to, (int)x, (int)y, 0, 0, 0, (int)to_row,
-                             (int)wanted->width, (int)nr_rows);
-}
-
-/* Row by row, through one of ours: the guest's can begin anywhere. */
-static uint32_t read_blob(const struct picture *picture, const struct renderer_picture *wanted,
-                          pixman_image_t *to)
-{
-    const struct renderer_layout *layout = wanted->layout;
-    struct rows rows = { .offset = layout->offset,
-                         .stride = layout->stride,
-                         .nr = wanted->height,
-                         .size = (size_t)wanted->width * PIXEL };
-    struct cursor cursor = { picture->backing.iov, picture->backing.nr_iov, 0 };
-    pixman_format_code_t format;
-    g_autofree uint32_t *row = NULL;
-    pixman_image_t *from;
-
-    /* Two numbers of 32 bits, and what is added to a third: no overflow. */
-    rows.offset += (uint64_t)wanted->y * layout->stride;
-    if (__builtin_add_overflow(rows.offset, (uint64_t)wanted->x * PIXEL, &rows.offset) ||
-        !find_format(layout->format, &format) ||
-        !rows_fit(&rows, MIN(picture->blob_size, picture->backing.size)))
-        return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
-    row = g_try_malloc(rows.size);
-    from =
-        row ? pixman_image_create_bits_no_clear(format, (int)wanted->width, 1, row, (int)rows.size)
-            : NULL;
-    if (!from)
-        return VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
-    for (uint32_t i = 0; i < rows.nr; i++) {
-        if (!read_row(&cursor, rows.offset + i * rows.stride, row, rows.size))
-            break; /* not after rows_fit() */
-        convert(from, wanted, 0, 0, i, 1, to);
-    }
-    pixman_image_unref(from);
-    return 0;
-}
-
-static uint32_t read_picture(const struct picture *picture, const struct renderer_picture *wanted,
-                             pixman_image_t *to)
+/* Out of the picture that we keep. */
+static uint32_t show_image(pixman_image_t *image, const struct renderer_picture *wanted)
 {
     const struct virtio_gpu_rect rect = { wanted->x, wanted->y, wanted->width, wanted->height };
+    const uint32_t stride = (uint32_t)pixman_image_get_stride(image);
+    uint32_t *pixels = pixman_image_get_data(image);
 
-    if (!picture->image && !wanted->layout)
+    if (!rect_fits(&rect, (uint32_t)pixman_image_get_width(image),
+                   (uint32_t)pixman_image_get_height(image)))
         return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
-    if (!picture->image)
-        return read_blob(picture, wanted, to);
-    if (!rect_fits(&rect, (uint32_t)pixman_image_get_width(picture->image),
-                   (uint32_t)pixman_image_get_height(picture->image)))
-        return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
-    convert(picture->image, wanted, wanted->x, wanted->y, 0, wanted->height, to);
-    return 0;
+    if (wanted->width == 0 || wanted->height == 0)
+        return 0;
+    pixels += (size_t)wanted->y * stride / PICTURE_PIXEL + wanted->x;
+    return picture_convert(wanted, pixman_image_get_format(image), pixels, stride);
 }
 
 static uint32_t show(void *renderer, const struct renderer_picture *wanted)
 {
     const struct picture *picture = find(renderer, wanted->resource);
-    pixman_image_t *to;
-    uint32_t result;
 
     if (!picture)
         return VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
-    if (wanted->width > INT16_MAX || wanted->height > INT16_MAX || wanted->stride > INT32_MAX)
+    if (picture->image)
+        return show_image(picture->image, wanted);
+    if (!wanted->layout)
         return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
-    if (wanted->width == 0 || wanted->height == 0)
-        return 0;
-    to = pixman_image_create_bits_no_clear(PIXMAN_a8r8g8b8, (int)wanted->width, (int)wanted->height,
-                                           wanted->pixels, (int)wanted->stride);
-    if (!to)
-        return VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
-    result = read_picture(picture, wanted, to);
-    pixman_image_unref(to);
-    return result;
+    return picture_read(picture->backing.iov, picture->backing.nr_iov,
+                        MIN(picture->blob_size, picture->backing.size), wanted);
 }
 
-/* ---- The renderer ---------------------------------------------------------------------------- */
+/* ---- The renderer -------------------------------------------------------------------------- */
 
 static bool start(const struct renderer_host *host UNUSED, bool want_venus UNUSED,
                   void **ret_renderer, struct renderer_caps *ret_caps, GError **error UNUSED)

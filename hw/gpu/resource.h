@@ -22,10 +22,11 @@ struct gpu_mapping;
 /* Guest memory behind a resource. RAM of the machine only: memory that is mapped into the window
  * would have to stay for as long as this does. Freed on any thread. */
 struct gpu_backing {
-    unsigned nr;
+    struct gpu *gpu;
+    unsigned nr, nr_counted; /* pieces; entries, as the limit counts them */
     struct iovec *iov;
     struct ram **ram;     /* of each piece, a reference … */
-    uint64_t *ram_offset; /* … and where in it: for code_gate_written() */
+    uint64_t *ram_offset; /* … and where in it: for gpu_backing_written() */
     uint64_t size;
 };
 
@@ -46,10 +47,11 @@ struct gpu_resource {
     uint32_t blob_mem, blob_flags; /* VIRTIO_GPU_BLOB_* */
     uint64_t blob_size;
     uint64_t bytes;              /* what it counts for in the limits */
-    struct gpu_backing *backing; /* NULL: none. The render thread has seen it or will */
+    struct gpu_backing *backing; /* NULL: none. The main thread's; the renderer has it or will */
     bool has_uuid;
     uint8_t uuid[16];
     bool has_failed; /* the renderer has not made it: render thread */
+    bool is_doomed;  /* the same, and it leaves the table with MAP_MAPPING: main thread */
 
     /* The window (blob.c). */
     enum gpu_map_state map_state;

@@ -39,13 +39,13 @@ static void own_region_show(struct gpu_mapping *mapping)
         mapping->region = region_new_host(gpu->mem, name, mapping->host, mapping->size, false);
         region_on_released(mapping->region, on_region_released, mapping);
     }
-    (void)region_add(gpu->window, mapping->offset, mapping->region, 0, NULL); /* the commit says */
+    (void)!region_add(gpu->window, mapping->offset, mapping->region, 0, NULL); /* the commit says */
 }
 
 static void own_region_hide(struct gpu_mapping *mapping)
 {
     bql_assert_held();
-    (void)region_del(mapping->region, NULL); /* the commit says */
+    (void)!region_del(mapping->region, NULL); /* the commit says */
 }
 
 static void own_region_let_go(struct gpu_mapping *mapping)
