@@ -131,7 +131,7 @@ static void reset(struct gpu_world *world) REQUIRES(bql)
     scene_begin_reset(world->scene);
     while (virtio_get_status(world->scene->guest.device) != 0)
         wait_a_turn(world);
-    forget_all(world);
+    world->is_honest = false; /* what was in flight is dropped */
 }
 
 /* ---- Chains ---------------------------------------------------------------------------------- */
