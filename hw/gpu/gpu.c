@@ -225,7 +225,7 @@ void gpu_free(struct gpu *gpu)
     if (!gpu)
         return;
     while (gpu->device.is_resetting || !gpu_window_is_idle(gpu)) /* a disk may still hold a blob */
-        (void)loop_iterate(true); /* what it was is seen above */
+        (void)loop_iterate(true);                                /* what it was is seen above */
     if (!render_stop(gpu->render, GPU_STUCK_NS)) {
         log_error("virtio-gpu: the render thread does not end; its memory is left to it");
         return;
