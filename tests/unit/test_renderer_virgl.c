@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "tests/gpu/virgl_scene.h"
+#include "util/annotate.h"
 
 enum {
     BAD = VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER,
