@@ -7,6 +7,7 @@
 
 #include "hw/dev/disk.h"
 #include "hw/dev/virtio_blk.h"
+#include "hw/dev/virtio_input.h"
 #include "hw/dev/virtio_rng.h"
 #include "hw/machine/parts.h"
 #include "hw/virtio/virtio_pci.h"
@@ -127,6 +128,44 @@ static struct virtio_device *make_rng(struct machine *machine,
     return virtio_rng_device(rng);
 }
 
+static void free_input(void *model) NO_THREAD_SAFETY /* by devices_fini() */
+{
+    virtio_input_free(model);
+}
+
+static struct virtio_device *make_input(struct machine *machine, const struct device_config *config,
+                                        struct machine_device *device, enum virtio_input_kind kind,
+                                        GError **error) REQUIRES(bql)
+{
+    struct virtio_input *input;
+
+    if (config->serial && strlen(config->serial) > VIRTIO_INPUT_SERIAL_MAX) {
+        keyval_usage(error, "-device %s: serial=%s has more than %d characters", device->type,
+                     config->serial, VIRTIO_INPUT_SERIAL_MAX);
+        return NULL;
+    }
+    input = virtio_input_new(machine->memory, machine->input, kind, config->serial);
+    device->model = input;
+    device->free_model = free_input;
+    return virtio_input_device(input);
+}
+
+static struct virtio_device *make_keyboard(struct machine *machine,
+                                           const struct device_config *config,
+                                           struct machine_device *device, GError **error)
+    REQUIRES(bql)
+{
+    return make_input(machine, config, device, VIRTIO_INPUT_KEYBOARD, error);
+}
+
+static struct virtio_device *make_tablet(struct machine *machine,
+                                         const struct device_config *config,
+                                         struct machine_device *device, GError **error)
+    REQUIRES(bql)
+{
+    return make_input(machine, config, device, VIRTIO_INPUT_TABLET, error);
+}
+
 /* Keys that every PCI device has. */
 #define PCI_KEYS                                                                                   \
     KEYVAL_KEY("id", KEYVAL_STRING, struct device_config, id, "what it is called"),                \
@@ -142,10 +181,18 @@ static const struct keyval_key blk_keys[] = {
                "its serial number, up to 20 characters"),
     PCI_KEYS,
 };
+static const struct keyval_key input_keys[] = {
+    KEYVAL_KEY("serial", KEYVAL_STRING, struct device_config, serial,
+               "its serial number, up to 127 characters"),
+    PCI_KEYS,
+};
 static const struct keyval_key rng_keys[] = { PCI_KEYS };
 
 static const struct device_type types[] = {
     { "virtio-blk-pci", "a disk, from a -drive", blk_keys, make_blk },
+    { "virtio-keyboard-pci", "a keyboard: -display's, and QMP's", input_keys, make_keyboard },
+    { "virtio-tablet-pci", "a pointer, buttons and wheels: -display's, and QMP's", input_keys,
+      make_tablet },
     { "virtio-rng-pci", "random numbers, from the host's getrandom()", rng_keys, make_rng },
 };
 
@@ -161,7 +208,7 @@ static const struct device_type *find_type(const char *name)
 void machine_print_devices(FILE *out)
 {
     for (size_t i = 0; i < ARRAY_SIZE(types); i++)
-        fprintf(out, "  %-16s %s\n", types[i].name, types[i].help);
+        fprintf(out, "  %-20s %s\n", types[i].name, types[i].help);
 }
 
 bool machine_print_device(const char *name, FILE *out)
@@ -201,15 +248,15 @@ static bool parse_slot(const struct device_type *type, const char *text, int *re
     return true;
 }
 
-static bool has_id(struct machine *machine, const char *id)
+const char *machine_device_type(const struct machine *machine, const char *id)
 {
     for (guint i = 0; i < machine->devices->len; i++) {
         const struct machine_device *device = machine->devices->pdata[i];
 
         if (g_strcmp0(device->id, id) == 0)
-            return true;
+            return device->type;
     }
-    return false;
+    return NULL;
 }
 
 static bool plug(struct machine *machine, const struct device_type *type,
@@ -219,7 +266,7 @@ static bool plug(struct machine *machine, const struct device_type *type,
     struct virtio_device *model;
     int slot;
 
-    if (config->id && has_id(machine, config->id))
+    if (config->id && machine_device_type(machine, config->id))
         return keyval_usage(error, "-device %s: the id '%s' is given twice", type->name,
                             config->id);
     if (!parse_slot(type, config->slot, &slot, error))
