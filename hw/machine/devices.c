@@ -134,44 +134,6 @@ static struct virtio_device *make_rng(struct machine *machine,
     return virtio_rng_device(rng);
 }
 
-static void free_input(void *model) NO_THREAD_SAFETY /* by devices_fini() */
-{
-    virtio_input_free(model);
-}
-
-static struct virtio_device *make_input(struct machine *machine, const struct device_config *config,
-                                        struct machine_device *device, enum virtio_input_kind kind,
-                                        GError **error) REQUIRES(bql)
-{
-    struct virtio_input *input;
-
-    if (config->serial && strlen(config->serial) > VIRTIO_INPUT_SERIAL_MAX) {
-        keyval_usage(error, "-device %s: serial=%s has more than %d characters", device->type,
-                     config->serial, VIRTIO_INPUT_SERIAL_MAX);
-        return NULL;
-    }
-    input = virtio_input_new(machine->memory, machine->input, kind, config->serial);
-    device->model = input;
-    device->free_model = free_input;
-    return virtio_input_device(input);
-}
-
-static struct virtio_device *make_keyboard(struct machine *machine,
-                                           const struct device_config *config,
-                                           struct machine_device *device, GError **error)
-    REQUIRES(bql)
-{
-    return make_input(machine, config, device, VIRTIO_INPUT_KEYBOARD, error);
-}
-
-static struct virtio_device *make_tablet(struct machine *machine,
-                                         const struct device_config *config,
-                                         struct machine_device *device, GError **error)
-    REQUIRES(bql)
-{
-    return make_input(machine, config, device, VIRTIO_INPUT_TABLET, error);
-}
-
 static void free_gpu(void *model) NO_THREAD_SAFETY /* by devices_fini() */
 {
     gpu_free(model);
@@ -233,6 +195,44 @@ static struct virtio_device *make_gpu_gl(struct machine *machine,
     return make_any_gpu(machine, config, true, device, error);
 }
 
+static void free_input(void *model) NO_THREAD_SAFETY /* by devices_fini() */
+{
+    virtio_input_free(model);
+}
+
+static struct virtio_device *make_input(struct machine *machine, const struct device_config *config,
+                                        struct machine_device *device, enum virtio_input_kind kind,
+                                        GError **error) REQUIRES(bql)
+{
+    struct virtio_input *input;
+
+    if (config->serial && strlen(config->serial) > VIRTIO_INPUT_SERIAL_MAX) {
+        keyval_usage(error, "-device %s: serial=%s has more than %d characters", device->type,
+                     config->serial, VIRTIO_INPUT_SERIAL_MAX);
+        return NULL;
+    }
+    input = virtio_input_new(machine->memory, machine->input, kind, config->serial);
+    device->model = input;
+    device->free_model = free_input;
+    return virtio_input_device(input);
+}
+
+static struct virtio_device *make_keyboard(struct machine *machine,
+                                           const struct device_config *config,
+                                           struct machine_device *device, GError **error)
+    REQUIRES(bql)
+{
+    return make_input(machine, config, device, VIRTIO_INPUT_KEYBOARD, error);
+}
+
+static struct virtio_device *make_tablet(struct machine *machine,
+                                         const struct device_config *config,
+                                         struct machine_device *device, GError **error)
+    REQUIRES(bql)
+{
+    return make_input(machine, config, device, VIRTIO_INPUT_TABLET, error);
+}
+
 /* Keys that every PCI device has. */
 #define PCI_KEYS                                                                                   \
     KEYVAL_KEY("id", KEYVAL_STRING, struct device_config, id, "what it is called"),                \
@@ -251,10 +251,10 @@ static const struct keyval_key blk_keys[] = {
 #define GPU_KEYS                                                                                   \
     KEYVAL_KEY("blob", KEYVAL_BOOL, struct device_config, has_blob, "blob resources (off)"),       \
         KEYVAL_KEY("xres", KEYVAL_NUMBER, struct device_config, xres,                              \
-                   "preferred width of the first screen (1280)", .min = 1,                         \
+                   "preferred width of the first screen (1024)", .min = 1,                         \
                    .max = CONSOLE_SIDE_MAX),                                                       \
         KEYVAL_KEY("yres", KEYVAL_NUMBER, struct device_config, yres,                              \
-                   "preferred height of the first screen (800)", .min = 1,                         \
+                   "preferred height of the first screen (768)", .min = 1,                         \
                    .max = CONSOLE_SIDE_MAX),                                                       \
         KEYVAL_KEY("max_outputs", KEYVAL_NUMBER, struct device_config, max_outputs,                \
                    "screens, 1 to 16 (1)", .min = 1, .max = GPU_SCANOUTS_MAX),                     \
@@ -271,8 +271,8 @@ static const struct keyval_key gpu_gl_keys[] = {
 };
 static const struct device_config gpu_defaults = {
     .has_edid = true,
-    .xres = 1280,
-    .yres = 800,
+    .xres = 1024,
+    .yres = 768,
     .max_outputs = 1,
 };
 static const struct keyval_key input_keys[] = {
