@@ -16,6 +16,7 @@
 
 struct disk;
 struct display;
+struct gpu;
 struct input;
 struct ioapic;
 struct kvm_irq;
@@ -77,11 +78,14 @@ struct machine {
     struct pvpanic *pvpanic;
     GPtrArray *disks;   /* struct machine_disk * */
     GPtrArray *devices; /* struct machine_device *, in the order in which they were plugged in */
+    struct gpu *gpu;    /* of these, the first virtio-gpu; NULL: none */
 
     /* Its life. */
     bool has_started; /* its processors have threads */
     bool is_running;
-    uint32_t asked; /* what machine_ask_*() want, see machine.c; atomic */
+    bool has_run;
+    struct list listeners; /* struct machine_listener */
+    uint32_t asked;        /* what machine_ask_*() want, see machine.c; atomic */
     struct deferred on_asked;
     struct loop_timer age_check;
     bool has_ended;

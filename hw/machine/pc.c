@@ -233,11 +233,6 @@ void pc_clock_changed(struct machine *machine)
 
 /* ---- For others ------------------------------------------------------------------------------ */
 
-bool machine_press_power_button(struct machine *machine)
-{
-    return power_press_button(machine->power);
-}
-
 struct display *machine_display(struct machine *machine)
 {
     return machine->display;
