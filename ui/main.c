@@ -10,6 +10,8 @@
 #include "ui/char_backend.h"
 #include "ui/options.h"
 #include "ui/qmp.h"
+#include "ui/screenshot.h"
+#include "ui/show.h"
 #include "ui/signals.h"
 #include "ui/stats.h"
 #include "util/keyval.h"
@@ -111,6 +113,7 @@ static int live(const struct options *options, struct machine *machine) REQUIRES
         status = status_of(machine_run(machine));
     else
         status = report(error);
+    screenshots_finish();
     qmp_free(qmp);
     error = NULL;
     if (options->stats_path && !stats_write(machine, options->stats_path, &error)) {
@@ -126,12 +129,16 @@ static int run(const struct options *options, const struct machine_config *confi
 {
     GError *error = NULL;
     struct signals *signals = NULL;
+    struct show *show = NULL;
     int status;
 
     *machine = machine_new(config, &error);
     if (*machine && plug(*machine, options, &error))
         signals = signals_new(*machine, &error);
-    status = signals ? live(options, *machine) : report(error);
+    if (signals)
+        show = show_new(*machine, signals, &options->show, &error);
+    status = show ? live(options, *machine) : report(error);
+    show_free(show);
     signals_free(signals);
     machine_free(*machine);
     *machine = NULL;
