@@ -121,7 +121,7 @@ static void detach_backing(void *renderer, uint32_t id)
         picture->backing = (struct backing){ NULL, 0, 0 };
 }
 
-/* ---- Transfers ------------------------------------------------------------------------------- */
+/* ---- Transfers ----------------------------------------------------------------------------- */
 
 /* The guest's rows are as long as the resource's, from the rectangle's first pixel, which lies at
  * the offset (virtio 1.2, 5.7.6.8). */
@@ -159,7 +159,7 @@ static uint32_t to_host_2d(void *renderer, const struct virtio_gpu_transfer_to_h
     return 0;
 }
 
-/* ---- Pictures -------------------------------------------------------------------------------- */
+/* ---- Pictures ------------------------------------------------------------------------------ */
 
 /* Out of the picture that we keep. */
 static uint32_t show_image(pixman_image_t *image, const struct renderer_picture *wanted)
@@ -191,7 +191,7 @@ static uint32_t show(void *renderer, const struct renderer_picture *wanted)
                         MIN(picture->blob_size, picture->backing.size), wanted);
 }
 
-/* ---- The renderer ---------------------------------------------------------------------------- */
+/* ---- The renderer -------------------------------------------------------------------------- */
 
 static bool start(const struct renderer_host *host UNUSED, bool want_venus UNUSED,
                   void **ret_renderer, struct renderer_caps *ret_caps, GError **error UNUSED)

@@ -116,7 +116,7 @@ static uint32_t look(struct setting *setting, const struct renderer_layout *layo
     return TESTED.read(setting->renderer, &picture);
 }
 
-/* ---- 2D resources ---------------------------------------------------------------------------- */
+/* ---- 2D resources -------------------------------------------------------------------------- */
 
 static const struct {
     uint32_t format, pixel; /* that the bytes 1, 2, 3, 4 are */
@@ -309,7 +309,7 @@ static void what_does_not_exist_is_an_error(void)
     end(&setting);
 }
 
-/* ---- Blobs ----------------------------------------------------------------------------------- */
+/* ---- Blobs --------------------------------------------------------------------------------- */
 
 static void a_blob_is_read_where_it_lies(void)
 {
