@@ -15,11 +15,12 @@ enum { WORDS = 768, BLOB = 8192, WIDTH = 64, HEIGHT = 64 };
 
 static uint32_t words[WORDS]; /* of the stream that is being sent */
 
-/* Leaks of the GL library are not ours, and looking for them takes long. */
+/* Leaks of the GL library are not ours, and looking for them takes long. So does its memory, of
+ * which each context has much: what is freed is not kept from it for long. */
 const char *__asan_default_options(void);
 const char *__asan_default_options(void)
 {
-    return "detect_leaks=0";
+    return "detect_leaks=0:quarantine_size_mb=8:malloc_context_size=3";
 }
 
 /* Three of a colour, into a blob or a buffer, which then are what is drawn. */
