@@ -9,7 +9,7 @@
 #include "hw/display/display.h"
 #include "hw/gpu/command.h"
 #include "hw/gpu/gpu.h"
-#include "hw/gpu/limits.h"
+#include "hw/gpu/gpu_limits.h"
 #include "hw/gpu/resource.h"
 #include "hw/virtio/virtio.h"
 #include "util/hist.h"

@@ -3,8 +3,8 @@
  * How much of everything one guest can have. Beyond it the answer is an error, and a counter says
  * which limit it was (gracevm_gpu_limit_total{limit=}).
  */
-#ifndef HW_GPU_LIMITS_H
-#define HW_GPU_LIMITS_H
+#ifndef HW_GPU_GPU_LIMITS_H
+#define HW_GPU_GPU_LIMITS_H
 
 #include <stdint.h>
 
