@@ -8,7 +8,8 @@
  *     wait=halt|poll        this processor halts until the interrupt, or looks at the ring for ever
  *     busy=none|memory|window  what another one does, with interrupts off: halts, spins on its own
  *                           memory, or on the pages that are mapped and unmapped
- *     test=latency|leak     the second only counts, and lets others look before and after
+ *     test=latency|leak|spin   the second only counts, and lets others look before and after; the
+ *                           third is no more than a load
  *
  * Each figure goes out, in nanoseconds: "series NAME: N N N ...".
  */
@@ -238,6 +239,8 @@ void payload_main(void)
     occupy_others();
     if (parameter_is("test", "leak"))
         count_only();
+    else if (parameter_is("test", "spin"))
+        spin_for_ever();
     else
         measure();
     is_enough = true;
