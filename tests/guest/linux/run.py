@@ -61,7 +61,7 @@ def main():
         return
     program = Program(os.path.abspath(path), options.accel)
     try:
-        for name in packages.SETS:
+        for name in packages.BASIC:
             packages.fetch(name)
     except packages.Unavailable as unavailable:
         tap.skip_all(f'guests cannot be made: {unavailable}')
