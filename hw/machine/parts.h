@@ -15,6 +15,8 @@
 #include "util/loop.h"
 
 struct disk;
+struct display;
+struct input;
 struct ioapic;
 struct kvm_irq;
 struct kvmclock;
@@ -49,6 +51,9 @@ struct machine_device {
 struct machine {
     struct machine_config config;
     struct guest_clock clock;
+
+    struct display *display;
+    struct input *input;
 
     struct mem *mem;
     struct ram *ram;

@@ -8,6 +8,8 @@
 #include "hw/dev/pvpanic.h"
 #include "hw/dev/rtc.h"
 #include "hw/dev/serial.h"
+#include "hw/display/display.h"
+#include "hw/display/input.h"
 #include "hw/irq/ioapic.h"
 #include "hw/machine/acpi.h"
 #include "hw/machine/layout.h"
@@ -146,6 +148,8 @@ bool pc_init(struct machine *machine, GError **error)
     machine->regions = g_ptr_array_new();
     machine->disks = g_ptr_array_new();
     machine->devices = g_ptr_array_new();
+    machine->display = display_new();
+    machine->input = input_new();
     return make_memory(machine, error) && chips_init(machine, error) && make_pci(machine, error) &&
            make_devices(machine, error);
 }
@@ -176,6 +180,8 @@ void pc_fini(struct machine *machine)
     serial_free(machine->serial);
     chips_fini(machine);
     mem_free(machine->mem);
+    input_free(machine->input);
+    display_free(machine->display);
 }
 
 /* ---- Reset and load -------------------------------------------------------------------------- */
@@ -230,4 +236,14 @@ void pc_clock_changed(struct machine *machine)
 bool machine_press_power_button(struct machine *machine)
 {
     return power_press_button(machine->power);
+}
+
+struct display *machine_display(struct machine *machine)
+{
+    return machine->display;
+}
+
+struct input *machine_input(struct machine *machine)
+{
+    return machine->input;
 }

@@ -22,10 +22,10 @@ need | all        | libzstd-dev                | library libzstd     | kernels p
 need | all        | zlib1g-dev                 | library zlib        | kernels packed by gzip
 need | all        | liblz4-dev                 | library liblz4      | kernels packed by lz4
 need | all        | libpixman-1-dev            | library pixman-1    | screens
-need | all        | libvirglrenderer-dev       | library virglrenderer | virtio-gpu: GL
-need | all        | libepoxy-dev               | library epoxy       | virtio-gpu: GL
-need | all        | libegl-mesa0               | shared libEGL_mesa.so.0 | virtio-gpu: GL without a GPU
-need | all        | libgl1-mesa-dri            | shared dri/swrast_dri.so | virtio-gpu: GL without a GPU
+need | all        | libvirglrenderer-dev       | library virglrenderer | GL
+need | all        | libepoxy-dev               | library epoxy       | GL
+need | all        | libegl-mesa0               | shared libEGL_mesa.so.0 | GL, no GPU
+need | all        | libgl1-mesa-dri            | shared dri/swrast_dri.so | GL, no GPU
 need | all        | libsdl2-dev                | library sdl2        | windows
 need | all        | libjson-glib-dev           | library json-glib-1.0 | QMP
 need | all        | libpng-dev                 | library libpng      | screenshots
@@ -60,7 +60,7 @@ has() { type -P "$1" >/dev/null; } # a program, not one of these functions
 sbin() { PATH=$PATH:/usr/sbin:/sbin type -P "$1" >/dev/null; } # or for administrators
 library() { has pkg-config && pkg-config --exists "$1"; }
 compiles() { has "$1" && echo 'int main(void) { return 0; }' | compile "$@"; }
-shared() { compgen -G "/usr/lib/x86_64-linux-gnu/$1" >/dev/null || compgen -G "/usr/lib*/$1" >/dev/null; }
+shared() { compgen -G "/usr/lib*/$1" >/dev/null || compgen -G "/usr/lib/*/$1" >/dev/null; }
 includes() { has gcc && echo "#include <$1>" | compile gcc -c; }
 compile() { "$@" -x c - -o /dev/null 2>/dev/null; } # a compiler that fails is the answer "no"
 

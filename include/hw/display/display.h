@@ -44,9 +44,11 @@ struct console *display_console(struct display *display, unsigned index) REQUIRE
 struct console_ops {
     /** A viewer would like this size, in pixels; 0, 0: as it was by default. */
     void (*prefer)(void *opaque, unsigned width, unsigned height);
-    /** Whether anybody looks, from now on. At the start nobody does. */
+    /** Whether anybody looks, from now on; if so, what has not been drawn is drawn, now or soon.
+     * At the start nobody does. */
     void (*watch)(void *opaque, bool is_watched);
-    /** Draw what is not drawn yet, now or later, then console_refreshed(). NULL: all is drawn. */
+    /** Draw what is not drawn yet, now or later, then console_refreshed(), always: after a reset
+     * and an error as well. Never asked again before. NULL: all is drawn. */
     void (*refresh)(void *opaque);
 };
 
@@ -58,15 +60,15 @@ struct console *console_new(struct display *display, const char *name,
                             const struct console_ops *ops, void *opaque) OWNED_BY(console_free)
     REQUIRES(bql);
 
-/** A new picture, black, up to CONSOLE_SIDE_MAX each way; 0, 0: the screen is off. The same size
- * again changes nothing. False: no memory; the screen is off. */
+/** A new picture, black; 0, 0: the screen is off. The same size again changes nothing. False: above
+ * CONSOLE_SIDE_MAX, or no memory; the screen is off. */
 bool console_resize(struct console *console, unsigned width, unsigned height) REQUIRES(bql);
 
 /** Copy @pixels (x8r8g8b8, @stride bytes a row) to @rect; what lies outside the picture is cut. */
 void console_draw(struct console *console, const struct rect *rect, const uint32_t *pixels,
                   uint32_t stride) REQUIRES(bql);
 
-/** What refresh() began has ended. */
+/** What refresh() began has ended. Fine where it has not begun. */
 void console_refreshed(struct console *console) REQUIRES(bql);
 
 enum { CURSOR_SIDE_MAX = 128 };
@@ -85,7 +87,7 @@ void console_move_cursor(struct console *console, int x, int y) REQUIRES(bql);
 
 /* ---- For viewers ---------------------------------------------------------------------------- */
 
-/* Embedded in a viewer. Each function may be NULL; none may free the viewer or the console. */
+/* Each function may be NULL; none may free the viewer or the console, or remove another viewer. */
 struct viewer_ops {
     void (*resized)(struct viewer *viewer);                          /* or switched on or off */
     void (*damaged)(struct viewer *viewer, const struct rect *rect); /* inside the picture */
@@ -94,6 +96,7 @@ struct viewer_ops {
     void (*gone)(struct viewer *viewer); /* it has been removed from a console that ends */
 };
 
+/* Embedded in a viewer. */
 struct viewer {
     const struct viewer_ops *ops;
     struct console *console; /* NULL: it looks at none */
@@ -115,8 +118,9 @@ const struct cursor *console_cursor(struct console *console, int *ret_x, int *re
 /** Tell the device what size the viewer would like. */
 void console_prefer(struct console *console, unsigned width, unsigned height) REQUIRES(bql);
 
-/** Call @done once the picture is what the guest has drawn; perhaps at once. Calls in order. If
- * the console ends before, @done is called with is_gone. */
+/** Call @done once the picture is what the guest has drawn until now; perhaps at once. Calls are in
+ * order. If the console ends before, @done is called with is_gone, and may not use it any more.
+ * @done may ask again, and may not free the console. */
 void console_refresh(struct console *console, void (*done)(void *opaque, bool is_gone),
                      void *opaque) REQUIRES(bql);
 

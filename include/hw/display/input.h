@@ -37,18 +37,26 @@ struct input_handler {
     void (*event)(struct input_handler *handler, uint16_t type, uint16_t code, int32_t value);
     void (*sync)(struct input_handler *handler); /* these events belong together */
     struct list_node link;                       /* private */
+    bool has_unsynced;                           /* private */
 };
 
-/** Of several that take the same, the one added last gets it. */
+/** Of several that take the same, the one added last gets it. What is down is released before. */
 void input_add_handler(struct input *input, struct input_handler *handler) REQUIRES(bql);
+
+/** It is told nothing more; what is down is forgotten. */
 void input_remove_handler(struct input *input, struct input_handler *handler) REQUIRES(bql);
 
-/* ---- For windows and QMP -----------------------------------------------------------------------
- */
+/* ---- For windows and QMP --------------------------------------------------------------------- */
+
+/** Whether somebody takes @takes. */
+bool input_is_taken(const struct input *input, enum input_takes takes) REQUIRES(bql);
 
 /** Nobody who takes it: it is lost. @value of keys: 1 down, 0 up (no repeats: the guest makes
- * its own). Presses of what is down and releases of what is up are dropped. */
+ * its own). Presses of what is down and releases of what is up are dropped; positions are cut to
+ * the screen. */
 void input_send(struct input *input, uint16_t type, uint16_t code, int32_t value) REQUIRES(bql);
+
+/** What has been sent since the last time belongs together. */
 void input_sync(struct input *input) REQUIRES(bql);
 
 /** Release all keys and buttons that are down: the window has lost the keyboard. */

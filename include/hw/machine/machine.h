@@ -21,6 +21,8 @@
 
 struct char_backend;
 struct cpu_backend;
+struct display;
+struct input;
 struct machine;
 
 enum { MACHINE_DRIVES_MAX = 16 };
@@ -79,6 +81,12 @@ bool machine_print_device(const char *name, FILE *out);
 
 /** No drive is left that no device uses. */
 bool machine_check_drives(struct machine *machine, GError **error) MUST_CHECK REQUIRES(bql);
+
+/* ---- What is seen of it, and where hands reach it: as long as the machine ---------------------
+ */
+
+struct display *machine_display(struct machine *machine);
+struct input *machine_input(struct machine *machine);
 
 /* ---- Life ------------------------------------------------------------------------------------ */
 

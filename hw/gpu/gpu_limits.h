@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * How much of everything one guest can have. Beyond it the answer is an error, and a counter says
+ * which limit it was (gracevm_gpu_limit_total{limit=}).
+ */
+#ifndef HW_GPU_GPU_LIMITS_H
+#define HW_GPU_GPU_LIMITS_H
+
+#include <stdint.h>
+
+enum gpu_limit {
+    LIMIT_RESOURCES,
+    LIMIT_BYTES, /* of pictures and blobs that live in the host */
+    LIMIT_CONTEXTS,
+    LIMIT_ENTRIES, /* of the backings, together */
+    LIMIT_PAYLOAD, /* bytes of commands that are on their way, together */
+    LIMIT_SIDE,    /* pixels each way */
+    NR_GPU_LIMITS,
+};
+
+enum {
+    RESOURCES_MAX = 65536,
+    CONTEXTS_MAX = 4096,
+    ENTRIES_MAX = 1 << 22,         /* pages of 4 KiB: 16 GiB */
+    BACKING_ENTRIES_MAX = 1 << 18, /* of one backing: 1 GiB of single pages */
+    SUBMIT_BYTES_MAX = 16 << 20,
+    PICTURE_SIDE_MAX = 16384,
+};
+#define BYTES_MAX (UINT64_C(8) << 30)
+#define PAYLOAD_BYTES_MAX (UINT64_C(128) << 20)
+
+struct gpu_usage {
+    uint64_t bytes, entries;
+    uint64_t payload_bytes; /* atomic */
+};
+
+#endif

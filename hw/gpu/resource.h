@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What a guest has made: resources, the memory behind them, contexts. The tables are the main
+ * thread's, under the BQL; a retired resource is freed behind the render thread's last use of it.
+ */
+#ifndef HW_GPU_RESOURCE_H
+#define HW_GPU_RESOURCE_H
+
+#include <glib.h>
+#include <linux/virtio_gpu.h>
+#include <stdbool.h>
+#include <sys/uio.h>
+
+#include "hw/mem/ram.h"
+#include "util/bql.h"
+
+struct gpu;
+struct gpu_unmap;
+struct region;
+
+/* Guest memory behind a resource. RAM of the machine only: memory that is mapped into the window
+ * would have to stay for as long as this does. Freed on any thread. */
+struct gpu_backing {
+    unsigned nr;
+    struct iovec *iov;
+    struct ram **ram;     /* of each piece, a reference … */
+    uint64_t *ram_offset; /* … and where in it: for code_gate_written() */
+    uint64_t size;
+};
+
+enum gpu_map_state {
+    MAP_NONE,
+    MAP_MAPPING, /* the renderer is asked for the pointer; commands that name it wait */
+    MAP_MAPPED,
+    MAP_UNMAPPING, /* out of the map, until the renderer's unmap is queued; the same */
+};
+
+struct gpu_resource {
+    uint32_t id;
+    struct gpu *gpu;
+    uint32_t width, height, format; /* not of blobs */
+    bool is_blob;
+    uint32_t blob_mem, blob_flags; /* VIRTIO_GPU_BLOB_* */
+    uint64_t blob_size;
+    uint64_t bytes;              /* what it counts for in the limits */
+    struct gpu_backing *backing; /* NULL: none. The render thread has seen it or will */
+    bool has_uuid;
+    uint8_t uuid[16];
+    bool has_failed; /* the renderer has not made it: render thread */
+
+    /* The window (blob.c). */
+    enum gpu_map_state map_state;
+    struct region *region;
+    uint64_t map_offset;
+    struct gpu_unmap *unmap; /* while MAP_UNMAPPING */
+};
+
+struct gpu_context {
+    uint32_t id;
+    uint32_t capset;       /* 0: virgl */
+    GHashTable *resources; /* ids attached */
+};
+
+/* resource.c, context.c, backing.c: tables and limits. */
+struct gpu_resource *gpu_resource_find(struct gpu *gpu, uint32_t id) REQUIRES(bql);
+struct gpu_resource *gpu_resource_new(struct gpu *gpu, uint32_t id, uint64_t bytes,
+                                      uint32_t *ret_error) REQUIRES(bql);
+/** Out of the tables and off the screens; the renderer is told, and then it is freed. */
+void gpu_resource_retire(struct gpu_resource *resource) REQUIRES(bql);
+struct gpu_context *gpu_context_find(struct gpu *gpu, uint32_t id) REQUIRES(bql);
+struct gpu_backing *gpu_backing_new(struct gpu *gpu, const struct virtio_gpu_mem_entry *entries,
+                                    uint32_t nr_entries, uint32_t *ret_error) REQUIRES(bql);
+void gpu_backing_free(struct gpu_backing *backing);
+/** After the renderer has written into it. Any thread. */
+void gpu_backing_written(const struct gpu_backing *backing);
+
+#endif
