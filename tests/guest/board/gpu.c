@@ -55,8 +55,7 @@ static bool has(u64 offset, u64 size, u32 with)
     return true;
 }
 
-/* ---- What it is --------------------------------------------------------------------------------
- */
+/* ---- What it is ------------------------------------------------------------------------------ */
 
 static void look_around(void)
 {
@@ -104,9 +103,7 @@ static void ask(void)
     check(IS_ERROR(gpu_do(&gpu, &info, sizeof(info), NULL, 0)), "a command that is none");
 }
 
-/* ---- Pictures
- * ------------------------------------------------------------------------------------
- */
+/* ---- Pictures -------------------------------------------------------------------------------- */
 
 static void show(void)
 {
@@ -143,9 +140,7 @@ static void show(void)
     is(gpu_unref(&gpu, PICTURE), NO_RESOURCE, "but once");
 }
 
-/* ---- Drawing
- * -------------------------------------------------------------------------------------
- */
+/* ---- Drawing --------------------------------------------------------------------------------- */
 
 static u32 draw(u32 context, u32 sub_context, u32 buffer, u32 offset)
 {
@@ -226,9 +221,7 @@ static void draw_from_window(void)
     is(gpu_unmap(&gpu, BUFFER), OK_NODATA, "it is unmapped again");
 }
 
-/* ---- What cannot be mapped
- * -----------------------------------------------------------------------
- */
+/* ---- What cannot be mapped ------------------------------------------------------------------- */
 
 /* The answer to mapping, at 0, a blob of @blob_size whose buffer has @buffer_size. */
 static u32 map_of(u32 buffer_size, u64 blob_size, u32 flags)
@@ -290,8 +283,7 @@ static void refuse_to_map(void)
     is(gpu_unref(&gpu, NEXT), OK_NODATA, "and goes");
 }
 
-/* ---- Order --------------------------------------------------------------------------------------
- */
+/* ---- Order ----------------------------------------------------------------------------------- */
 
 static unsigned begin_unmap(u32 resource, bool is_fenced)
 {
@@ -368,9 +360,7 @@ static void go_in_order(void)
        "the first context has not suffered");
 }
 
-/* ---- Under another processor's hands
- * --------------------------------------------------------------
- */
+/* ---- Under another processor's hands --------------------------------------------------------- */
 
 static volatile u32 mapped;   /* what is there, or 0: nothing, or not known */
 static volatile u32 released; /* up to here all have been unmapped */
@@ -421,9 +411,7 @@ static void unmap_under_spinner(void)
     is(gpu_unref(&gpu, BUFFER), OK_NODATA, "it goes");
 }
 
-/* ---- Reset
- * ----------------------------------------------------------------------------------------
- */
+/* ---- Reset ----------------------------------------------------------------------------------- */
 
 static void begin_again(const struct gpu_ring_place *place)
 {

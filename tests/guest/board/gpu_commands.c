@@ -3,8 +3,7 @@
 
 #define DO(gpu, request) gpu_do(gpu, &(request), sizeof(request), NULL, 0)
 
-/* ---- Contexts and streams ----------------------------------------------------------------------
- */
+/* ---- Contexts and streams -------------------------------------------------------------------- */
 
 u32 gpu_context_create(struct gpu *gpu, u32 context, u32 capset)
 {
@@ -77,8 +76,7 @@ unsigned gpu_no_op_begin(struct gpu *gpu, u32 context, bool is_fenced)
     return begin_submit(gpu, context, &nothing, 1, is_fenced);
 }
 
-/* ---- Pictures -----------------------------------------------------------------------------------
- */
+/* ---- Pictures -------------------------------------------------------------------------------- */
 
 u32 gpu_create_2d(struct gpu *gpu, u32 resource, u32 width, u32 height)
 {
@@ -189,8 +187,7 @@ u32 gpu_flush(struct gpu *gpu, u32 resource, const struct virtio_gpu_rect *rect)
     return DO(gpu, request);
 }
 
-/* ---- Blobs --------------------------------------------------------------------------------------
- */
+/* ---- Blobs ----------------------------------------------------------------------------------- */
 
 u32 gpu_create_blob(struct gpu *gpu, u32 context, u32 resource, u64 blob_id, u64 size, u32 flags)
 {

@@ -30,8 +30,7 @@ unsigned gpu_submit_begin(struct gpu *gpu, u32 context, const struct stream *str
 /* A stream that does nothing. It stays until the device is reset. */
 unsigned gpu_no_op_begin(struct gpu *gpu, u32 context, bool is_fenced);
 
-/* ---- Pictures ----------------------------------------------------------------------------------
- */
+/* ---- Pictures -------------------------------------------------------------------------------- */
 
 u32 gpu_create_2d(struct gpu *gpu, u32 resource, u32 width, u32 height);
 u32 gpu_create_3d(struct gpu *gpu, u32 resource, u32 width, u32 height);
@@ -44,8 +43,7 @@ u32 gpu_from_host_3d(struct gpu *gpu, u32 context, u32 resource, u32 width, u32 
 u32 gpu_set_scanout(struct gpu *gpu, u32 scanout, u32 resource, const struct virtio_gpu_rect *rect);
 u32 gpu_flush(struct gpu *gpu, u32 resource, const struct virtio_gpu_rect *rect);
 
-/* ---- Blobs -------------------------------------------------------------------------------------
- */
+/* ---- Blobs ----------------------------------------------------------------------------------- */
 
 u32 gpu_create_blob(struct gpu *gpu, u32 context, u32 resource, u64 blob_id, u64 size, u32 flags);
 /* A blob of guest memory, one piece. */

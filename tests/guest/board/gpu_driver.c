@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "tests/guest/board/gpu_driver.h"
 
-/* ---- Capabilities (virtio 1.2, 4.1.4) ----------------------------------------------------------
- */
+/* ---- Capabilities (virtio 1.2, 4.1.4) -------------------------------------------------------- */
 
 enum {
     CAP_COMMON = 1,
@@ -107,8 +106,7 @@ bool gpu_find(struct gpu *gpu)
     return gpu->common && notify_base && gpu->isr && gpu->config;
 }
 
-/* ---- Status and queues --------------------------------------------------------------------------
- */
+/* ---- Status and queues ----------------------------------------------------------------------- */
 
 static struct gpu_memory {
     struct descriptor descriptors[RING_MAX] __attribute__((aligned(16)));
@@ -192,8 +190,7 @@ bool gpu_start_cursor_at(struct gpu *gpu, const struct gpu_ring_place *place)
     return start(gpu, GPU_FEATURES, place);
 }
 
-/* ---- Interrupts ---------------------------------------------------------------------------------
- */
+/* ---- Interrupts ------------------------------------------------------------------------------ */
 
 static struct gpu *interrupting;
 
@@ -236,8 +233,7 @@ static void halt(void)
     __asm__ volatile("sti; hlt; cli" : : : "memory");
 }
 
-/* ---- Commands -----------------------------------------------------------------------------------
- */
+/* ---- Commands -------------------------------------------------------------------------------- */
 
 struct virtio_gpu_ctrl_hdr gpu_header(u32 type, u32 context)
 {

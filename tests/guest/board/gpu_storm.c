@@ -59,8 +59,7 @@ static void expect(u32 answer, u32 wanted)
         say("# answer 0x%x, not 0x%x\n", answer, wanted);
 }
 
-/* ---- The other processor -----------------------------------------------------------------------
- */
+/* ---- The other processor --------------------------------------------------------------------- */
 
 static void spin_in_memory(void *unused)
 {
@@ -100,9 +99,7 @@ static void occupy_others(void)
                  NULL);
 }
 
-/* ---- Rounds
- * --------------------------------------------------------------------------------------
- */
+/* ---- Rounds ---------------------------------------------------------------------------------- */
 
 static unsigned begin_map(void)
 {
@@ -187,9 +184,7 @@ static void tell(enum series series)
     say("\n");
 }
 
-/* ---- Leaks
- * -----------------------------------------------------------------------------------------
- */
+/* ---- Leaks ----------------------------------------------------------------------------------- */
 
 /* The one who drives looks at the machine, and then sends something. */
 static void let_look(const char *when)
@@ -208,9 +203,14 @@ static void count_only(void)
     let_look("after");
 }
 
-/* ---- Preparation
- * ------------------------------------------------------------------------------------
- */
+static void spin_for_ever(void)
+{
+    say("storm: spins\n");
+    for (;;)
+        spin_in_window(NULL);
+}
+
+/* ---- Preparation ----------------------------------------------------------------------------- */
 
 static void make_live(void)
 {
