@@ -76,9 +76,11 @@ class Bench:
         return [int(figure) / 1000 for figure in line.split()]
 
 
-def series_row(name, figures, bar=None, bar_is='', **extra):
-    row(name, 'us', round(statistics.median(figures), 2), bar, bar_is,
-        rows.spread(figures) | extra)
+def series_row(name, figures, bar=None, bar_is='', note=''):
+    spread = rows.spread(figures)
+    notes = ', '.join(filter(None, (note, f'p90 {spread["p90"]:.4g}, p99 {spread["p99"]:.4g}, '
+                                          f'max {spread["max"]:.4g}')))
+    row(name, 'us', round(statistics.median(figures), 2), bar, bar_is, spread | {'note': notes})
 
 
 def stage_rows(name, result):
