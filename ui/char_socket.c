@@ -7,9 +7,7 @@
  */
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -17,7 +15,7 @@
 #include "ui/char_kinds.h"
 #include "ui/char_output.h"
 #include "ui/unix_listen.h"
-#include "util/keyval.h"
+#include "ui/unix_spec.h"
 #include "util/log.h"
 
 enum { BACKLOG_SIZE = 64 * 1024 };
@@ -37,11 +35,6 @@ struct char_socket {
 
     uint8_t backlog[BACKLOG_SIZE];
     unsigned backlog_head, backlog_count;
-};
-
-struct socket_options {
-    char *path;
-    bool is_server, is_waiting;
 };
 
 static struct char_socket *socket_of(struct char_backend *backend)
@@ -249,87 +242,18 @@ static struct char_socket *socket_new(const char *path)
 
 /* ---- Options -------------------------------------------------------------------- */
 
-static bool parse_switch(const char *option, const char *value, bool *ret, GError **error)
-{
-    if (strcmp(value, "on") != 0 && strcmp(value, "off") != 0) {
-        g_set_error(error, KEYVAL_ERROR, KEYVAL_ERROR_USAGE, "'%s': 'on' or 'off', not '%s'",
-                    option, value);
-        return false;
-    }
-    *ret = strcmp(value, "on") == 0;
-    return true;
-}
-
-static bool parse_option(struct socket_options *options, const char *option, GError **error)
-{
-    if (g_str_has_prefix(option, "server="))
-        return parse_switch(option, option + strlen("server="), &options->is_server, error);
-    if (g_str_has_prefix(option, "wait="))
-        return parse_switch(option, option + strlen("wait="), &options->is_waiting, error);
-    if (strcmp(option, "server") == 0) /* these two as scripts have long written them */
-        options->is_server = true;
-    else if (strcmp(option, "nowait") == 0)
-        options->is_waiting = false;
-    else
-        g_set_error(error, KEYVAL_ERROR, KEYVAL_ERROR_USAGE,
-                    "unknown option '%s' of 'unix' (known: server, wait)", option);
-    return strcmp(option, "server") == 0 || strcmp(option, "nowait") == 0;
-}
-
-/* PATH[,OPTION]...; a comma of the path is written twice. */
-static bool parse(struct socket_options *options, const char *rest, GError **error)
-{
-    GString *path = g_string_new(NULL);
-    g_auto(GStrv) words = NULL;
-
-    while (*rest && (*rest != ',' || rest[1] == ',')) {
-        g_string_append_c(path, *rest);
-        rest += *rest == ',' ? 2 : 1;
-    }
-    options->path = g_string_free(path, FALSE);
-    words = g_strsplit(*rest ? rest + 1 : rest, ",", -1);
-    for (char **word = words; *word; word++)
-        if (!parse_option(options, *word, error))
-            return false;
-    return true;
-}
-
-/* Ready when a signal that ends programs is blocked and pending; it stays so. -1: none is. */
-static int pending_signals_new(void)
-{
-    sigset_t set;
-
-    sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGHUP);
-    return signalfd(-1, &set, SFD_CLOEXEC);
-}
-
 static bool wait_for_client(struct char_socket *sock, GError **error) REQUIRES(bql)
 {
-    struct pollfd pollfds[] = { { .fd = sock->listen.fd, .events = POLLIN },
-                                { .fd = pending_signals_new(), .events = POLLIN } };
-    bool is_interrupted = false;
-
-    log_info("waiting for a client of '%s'", sock->path);
-    while (!sock->has_client && !is_interrupted) {
-        bql_unlock();
-        is_interrupted = poll(pollfds, ARRAY_SIZE(pollfds), -1) < 0 || pollfds[1].revents;
-        bql_lock();
-        if (!is_interrupted)
-            on_connection(sock, POLLIN);
+    while (!sock->has_client) {
+        if (!unix_listen_wait(&sock->listen, error))
+            return false;
+        on_connection(sock, POLLIN);
     }
-    if (pollfds[1].fd >= 0)
-        close(pollfds[1].fd);
-    if (is_interrupted)
-        g_set_error(error, CHAR_ERROR, 0, "interrupted while waiting for a client of '%s'",
-                    sock->path);
-    return !is_interrupted;
+    return true;
 }
 
-static bool listen_at(struct char_socket *sock, const struct socket_options *options,
-                      GError **error) REQUIRES(bql)
+static bool listen_at(struct char_socket *sock, const struct unix_spec *options, GError **error)
+    REQUIRES(bql)
 {
     if (!unix_listen_init(&sock->listen, options->path, error))
         return false;
@@ -361,10 +285,10 @@ static bool connect_to(struct char_socket *sock, GError **error) REQUIRES(bql)
 struct char_backend *char_socket_new(const char *rest, const struct char_host *host UNUSED,
                                      GError **error)
 {
-    struct socket_options options = { .is_waiting = true };
+    struct unix_spec options = { .is_waiting = true };
     struct char_socket *sock = NULL;
 
-    if (parse(&options, rest, error)) {
+    if (unix_spec_parse(&options, rest, error)) {
         bool is_done;
 
         sock = socket_new(options.path);
@@ -374,6 +298,6 @@ struct char_backend *char_socket_new(const char *rest, const struct char_host *h
             sock = NULL;
         }
     }
-    g_free(options.path);
+    unix_spec_fini(&options);
     return sock ? &sock->backend : NULL;
 }

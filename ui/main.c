@@ -4,12 +4,15 @@
  */
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "hw/cpu/cpu.h"
 #include "hw/machine/machine.h"
 #include "ui/char_backend.h"
 #include "ui/options.h"
+#include "ui/qmp.h"
 #include "ui/signals.h"
+#include "ui/stats.h"
 #include "util/keyval.h"
 #include "util/log.h"
 #include "util/start.h"
@@ -84,6 +87,42 @@ static void on_terminal_quit(void *arg)
         machine_ask_end(*machine, MACHINE_QUIT);
 }
 
+/* NULL without an error: none is asked for. */
+static struct qmp *open_qmp(struct machine *machine, const char *spec, GError **error) REQUIRES(bql)
+{
+    struct qmp *qmp;
+
+    if (!spec)
+        return NULL;
+    qmp = qmp_new(machine);
+    if (qmp_listen(qmp, spec, error))
+        return qmp;
+    qmp_free(qmp);
+    return NULL;
+}
+
+/* From power-on to the end. */
+static int live(const struct options *options, struct machine *machine) REQUIRES(bql)
+{
+    GError *error = NULL;
+    struct qmp *qmp = open_qmp(machine, options->qmp, &error);
+    int status;
+
+    if (!error && machine_power_on(machine, &error))
+        status = status_of(machine_run(machine));
+    else
+        status = report(error);
+    qmp_free(qmp);
+    error = NULL;
+    if (options->stats_path && !stats_write(machine, options->stats_path, &error)) {
+        int failed = report(error);
+
+        status = status == EXIT_OK ? failed : status;
+    }
+    return status;
+}
+
+/* *@machine is not NULL afterwards: it cannot be freed. */
 static int run(const struct options *options, const struct machine_config *config,
                struct machine **machine) REQUIRES(bql)
 {
@@ -94,11 +133,12 @@ static int run(const struct options *options, const struct machine_config *confi
     *machine = machine_new(config, &error);
     if (*machine && plug(*machine, options, &error))
         signals = signals_new(*machine, &error);
-    if (signals && machine_power_on(*machine, &error))
-        status = status_of(machine_run(*machine));
-    else
-        status = report(error);
+    status = signals ? live(options, *machine) : report(error);
     signals_free(signals);
+    if (*machine && !machine_settle(*machine)) {
+        log_error("the renderer hangs; the program leaves without it");
+        return status;
+    }
     machine_free(*machine);
     *machine = NULL;
     return status;
@@ -114,6 +154,7 @@ static int with_serial(const struct options *options) REQUIRES(bql)
         .initrd = options->initrd,
         .append = options->append,
         .ends_on_reset = options->ends_on_reset,
+        .starts_stopped = options->starts_stopped,
     };
     struct machine *machine = NULL;
     const struct char_host host = { .quit = on_terminal_quit, .opaque = &machine };
@@ -130,6 +171,11 @@ static int with_serial(const struct options *options) REQUIRES(bql)
     }
     status = run(options, &config, &machine);
     char_backend_free(config.serial);
+    if (machine) {
+        log_flush();
+        (void)fflush(NULL); /* nobody is left to be told */
+        _exit(status);
+    }
     return status;
 }
 

@@ -6,10 +6,9 @@
 
 #include "hw/cpu/cpu.h"
 #include "ui/char_backend.h"
+#include "ui/version.h"
 #include "util/keyval.h"
 #include "util/log.h"
-
-#define PROGRAM_VERSION "0.1.0"
 
 struct option {
     const char *name;     /* without its "-" */
@@ -226,6 +225,12 @@ static bool take_no_defaults(struct options *options, const char *value UNUSED,
     return true;
 }
 
+static bool take_stopped(struct options *options, const char *value UNUSED, GError **error UNUSED)
+{
+    options->starts_stopped = true;
+    return true;
+}
+
 /* ---- Devices
  * ---------------------------------------------------------------------------------------- */
 
@@ -307,6 +312,23 @@ static bool take_serial(struct options *options, const char *value, GError **err
     return take_string(&options->serial, value);
 }
 
+static bool take_qmp(struct options *options, const char *value, GError **error)
+{
+    static const struct word words[] = {
+        { "unix:PATH", "listen there: ,server=on[,wait=off]" },
+        { "none", "there is none (the default)" },
+        { NULL, NULL },
+    };
+
+    if (g_str_equal(value, "help"))
+        return print_words(options, words);
+    if (g_str_equal(value, "none"))
+        return true;
+    if (options->qmp)
+        return keyval_usage(error, "-qmp is given twice: one socket takes several clients");
+    return take_string(&options->qmp, value);
+}
+
 /* ---- Our own
  * ------------------------------------------------------------------------------------------ */
 
@@ -351,9 +373,14 @@ static bool take_log_path(struct options *options, const char *value, GError **e
     return take_string(&options->log_path, value);
 }
 
+static bool take_stats(struct options *options, const char *value, GError **error UNUSED)
+{
+    return take_string(&options->stats_path, value);
+}
+
 static bool take_version(struct options *options, const char *value UNUSED, GError **error UNUSED)
 {
-    puts("gracevm " PROGRAM_VERSION);
+    puts("gracevm " VERSION_TEXT);
     options->is_done = true;
     return true;
 }
@@ -383,11 +410,14 @@ static const struct option table[] = {
     { "vga", "none", "there is no VGA", take_vga },
     { "nic", "none", "networks are not there yet", take_nic },
     { "monitor", "none", "there is no monitor", take_monitor },
+    { "qmp", "unix:PATH,server=on[,wait=off]", "be steered by JSON over a socket", take_qmp },
+    { "S", NULL, "do not run until QMP says cont", take_stopped },
     { "nodefaults", NULL, "nothing that was not asked for: no -serial stdio", take_no_defaults },
     { "no-reboot", NULL, "a reset ends the program, as power-off does", take_no_reboot },
     { "rcu", "force=on|off", "how grace periods go", take_rcu },
     { "d", "TOPIC,…", "log details", take_log_topics },
     { "D", "FILE", "log to a file", take_log_path },
+    { "stats", "FILE", "write what was measured, as JSON, at the end", take_stats },
     { "version", NULL, "print the version", take_version },
     { "help", NULL, "print this", take_help },
     { "h", NULL, "the same", take_help },
@@ -403,7 +433,8 @@ static bool take_help(struct options *options, const char *value UNUSED, GError 
         printf("  %-30s %s\n", left, table[i].help);
     }
     puts("\n\"help\" as the value of -accel, -cpu, -machine, -smp, -m, -drive, -device, "
-         "-device NAME,…,\n-serial, -rcu or -d lists the choices. In a terminal, Ctrl-a h tells "
+         "-device NAME,…,\n-serial, -qmp, -rcu or -d lists the choices. In a terminal, Ctrl-a h "
+         "tells "
          "the keys.\n"
          "Exit status: 0 the guest powered off (or reset, with -no-reboot), or was ended;\n"
          "1 failure; 2 wrong use; 3 the guest's kernel panicked or its processor shut down.");
@@ -435,6 +466,8 @@ void options_fini(struct options *options)
     g_free(options->initrd);
     g_free(options->append);
     g_free(options->serial);
+    g_free(options->qmp);
+    g_free(options->stats_path);
     g_free(options->log_path);
     g_ptr_array_unref(options->drives);
     g_ptr_array_unref(options->devices);

@@ -28,6 +28,9 @@ struct options {
     GPtrArray *drives;  /* struct machine_drive * */
     GPtrArray *devices; /* char *: values of -device */
     bool ends_on_reset;
+    bool starts_stopped;
+    char *qmp;        /* NULL: none */
+    char *stats_path; /* NULL: none */
     char *log_path;
     struct rcu_config rcu;
 };

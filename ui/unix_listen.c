@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "ui/unix_listen.h"
+#include "util/log.h"
 
 enum { BACKLOG = 4 };
 
@@ -120,6 +124,36 @@ bool unix_listen_init(struct unix_listen *ret_listen, const char *path, GError *
         .inode = status.st_ino,
     };
     return true;
+}
+
+/* Ready when a signal that ends programs is blocked and pending; it stays so. -1: none is. */
+static int pending_signals_new(void)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGHUP);
+    return signalfd(-1, &set, SFD_CLOEXEC);
+}
+
+bool unix_listen_wait(struct unix_listen *listen, GError **error)
+{
+    struct pollfd pollfds[] = { { .fd = listen->fd, .events = POLLIN },
+                                { .fd = pending_signals_new(), .events = POLLIN } };
+    bool is_interrupted;
+
+    log_info("waiting for a client of '%s'", listen->path);
+    bql_unlock();
+    is_interrupted = poll(pollfds, ARRAY_SIZE(pollfds), -1) < 0 || pollfds[1].revents;
+    bql_lock();
+    if (pollfds[1].fd >= 0)
+        close(pollfds[1].fd);
+    if (is_interrupted)
+        g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_INTR,
+                    "interrupted while waiting for a client of '%s'", listen->path);
+    return !is_interrupted;
 }
 
 void unix_listen_fini(struct unix_listen *listen)

@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <sys/un.h>
 
-#include "util/annotate.h"
+#include "util/bql.h"
 
 struct unix_listen {
     int fd; /* non-blocking */
@@ -25,6 +25,12 @@ struct unix_listen {
 void unix_listen_fini(struct unix_listen *listen);
 /** On failure nothing is left, and @error names @path. */
 bool unix_listen_init(struct unix_listen *listen, const char *path, GError **error) MUST_CHECK;
+
+/**
+ * Wait until a client may be there to be accepted: not on the main loop, but for it. False: a
+ * signal that ends programs is pending, and stays so.
+ */
+bool unix_listen_wait(struct unix_listen *listen, GError **error) MUST_CHECK REQUIRES(bql);
 
 /** The address of @path, or an error that names it. */
 bool unix_address(struct sockaddr_un *ret_address, const char *path, GError **error) MUST_CHECK;

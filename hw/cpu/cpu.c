@@ -13,6 +13,7 @@
  * and a back end takes that bit before it looks at the line.
  */
 #include <errno.h>
+#include <unistd.h>
 
 #include "hw/cpu/backend.h"
 #include "hw/cpu/cpu.h"
@@ -285,6 +286,7 @@ static void cpu_thread(void *opaque)
     struct cpus *cpus = cpu->cpus;
 
     current = cpu;
+    store_relaxed(&cpu->thread_id, (uint32_t)gettid());
     rcu_add_force_rcu_notifier(&cpu->notifier);
     while (attend(cpu)) {
         if (cpu->rest == CPU_RUNS)

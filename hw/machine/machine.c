@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "hw/machine/machine.h"
 
+#include "hw/dev/disk.h"
+#include "hw/dev/power.h"
 #include "hw/machine/parts.h"
 #include "hw/mem/dma.h"
+#include "hw/mem/view.h"
 #include "util/atomic.h"
 #include "util/clock.h"
 #include "util/log.h"
@@ -11,16 +14,35 @@
 /* machine.asked: nothing, a reset, or behind it each reason for an end. */
 enum { ASKED_NOTHING, ASKED_RESET, ASKED_END };
 
+static void tell(struct machine *machine, enum machine_event event) REQUIRES(bql)
+{
+    struct machine_listener *listener, *next;
+
+    list_for_each_safe (listener, next, &machine->listeners, link)
+        listener->event(listener, event);
+}
+
+void machine_add_listener(struct machine *machine, struct machine_listener *listener)
+{
+    list_insert_tail(&machine->listeners, &listener->link);
+}
+
+void machine_remove_listener(struct machine *machine UNUSED, struct machine_listener *listener)
+{
+    list_remove(&listener->link);
+}
+
 static void end(struct machine *machine, enum machine_end why) REQUIRES(bql)
 {
     machine->has_ended = true;
     machine->why = why;
     loop_quit();
+    tell(machine, MACHINE_ENDED);
 }
 
 /* ---- Stopping and going on ------------------------------------------------------------------ */
 
-void machine_stop(struct machine *machine)
+static void stop(struct machine *machine) REQUIRES(bql)
 {
     if (!machine->is_running)
         return;
@@ -32,19 +54,45 @@ void machine_stop(struct machine *machine)
     pc_clock_changed(machine);
 }
 
-void machine_continue(struct machine *machine)
+static void go_on(struct machine *machine) REQUIRES(bql)
 {
-    if (machine->is_running || machine->has_ended)
-        return;
-    machine->is_running = true;
+    machine->is_running = machine->has_run = true;
     guest_clock_start(&machine->clock);
     pc_clock_changed(machine);
     cpus_resume(machine->cpus);
 }
 
+void machine_stop(struct machine *machine)
+{
+    if (!machine->is_running)
+        return;
+    stop(machine);
+    tell(machine, MACHINE_STOPPED);
+}
+
+void machine_continue(struct machine *machine)
+{
+    if (machine->is_running || machine->has_ended)
+        return;
+    go_on(machine);
+    tell(machine, MACHINE_CONTINUED);
+}
+
 bool machine_is_running(const struct machine *machine)
 {
     return machine->is_running;
+}
+
+bool machine_is_new(const struct machine *machine)
+{
+    return !machine->has_run;
+}
+
+bool machine_has_ended(const struct machine *machine, enum machine_end *ret_why)
+{
+    if (machine->has_ended)
+        *ret_why = machine->why;
+    return machine->has_ended;
 }
 
 /* ---- What is asked for -------------------------------------------------------------------------
@@ -57,7 +105,7 @@ static void reset(struct machine *machine) REQUIRES(bql)
     uint32_t asked;
 
     log_topic(boot, "the machine is reset");
-    machine_stop(machine);
+    stop(machine);
     if (!pc_reset(machine, &error) || !pc_load(machine, &error)) {
         log_error("after the guest's reset: %s", error->message);
         g_error_free(error);
@@ -68,7 +116,8 @@ static void reset(struct machine *machine) REQUIRES(bql)
     if (!atomic_cas(&machine->asked, &asked, ASKED_NOTHING))
         loop_defer(&machine->on_asked);
     if (was_running)
-        machine_continue(machine);
+        go_on(machine);
+    tell(machine, MACHINE_RESET);
 }
 
 static void on_asked(struct deferred *deferred) NO_THREAD_SAFETY /* by the main loop */
@@ -143,11 +192,24 @@ void machine_free(struct machine *machine)
     g_free(machine);
 }
 
+bool machine_settle(struct machine *machine)
+{
+    const bool has_settled = devices_settle(machine);
+
+    for (guint i = 0; i < machine->disks->len && !has_settled; i++) {
+        const struct machine_disk *disk = machine->disks->pdata[i];
+
+        disk_drain(disk->disk);
+    }
+    return has_settled;
+}
+
 struct machine *machine_new(const struct machine_config *config, GError **error)
 {
     struct machine *machine = g_new0(struct machine, 1);
 
     machine->config = *config;
+    list_init(&machine->listeners);
     deferred_init(&machine->on_asked, on_asked);
     machine->age_check.fn = check_age;
     if (pc_init(machine, error))
@@ -162,11 +224,15 @@ bool machine_power_on(struct machine *machine, GError **error)
 
     if (!pc_reset(machine, error) || !pc_load(machine, error))
         return false;
-    machine->is_running = true;
-    guest_clock_start(&machine->clock);
-    pc_clock_changed(machine);
+    if (!machine->config.starts_stopped) {
+        machine->is_running = machine->has_run = true;
+        guest_clock_start(&machine->clock);
+        pc_clock_changed(machine);
+    }
     loop_timer_set(&machine->age_check, monotonic_ns() + NS_PER_S);
     bql_unlock();
+    if (machine->config.starts_stopped)
+        cpus_pause(machine->cpus);
     has_started = cpus_start(machine->cpus, error);
     bql_lock();
     machine->has_started = has_started;
@@ -177,6 +243,38 @@ enum machine_end machine_run(struct machine *machine)
 {
     while (!machine->has_ended)
         loop_run();
-    machine_stop(machine);
+    stop(machine);
     return machine->why;
+}
+
+bool machine_press_power_button(struct machine *machine)
+{
+    if (!power_press_button(machine->power))
+        return false;
+    tell(machine, MACHINE_BUTTON_PRESSED);
+    return true;
+}
+
+/* ---- What is seen of it ----------------------------------------------------------------------
+ */
+
+unsigned machine_nr_cpus(const struct machine *machine)
+{
+    return machine->cpus->nr_cpus;
+}
+
+unsigned machine_cpu_thread(const struct machine *machine, unsigned index)
+{
+    return load_relaxed(&machine->cpus->cpu[index]->thread_id);
+}
+
+void machine_print_map(struct machine *machine, FILE *out)
+{
+    space_print_tree(machine->memory, out);
+    space_print_tree(machine->ports, out);
+}
+
+struct gpu *machine_gpu(struct machine *machine)
+{
+    return machine->gpu;
 }

@@ -16,6 +16,7 @@
 
 struct disk;
 struct display;
+struct gpu;
 struct input;
 struct ioapic;
 struct kvm_irq;
@@ -46,6 +47,7 @@ struct machine_device {
     struct virtio_pci *transport;
     void *model;
     void (*free_model)(void *model);
+    struct gpu *gpu; /* NULL: it is none */
 };
 
 struct machine {
@@ -77,11 +79,14 @@ struct machine {
     struct pvpanic *pvpanic;
     GPtrArray *disks;   /* struct machine_disk * */
     GPtrArray *devices; /* struct machine_device *, in the order in which they were plugged in */
+    struct gpu *gpu;    /* of these, the first virtio-gpu; NULL: none */
 
     /* Its life. */
     bool has_started; /* its processors have threads */
     bool is_running;
-    uint32_t asked; /* what machine_ask_*() want, see machine.c; atomic */
+    bool has_run;
+    struct list listeners; /* struct machine_listener */
+    uint32_t asked;        /* what machine_ask_*() want, see machine.c; atomic */
     struct deferred on_asked;
     struct loop_timer age_check;
     bool has_ended;
@@ -118,5 +123,10 @@ bool chips_begin(struct machine *machine, const struct cpu_state *state, GError 
 
 /* hw/machine/devices.c */
 void devices_fini(struct machine *machine) REQUIRES(bql);
+/** The guest's memory may be used for something else: what was in flight when the devices were
+ * reset is done. */
+bool devices_wait_for_reset(struct machine *machine, GError **error) MUST_CHECK REQUIRES(bql);
+/** As machine_settle(). */
+bool devices_settle(struct machine *machine) MUST_CHECK REQUIRES(bql);
 
 #endif

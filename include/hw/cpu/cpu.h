@@ -81,6 +81,7 @@ struct cpu {
     struct cpus *cpus;
     unsigned index;
     struct thread *thread;        /* NULL: not started */
+    uint32_t thread_id;           /* the kernel's; 0: not started; atomic */
     enum cpu_rest rest;           /* the thread's own */
     struct cpu_work *work;        /* newest first; atomic */
     struct rcu_notifier notifier; /* posts CPU_EVENT_RCU */

@@ -18,10 +18,12 @@
 #include <stdio.h>
 
 #include "util/bql.h"
+#include "util/list.h"
 
 struct char_backend;
 struct cpu_backend;
 struct display;
+struct gpu;
 struct input;
 struct machine;
 
@@ -39,6 +41,7 @@ struct machine_config {
     const char *append;          /* the kernel's command line; NULL: empty */
     struct char_backend *serial; /* COM1; NULL: nothing connected */
     bool ends_on_reset;          /* a reset ends the machine, as power-off does */
+    bool starts_stopped;         /* machine_continue() begins it */
 };
 
 /* Why the machine does not run any more. */
@@ -96,6 +99,13 @@ bool machine_power_on(struct machine *machine, GError **error) MUST_CHECK REQUIR
 /** Run the main loop until the machine has ended. */
 enum machine_end machine_run(struct machine *machine) REQUIRES(bql);
 
+/**
+ * After it has ended, or has not begun: let the devices finish what they have. False: a renderer
+ * hangs, the machine cannot be freed, and the program can only leave by _exit(). What the guest
+ * has written to disks is there then.
+ */
+bool machine_settle(struct machine *machine) MUST_CHECK REQUIRES(bql);
+
 /* Requests. Any thread, any locks, also within the guest's access to a register. */
 void machine_ask_reset(struct machine *machine);
 void machine_ask_end(struct machine *machine, enum machine_end why);
@@ -110,5 +120,44 @@ void machine_end_on_reset(struct machine *machine) REQUIRES(bql);
 void machine_stop(struct machine *machine) REQUIRES(bql);
 void machine_continue(struct machine *machine) REQUIRES(bql);
 bool machine_is_running(const struct machine *machine) REQUIRES(bql);
+
+/** Whether it has never run: it started stopped. */
+bool machine_is_new(const struct machine *machine) REQUIRES(bql);
+
+/** Whether it has ended, and why. */
+bool machine_has_ended(const struct machine *machine, enum machine_end *ret_why) REQUIRES(bql);
+
+/* What listeners are told, when it has happened. A reset does not stop it, in this sense, nor
+ * does an end. */
+enum machine_event {
+    MACHINE_STOPPED,
+    MACHINE_CONTINUED,
+    MACHINE_RESET,
+    MACHINE_BUTTON_PRESSED,
+    MACHINE_ENDED,
+};
+
+struct machine_listener {
+    void (*event)(struct machine_listener *listener, enum machine_event event);
+    struct list_node link; /* private */
+};
+
+void machine_add_listener(struct machine *machine, struct machine_listener *listener) REQUIRES(bql);
+void machine_remove_listener(struct machine *machine, struct machine_listener *listener)
+    REQUIRES(bql);
+
+/* ---- What is seen of it ----------------------------------------------------------------------
+ */
+
+unsigned machine_nr_cpus(const struct machine *machine);
+
+/** The kernel's number of the thread of processor @index; 0: it has not started. */
+unsigned machine_cpu_thread(const struct machine *machine, unsigned index);
+
+/** The regions of memory and ports, for people. */
+void machine_print_map(struct machine *machine, FILE *out) REQUIRES(bql);
+
+/** Its first virtio-gpu; NULL: none. */
+struct gpu *machine_gpu(struct machine *machine) REQUIRES(bql);
 
 #endif

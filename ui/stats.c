@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "ui/stats.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "hw/machine/machine.h"
+#include "util/rcu_control.h"
+
+void stats_print_rcu(FILE *out)
+{
+    struct rcu_stats stats;
+
+    rcu_get_stats(&stats);
+    fprintf(out,
+            "{\"newest\":%lu,\"completed\":%lu,\"forced-upto\":%lu,\"forces\":%" PRIu64
+            ",\"kicks\":%" PRIu64 ",\"rekicks\":%" PRIu64 ",\"barriers\":%" PRIu64
+            ",\"sleeps\":%" PRIu64 ",\"reports\":%" PRIu64 ",\"stalls\":%" PRIu64
+            ",\"misuses\":%" PRIu64 ",\"callbacks-queued\":%" PRIu64 ",\"callbacks-run\":%" PRIu64
+            ",\"callbacks-peak\":%" PRIu64 ",\"throttles\":%" PRIu64 ",\"readers\":%u",
+            stats.newest, stats.completed, stats.forced_upto, stats.forces, stats.kicks,
+            stats.rekicks, stats.barriers, stats.sleeps, stats.reports, stats.stalls, stats.misuses,
+            stats.callbacks_queued, stats.callbacks_run, stats.callbacks_peak, stats.throttles,
+            stats.readers);
+    fprintf(out, ",\"ns\":{\"normal\":");
+    hist_print_json(&rcu_hist_normal, out);
+    fprintf(out, ",\"forced\":");
+    hist_print_json(&rcu_hist_forced, out);
+    fprintf(out, ",\"kick\":");
+    hist_print_json(&rcu_hist_kick, out);
+    fprintf(out, ",\"callback\":");
+    hist_print_json(&rcu_hist_callback, out);
+    fprintf(out, "}}");
+}
+
+static void print(struct machine *machine UNUSED, FILE *out) REQUIRES(bql)
+{
+    fprintf(out, "{\"rcu\":");
+    stats_print_rcu(out);
+    fprintf(out, ",\"bql\":");
+    bql_print_json(out);
+    fprintf(out, ",\"gpu\":null,\"gpu-resources\":null}\n");
+}
+
+bool stats_write(struct machine *machine, const char *path, GError **error)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    bool is_done = false;
+
+    if (out)
+        print(machine, out);
+    if (out && fclose(out) == 0)
+        is_done = g_file_set_contents(path, text, (gssize)size, error);
+    else
+        g_set_error(error, G_FILE_ERROR, (int)g_file_error_from_errno(errno), "%s",
+                    g_strerror(errno));
+    free(text);
+    if (!is_done)
+        g_prefix_error(error, "-stats: ");
+    return is_done;
+}
