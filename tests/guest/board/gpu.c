@@ -362,8 +362,8 @@ static void go_in_order(void)
 
 /* ---- Under another processor's hands --------------------------------------------------------- */
 
-static volatile u32 mapped;   /* what is there, or 0: nothing, or not known */
-static volatile u32 released; /* up to here all have been unmapped */
+/* The round in which it is surely there, or surely not; else 0. */
+static volatile u32 there, away;
 static volatile u64 nr_reads;
 static volatile unsigned nr_late, nr_stale;
 static volatile bool is_enough;
@@ -373,15 +373,23 @@ static void spin_on_window(void *unused)
 {
     (void)unused;
     while (!is_enough) {
-        const u32 before = mapped, gone = released;
+        const u32 was_there = there, was_away = away;
         const u32 got = *seen_at(0);
 
-        nr_reads++;
         if (got == (u32)ONES)
-            nr_late += before && mapped == before;
+            nr_late += was_there && there == was_there;
         else
-            nr_stale += got <= gone;
+            nr_stale += was_away && away == was_away;
+        nr_reads++;
     }
+}
+
+static void wait_for_reads(void)
+{
+    const u64 before = nr_reads;
+
+    while (nr_reads - before < 10)
+        relax();
 }
 
 static void unmap_under_spinner(void)
@@ -392,16 +400,15 @@ static void unmap_under_spinner(void)
     start_processors(2);
     start_on(1, spin_on_window, NULL);
     for (u32 i = 1; i <= ROUNDS && is_good; i++) {
-        const u64 before = nr_reads;
-
         is_good &= gpu_map(&gpu, BUFFER, 0) == OK_MAP;
         *seen_at(0) = i;
-        mapped = i;
-        while (nr_reads - before < 10)
-            relax();
-        mapped = 0;
+        there = i;
+        wait_for_reads();
+        there = 0;
         is_good &= gpu_unmap(&gpu, BUFFER) == OK_NODATA;
-        released = i;
+        away = i;
+        wait_for_reads();
+        away = 0;
     }
     is_enough = true;
     wait_for(1);
@@ -413,10 +420,9 @@ static void unmap_under_spinner(void)
 
 /* ---- Reset ----------------------------------------------------------------------------------- */
 
-static void begin_again(const struct gpu_ring_place *place)
+static void begin_again(void)
 {
-    check(place ? gpu_start_cursor_at(&gpu, place) : gpu_start(&gpu, GPU_FEATURES),
-          "it starts again%s", place ? ", with a ring that is in no memory" : "");
+    check(gpu_start(&gpu, GPU_FEATURES), "it starts again");
     is(gpu_context_create(&gpu, CONTEXT, VIRTIO_GPU_CAPSET_VIRGL2), OK_NODATA, "a context");
     gpu_buffer(&gpu, CONTEXT, BUFFER, BUFFER_SIZE);
     is(gpu_map(&gpu, BUFFER, 0), OK_MAP, "a buffer is mapped");
@@ -440,29 +446,50 @@ static void reset_in_flight(void)
     (void)begin_attach(CONTEXT, FIRST_BUFFER + 1, true);
     gpu_reset(&gpu);
     check(is_gone(0, NR_BUFFERS * BUFFER_SIZE), "reset with work in flight: nothing is mapped");
-    begin_again(NULL);
+    begin_again();
     is(gpu_unmap(&gpu, FIRST_BUFFER + 2), NO_RESOURCE, "and nothing is known of before");
 }
 
-/* A queue in memory that the device itself gives and takes. */
-static void ring_in_window(void)
+/* Another device's queue, in memory that this one gives and takes. */
+static void lend_to_device(void)
 {
-    const struct gpu_ring_place place = { gpu.window, gpu.window_at };
+    enum { DESC = 0, AVAIL = PAGE, USED = 2 * PAGE, DATA = 3 * PAGE, DATA_SIZE = 64 };
+    struct descriptor *descriptor = (struct descriptor *)(u64)seen_at(DESC);
+    struct avail *avail = (struct avail *)(u64)seen_at(AVAIL);
+    struct used *used = (struct used *)(u64)seen_at(USED);
+    struct virtio rng;
+    u64 bytes[4] = { 0 };
 
-    begin_again(&place);
-    gpu_kick(&gpu, GPU_CURSOR);
-    is(gpu_finish(&gpu, gpu_no_op_begin(&gpu, CONTEXT, true)), OK_NODATA, "work goes on");
-    fill(0, BUFFER_SIZE, 0);
-    gpu_kick(&gpu, GPU_CURSOR);
-    is(gpu_unmap(&gpu, BUFFER), OK_NODATA, "the memory goes from under the ring");
-    check(is_gone(0, BUFFER_SIZE), "which does not keep it");
-    gpu_kick(&gpu, GPU_CURSOR);
-    gpu_reset(&gpu);
+    if (!virtio_find(&rng, VIRTIO_ENTROPY, 0) || !virtio_negotiate(&rng, 1ul << 29)) {
+        skip("a queue of another device in a buffer", "there is no device for entropy");
+        return;
+    }
+    memset((void *)(u64)gpu.window_at, 0, BUFFER_SIZE);
+    *descriptor = (struct descriptor){ gpu.window + DATA, DATA_SIZE, DESC_WRITE, 0 };
+    virtio_set_queue(&rng, 0, rng.queue_size, gpu.window + DESC, gpu.window + AVAIL,
+                     gpu.window + USED);
+    write_as(rng.registers + STATUS, 1, DRIVER_STARTS | FEATURES_OK | DRIVER_OK);
+    avail->index = 1;
+    BARRIER();
+    virtio_kick(&rng, 0);
+    while (!used->index)
+        relax();
+    check(used->ring[0].length == DATA_SIZE && (*seen_at(DATA) || *seen_at(DATA + 4)),
+          "a queue of another device in a buffer");
+    avail->index = 2;
+    BARRIER();
+    virtio_kick(&rng, 0);
+    is(gpu_unmap(&gpu, BUFFER), OK_NODATA, "which goes from under it");
+    virtio_kick(&rng, 0);
+    check(is_gone(0, BUFFER_SIZE), "and is not kept");
+    virtio_reset(&rng);
+    check(virtio_entropy(&rng, bytes, sizeof(bytes)) && (bytes[0] || bytes[1]),
+          "the device works in other memory");
+    is(gpu_map(&gpu, BUFFER, 0), OK_MAP, "the buffer is mapped again");
 }
 
 static void by_interrupts(void)
 {
-    begin_again(NULL);
     check(gpu_use_interrupts(&gpu), "it interrupts by MSI-X");
     for (unsigned i = 0; i < ROUNDS; i++)
         (void)gpu_finish(&gpu, gpu_no_op_begin(&gpu, CONTEXT, true));
@@ -485,6 +512,6 @@ void payload_main(void)
     if (parameter("cpus", 1) > 1)
         unmap_under_spinner();
     reset_in_flight();
-    ring_in_window();
+    lend_to_device();
     by_interrupts();
 }

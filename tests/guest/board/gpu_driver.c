@@ -134,30 +134,29 @@ static u64 offered_by(const struct gpu *gpu)
     return features;
 }
 
-static void set_queue(struct gpu *gpu, unsigned index, const struct gpu_ring_place *place)
+static void set_queue(struct gpu *gpu, unsigned index)
 {
     struct gpu_queue *queue = &gpu->queues[index];
     const struct virtio registers = { .registers = gpu->common };
-    volatile u8 *const seen = place ? place->seen : (volatile u8 *)&memory[index];
-    const u64 at = place ? place->at : (u64)&memory[index];
+    struct gpu_memory *const rings = &memory[index];
 
     write_as(gpu->common + QUEUE_SELECT, 2, index);
     queue->size = (unsigned)read_as(gpu->common + QUEUE_SIZE, 2);
     queue->index = index;
     queue->taken = 0;
-    queue->descriptors = (struct descriptor *)(u64)seen;
-    queue->avail = (struct avail *)(u64)(seen + offsetof(struct gpu_memory, avail));
-    queue->used = (struct used *)(u64)(seen + offsetof(struct gpu_memory, used));
-    memset((void *)(u64)seen, 0, sizeof(struct gpu_memory));
+    queue->descriptors = rings->descriptors;
+    queue->avail = &rings->avail;
+    queue->used = &rings->used;
+    memset(rings, 0, sizeof(*rings));
     queue->avail->flags = NO_INTERRUPT;
     queue->doorbell = (volatile u16 *)(notify_base + read_as(gpu->common + CAP_NOTIFY_OFF, 2) *
                                                          notify_multiplier);
     write_as(gpu->common + QUEUE_VECTOR, 2, NO_VECTOR);
-    virtio_set_queue(&registers, index, queue->size, at, at + offsetof(struct gpu_memory, avail),
-                     at + offsetof(struct gpu_memory, used));
+    virtio_set_queue(&registers, index, queue->size, (u64)rings->descriptors, (u64)queue->avail,
+                     (u64)queue->used);
 }
 
-static bool start(struct gpu *gpu, u64 features, const struct gpu_ring_place *cursor)
+bool gpu_start(struct gpu *gpu, u64 features)
 {
     gpu_reset(gpu);
     write_as(gpu->common + STATUS, 1, DRIVER_STARTS);
@@ -171,23 +170,13 @@ static bool start(struct gpu *gpu, u64 features, const struct gpu_ring_place *cu
     write_as(gpu->common + STATUS, 1, DRIVER_STARTS | FEATURES_OK);
     if (!(read_as(gpu->common + STATUS, 1) & FEATURES_OK))
         return false;
-    set_queue(gpu, GPU_CONTROL, NULL);
-    set_queue(gpu, GPU_CURSOR, cursor);
+    set_queue(gpu, GPU_CONTROL);
+    set_queue(gpu, GPU_CURSOR);
     for (unsigned i = 0; i < GPU_COMMANDS; i++)
         commands[i].is_free = true;
     write_as(gpu->common + STATUS, 1, DRIVER_STARTS | FEATURES_OK | DRIVER_OK);
     return gpu->queues[GPU_CONTROL].size >= 3 * GPU_COMMANDS &&
            gpu->queues[GPU_CONTROL].size <= RING_MAX && gpu->queues[GPU_CURSOR].size <= RING_MAX;
-}
-
-bool gpu_start(struct gpu *gpu, u64 features)
-{
-    return start(gpu, features, NULL);
-}
-
-bool gpu_start_cursor_at(struct gpu *gpu, const struct gpu_ring_place *place)
-{
-    return start(gpu, GPU_FEATURES, place);
 }
 
 /* ---- Interrupts ------------------------------------------------------------------------------ */

@@ -62,13 +62,6 @@ void gpu_reset(const struct gpu *gpu);
 /* From now on its answers interrupt this processor, which halts meanwhile. */
 bool gpu_use_interrupts(struct gpu *gpu);
 
-/* With the ring elsewhere, before gpu_start(): @at is a page, which this processor has at @seen. */
-struct gpu_ring_place {
-    u64 at;
-    volatile u8 *seen;
-};
-bool gpu_start_cursor_at(struct gpu *gpu, const struct gpu_ring_place *place);
-
 /* A header for @type; the device is told of a fence if @is_fenced. */
 struct virtio_gpu_ctrl_hdr gpu_header(u32 type, u32 context);
 void gpu_fence(struct gpu *gpu, struct virtio_gpu_ctrl_hdr *header);
