@@ -224,13 +224,13 @@ void gpu_free(struct gpu *gpu)
 {
     if (!gpu)
         return;
-    while (gpu->device.is_resetting)
-        (void)loop_iterate(true); /* what it was is seen above */
+    while (gpu->device.is_resetting || !gpu_window_is_idle(gpu)) /* a disk may still hold a blob */
+        (void)loop_iterate(true);                                /* what it was is seen above */
     if (!render_stop(gpu->render, GPU_STUCK_NS)) {
         log_error("virtio-gpu: the render thread does not end; its memory is left to it");
         return;
     }
-    while (load_acquire(&gpu->nr_in_flight) > 0 || !gpu_window_is_idle(gpu))
+    while (load_acquire(&gpu->nr_in_flight) > 0)
         (void)loop_iterate(true); /* what was rendered last is finished and drawn */
     gpu_scanouts_fini(gpu);
     gpu_window_fini(gpu);

@@ -236,7 +236,9 @@ static bool write_ram(const struct view *view, gpa_t gpa, size_t length, const s
         size_t part = MIN(length, range->size - skipped);
 
         if (range->kind == RANGE_RAM) {
-            (void)!iov_to_buf(pieces, nr_pieces, offset, range->host + skipped, part);
+            size_t copied = iov_to_buf(pieces, nr_pieces, offset, range->host + skipped, part);
+
+            assert(copied == part); /* the caller has looked how much there is */
             if (range->ram)
                 code_gate_written(range->ram, range->ram_offset + skipped, part);
         } else {
