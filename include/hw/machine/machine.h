@@ -113,6 +113,13 @@ bool machine_power_on(struct machine *machine, GError **error) MUST_CHECK REQUIR
 /** Run the main loop until the machine has ended. */
 enum machine_end machine_run(struct machine *machine) REQUIRES(bql);
 
+/**
+ * After it has ended, or has not begun: let the devices finish what they have. False: a renderer
+ * hangs, the machine cannot be freed, and the program can only leave by _exit(). What the guest
+ * has written to disks is there then.
+ */
+bool machine_settle(struct machine *machine) MUST_CHECK REQUIRES(bql);
+
 /* Requests. Any thread, any locks, also within the guest's access to a register. */
 void machine_ask_reset(struct machine *machine);
 void machine_ask_end(struct machine *machine, enum machine_end why);
