@@ -11,6 +11,7 @@
 #include "ui/char_backend.h"
 #include "ui/options.h"
 #include "ui/qmp.h"
+#include "ui/screenshot.h"
 #include "ui/signals.h"
 #include "ui/stats.h"
 #include "util/keyval.h"
@@ -112,6 +113,7 @@ static int live(const struct options *options, struct machine *machine) REQUIRES
         status = status_of(machine_run(machine));
     else
         status = report(error);
+    screenshots_finish(); /* QMP answers them */
     qmp_free(qmp);
     error = NULL;
     if (options->stats_path && !stats_write(machine, options->stats_path, &error)) {

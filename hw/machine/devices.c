@@ -8,6 +8,7 @@
 
 #include "hw/dev/disk.h"
 #include "hw/dev/virtio_blk.h"
+#include "hw/dev/virtio_input.h"
 #include "hw/dev/virtio_rng.h"
 #include "hw/display/display.h"
 #include "hw/gpu/gpu.h"
@@ -133,6 +134,44 @@ static struct virtio_device *make_rng(struct machine *machine,
     return virtio_rng_device(rng);
 }
 
+static void free_input(void *model) NO_THREAD_SAFETY /* by devices_fini() */
+{
+    virtio_input_free(model);
+}
+
+static struct virtio_device *make_input(struct machine *machine, const struct device_config *config,
+                                        struct machine_device *device, enum virtio_input_kind kind,
+                                        GError **error) REQUIRES(bql)
+{
+    struct virtio_input *input;
+
+    if (config->serial && strlen(config->serial) > VIRTIO_INPUT_SERIAL_MAX) {
+        keyval_usage(error, "-device %s: serial=%s has more than %d characters", device->type,
+                     config->serial, VIRTIO_INPUT_SERIAL_MAX);
+        return NULL;
+    }
+    input = virtio_input_new(machine->memory, machine->input, kind, config->serial);
+    device->model = input;
+    device->free_model = free_input;
+    return virtio_input_device(input);
+}
+
+static struct virtio_device *make_keyboard(struct machine *machine,
+                                           const struct device_config *config,
+                                           struct machine_device *device, GError **error)
+    REQUIRES(bql)
+{
+    return make_input(machine, config, device, VIRTIO_INPUT_KEYBOARD, error);
+}
+
+static struct virtio_device *make_tablet(struct machine *machine,
+                                         const struct device_config *config,
+                                         struct machine_device *device, GError **error)
+    REQUIRES(bql)
+{
+    return make_input(machine, config, device, VIRTIO_INPUT_TABLET, error);
+}
+
 static void free_gpu(void *model) NO_THREAD_SAFETY /* by devices_fini() */
 {
     gpu_free(model);
@@ -209,6 +248,11 @@ static const struct keyval_key blk_keys[] = {
                "its serial number, up to 20 characters"),
     PCI_KEYS,
 };
+static const struct keyval_key input_keys[] = {
+    KEYVAL_KEY("serial", KEYVAL_STRING, struct device_config, serial,
+               "its serial number, up to 127 characters"),
+    PCI_KEYS,
+};
 #define GPU_KEYS                                                                                   \
     KEYVAL_KEY("blob", KEYVAL_BOOL, struct device_config, has_blob, "blob resources (off)"),       \
         KEYVAL_KEY("xres", KEYVAL_NUMBER, struct device_config, xres,                              \
@@ -243,6 +287,9 @@ static const struct device_type types[] = {
     { "virtio-gpu-pci", "screens, drawn by the guest", gpu_keys, &gpu_defaults, make_gpu },
     { "virtio-gpu-gl-pci", "screens, and OpenGL by the host", gpu_gl_keys, &gpu_defaults,
       make_gpu_gl },
+    { "virtio-keyboard-pci", "a keyboard: -display's, and QMP's", input_keys, NULL, make_keyboard },
+    { "virtio-tablet-pci", "a pointer, buttons and wheels: -display's, and QMP's", input_keys, NULL,
+      make_tablet },
     { "virtio-rng-pci", "random numbers, from the host's getrandom()", rng_keys, NULL, make_rng },
 };
 
@@ -258,7 +305,7 @@ static const struct device_type *find_type(const char *name)
 void machine_print_devices(FILE *out)
 {
     for (size_t i = 0; i < ARRAY_SIZE(types); i++)
-        fprintf(out, "  %-18s %s\n", types[i].name, types[i].help);
+        fprintf(out, "  %-20s %s\n", types[i].name, types[i].help);
 }
 
 bool machine_print_device(const char *name, FILE *out)
@@ -298,15 +345,15 @@ static bool parse_slot(const struct device_type *type, const char *text, int *re
     return true;
 }
 
-static bool has_id(struct machine *machine, const char *id)
+const char *machine_device_type(const struct machine *machine, const char *id)
 {
     for (guint i = 0; i < machine->devices->len; i++) {
         const struct machine_device *device = machine->devices->pdata[i];
 
         if (g_strcmp0(device->id, id) == 0)
-            return true;
+            return device->type;
     }
-    return false;
+    return NULL;
 }
 
 static bool plug(struct machine *machine, const struct device_type *type,
@@ -316,7 +363,7 @@ static bool plug(struct machine *machine, const struct device_type *type,
     struct virtio_device *model;
     int slot;
 
-    if (config->id && has_id(machine, config->id))
+    if (config->id && machine_device_type(machine, config->id))
         return keyval_usage(error, "-device %s: the id '%s' is given twice", type->name,
                             config->id);
     if (!parse_slot(type, config->slot, &slot, error))

@@ -82,6 +82,9 @@ bool machine_add_device(struct machine *machine, const char *text, GError **erro
 void machine_print_devices(FILE *out);
 bool machine_print_device(const char *name, FILE *out);
 
+/** The type of the device that has that id: "virtio-rng-pci"; NULL: none has it. */
+const char *machine_device_type(const struct machine *machine, const char *id) REQUIRES(bql);
+
 /** No drive is left that no device uses. */
 bool machine_check_drives(struct machine *machine, GError **error) MUST_CHECK REQUIRES(bql);
 
@@ -90,6 +93,17 @@ bool machine_check_drives(struct machine *machine, GError **error) MUST_CHECK RE
 
 struct display *machine_display(struct machine *machine);
 struct input *machine_input(struct machine *machine);
+
+unsigned machine_nr_cpus(const struct machine *machine);
+
+/** The kernel's number of the thread of processor @index; 0: it has not started. */
+unsigned machine_cpu_thread(const struct machine *machine, unsigned index);
+
+/** The regions of memory and ports, for people. */
+void machine_print_map(struct machine *machine, FILE *out) REQUIRES(bql);
+
+/** Its first virtio-gpu; NULL: none. */
+struct gpu *machine_gpu(struct machine *machine) REQUIRES(bql);
 
 /* ---- Life ------------------------------------------------------------------------------------ */
 
@@ -145,19 +159,5 @@ struct machine_listener {
 void machine_add_listener(struct machine *machine, struct machine_listener *listener) REQUIRES(bql);
 void machine_remove_listener(struct machine *machine, struct machine_listener *listener)
     REQUIRES(bql);
-
-/* ---- What is seen of it ----------------------------------------------------------------------
- */
-
-unsigned machine_nr_cpus(const struct machine *machine);
-
-/** The kernel's number of the thread of processor @index; 0: it has not started. */
-unsigned machine_cpu_thread(const struct machine *machine, unsigned index);
-
-/** The regions of memory and ports, for people. */
-void machine_print_map(struct machine *machine, FILE *out) REQUIRES(bql);
-
-/** Its first virtio-gpu; NULL: none. */
-struct gpu *machine_gpu(struct machine *machine) REQUIRES(bql);
 
 #endif
