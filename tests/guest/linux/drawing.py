@@ -8,6 +8,7 @@ import json
 import os
 import re
 import tempfile
+import time
 
 import gpu_images
 import machine
@@ -145,20 +146,28 @@ def check_cube(picture):
 
 @contextlib.contextmanager
 def _cube(there):
-    """While kmscube draws."""
+    """While kmscube draws; gives the first picture that is one."""
     there.run_any('kmscube >/tmp/cube 2>&1 &')
-    there.run_any('until grep -q "^Rendered" /tmp/cube; do usleep 100000; done')
-    yield
+    deadline = time.monotonic() + machine.DEADLINE_S
+    while True:
+        picture = there.picture()
+        try:
+            check_cube(picture)
+            break
+        except Failure as failure:
+            if time.monotonic() >= deadline:
+                said = there.run_any('cat /tmp/cube')
+                raise there.running.failure(f'{failure}; kmscube said: {said}') from failure
+    yield picture
     there.run_any('kill %1; wait')
 
 
 def _check_kmscube(there):
-    with _cube(there):
-        first = there.picture()
-        check_cube(first)
-        there.run('usleep 500000')
-        if there.picture().rows == first.rows:
-            raise there.running.failure('the cube stands still')
+    with _cube(there) as first:
+        deadline = time.monotonic() + machine.DEADLINE_S
+        while there.picture().rows == first.rows:
+            if time.monotonic() >= deadline:
+                raise there.running.failure('the cube stands still')
 
 
 def _headless(program, system, cpus):
@@ -176,7 +185,6 @@ def _in_a_window(program, system):
                      environment=server.environment) as there:
             _check_renderer(there)
             with _cube(there):
-                check_cube(there.picture())
                 screen = server.picture()
             box = screen.box(GROUND, TOLERANCE)
             if not box or (box[2] - box[0], box[3] - box[1]) != SMALL_SCREEN:
@@ -188,11 +196,11 @@ def _in_a_window(program, system):
 
 def _without_gl(program, system):
     """The device without a renderer: Mesa draws by itself, into memory that the screen shows."""
-    with session(program, system, PLAIN_DEVICE, display='none') as there:
+    size = 'xres={},yres={}'.format(*SMALL_SCREEN)
+    with session(program, system, f'{PLAIN_DEVICE},{size}', display='none') as there:
         if 'llvmpipe' not in there.object('glinfo')['renderer']:
             raise there.running.failure('Mesa does not draw by itself')
-        with _cube(there):
-            check_cube(there.picture())
+        _check_kmscube(there)
         there.leave(program)
 
 

@@ -35,8 +35,8 @@ FILES = ('usr/share/glvnd/egl_vendor.d/50_mesa.json', 'usr/share/drirc.d/00-mesa
 LOADER = ('usr/lib64/ld-linux-x86-64.so.2', f'{LIBRARIES}/ld-linux-x86-64.so.2')
 # Without a renderer behind the device: the same driver by another name.
 SOFTWARE = f'{LIBRARIES}/dri/kms_swrast_dri.so'
-APPLETS = ('cat cp dd dmesg echo env false grep head kill ls nproc ps rm sed seq sh sleep stty tail '
-           'taskset time timeout touch true usleep wc').split()
+APPLETS = ('cat cp cut dd dmesg echo env false grep head kill ls nproc ps rm sed seq sh sleep '
+           'stty tail taskset time timeout touch true usleep wc').split()
 FOLDERS = ('dev', 'proc', 'run', 'sys', 'tmp', 'modules')
 LEFT_OUT = ('usr/share/doc/', 'usr/share/locale/', 'usr/share/man/')
 DISK_MIB = 400
