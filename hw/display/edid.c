@@ -38,9 +38,9 @@ enum {
 
     TAG_DUMMY = 0x10, /* table 3.23 */
     TAG_NAME = 0xfc,
-    TAG_SERIAL = 0xff,
 
-    NR_CTA_TIMINGS = 6, /* as many as fit behind an empty collection of data blocks */
+    AT_CTA_TIMINGS = 7,
+    NR_CTA_TIMINGS = 6, /* as many as fit behind */
 
     SIDE_MAX = 4095, /* 12 bits (3.10.2) */
     DOTS_PER_INCH = 96,
@@ -151,11 +151,11 @@ static unsigned millimetres(unsigned pixels)
     return (pixels * 254 + DOTS_PER_INCH * 5) / (DOTS_PER_INCH * 10);
 }
 
-/* 3.10.2. */
-static void put_timing(uint8_t *to, const struct mode *mode)
+/* 3.10.2. The screen is as large in all modes. */
+static void put_timing(uint8_t *to, const struct mode *mode, const struct mode *preferred)
 {
     const struct timing timing = timing_of(mode);
-    const unsigned w_mm = millimetres(mode->width), h_mm = millimetres(mode->height);
+    const unsigned w_mm = millimetres(preferred->width), h_mm = millimetres(preferred->height);
 
     put16(to, timing.clock);
     to[2] = (uint8_t)mode->width;
@@ -241,32 +241,32 @@ static void put_usual(uint8_t *edid, const struct mode *preferred)
             break;
         case DETAILED:
             g_assert_cmpuint(nr_detailed, <, NR_CTA_TIMINGS);
-            put_timing(cta + 4 + DESCRIPTOR_SIZE * nr_detailed++, mode);
+            put_timing(cta + AT_CTA_TIMINGS + DESCRIPTOR_SIZE * nr_detailed++, mode, preferred);
             break;
         }
     }
 }
 
-/* CTA-861-G, 7.5: revision 3, no data blocks, timings from byte 4 on. */
+/* CTA-861-G, 7.5: revision 3, and one data block. All of the picture is shown (underscan). */
 static void put_cta_head(uint8_t *cta)
 {
-    cta[0] = 0x02;
-    cta[1] = 3;
-    cta[2] = 4;
-    cta[3] = 0x80; /* underscans IT formats: the whole picture is shown */
+    static const uint8_t head[AT_CTA_TIMINGS] = {
+        0x02,       3, AT_CTA_TIMINGS, 0x80, /* underscans IT formats */
+        7 << 5 | 2, 0, 0x4a, /* video capabilities (7.5.6): underscan; the range can be chosen */
+    };
+
+    memcpy(cta, head, sizeof head);
 }
 
 static void put_descriptors(uint8_t *edid, const struct edid_screen *screen,
                             const struct mode *preferred)
 {
     uint8_t *at = edid + AT_DESCRIPTORS;
-    char serial[14];
 
-    g_snprintf(serial, sizeof serial, "%u", screen->serial);
-    put_timing(at, preferred);
+    put_timing(at, preferred, preferred);
     put_text(at + DESCRIPTOR_SIZE, TAG_NAME, screen->name);
-    put_text(at + 2 * DESCRIPTOR_SIZE, TAG_SERIAL, serial);
-    at[3 * DESCRIPTOR_SIZE + 3] = TAG_DUMMY;
+    for (unsigned i = 2; i < NR_DESCRIPTORS; i++)
+        at[i * DESCRIPTOR_SIZE + 3] = TAG_DUMMY;
 }
 
 void edid_make(const struct edid_screen *screen, uint8_t ret_edid[EDID_SIZE])
