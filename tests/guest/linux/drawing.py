@@ -12,12 +12,14 @@ import time
 
 import gpu_images
 import machine
+import packages
 import pictures
 import qmp
 import tap
 import xserver
 from machine import Failure, Guest
 
+CANNOT = (tap.Skip, packages.Unavailable)  # here
 MEMORY = '768M'
 PROGRAMS = ('glinfo', 'persist', 'probe')
 GL_DEVICE = 'virtio-gpu-gl-pci,blob=on,hostmem=256M'
@@ -144,30 +146,43 @@ def check_cube(picture):
         raise Failure(f'the middle has {middle.nr_colours()} colours')
 
 
-@contextlib.contextmanager
-def _cube(there):
-    """While kmscube draws; gives the first picture that is one."""
-    there.run_any('kmscube >/tmp/cube 2>&1 &')
+def _check_window(screen):
+    box = screen.box(GROUND, TOLERANCE)
+    if not box or (box[2] - box[0], box[3] - box[1]) != SMALL_SCREEN:
+        raise Failure(f'the window has its ground in {box}')
+    check_cube(screen.part(*box))
+
+
+def _until_good(there, check):
+    """Until check() does not raise Failure: what is drawn is seen a little later."""
     deadline = time.monotonic() + machine.DEADLINE_S
     while True:
-        picture = there.picture()
         try:
-            check_cube(picture)
-            break
+            return check()
         except Failure as failure:
             if time.monotonic() >= deadline:
-                said = there.run_any('cat /tmp/cube')
-                raise there.running.failure(f'{failure}; kmscube said: {said}') from failure
-    yield picture
+                raise there.running.failure(f'{failure}; kmscube: {there.run("cat /tmp/cube")}') \
+                    from failure
+
+
+@contextlib.contextmanager
+def _cube(there):
+    """While kmscube draws, from the first picture on that is one."""
+    there.run_any('kmscube >/tmp/cube 2>&1 &')
+    _until_good(there, lambda: check_cube(there.picture()))
+    yield
     there.run_any('kill %1; wait')
 
 
+def _check_moving(there, first):
+    if there.picture().rows == first.rows:
+        raise Failure('the cube stands still')
+
+
 def _check_kmscube(there):
-    with _cube(there) as first:
-        deadline = time.monotonic() + machine.DEADLINE_S
-        while there.picture().rows == first.rows:
-            if time.monotonic() >= deadline:
-                raise there.running.failure('the cube stands still')
+    with _cube(there):
+        first = there.picture()
+        _until_good(there, lambda: _check_moving(there, first))
 
 
 def _headless(program, system, cpus):
@@ -185,11 +200,7 @@ def _in_a_window(program, system):
                      environment=server.environment) as there:
             _check_renderer(there)
             with _cube(there):
-                screen = server.picture()
-            box = screen.box(GROUND, TOLERANCE)
-            if not box or (box[2] - box[0], box[3] - box[1]) != SMALL_SCREEN:
-                raise there.running.failure(f'the window has its ground in {box}')
-            check_cube(screen.part(*box))
+                _until_good(there, lambda: _check_window(server.picture()))
             _check_persist(there)
             there.leave(program)
 

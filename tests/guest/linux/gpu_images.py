@@ -3,8 +3,9 @@
 """Guests that draw: a kernel with its virtio-gpu driver, and a disk with Mesa and kmscube, of
 Debian's packages. As images.py does it, and kept where it keeps things.
 
-    gpu_images.py          make the disks of all
-    gpu_images.py NAME     make one, and print its path
+    gpu_images.py                             make the disks of all
+    gpu_images.py NAME disk                   make one, and print its path
+    gpu_images.py NAME initrd [PROGRAM...]    the first root for it, with programs for its shell
 
 /init of the first root finds on the disk what it mounts and loads: test=gpu.
 """
@@ -161,11 +162,16 @@ def initrd(name, programs):
 
 
 def main():
-    names = sys.argv[1:] or list(SYSTEMS)
-    if not set(names) <= set(SYSTEMS):
+    name, kind, *paths = (*sys.argv[1:], '', '')[:max(2, len(sys.argv) - 1)]
+    if not name:
+        for each in SYSTEMS:
+            print(f'{each:16} {disk(each)}', flush=True)
+    elif name in SYSTEMS and kind == 'disk' and not paths:
+        print(disk(name))
+    elif name in SYSTEMS and kind == 'initrd':
+        print(initrd(name, paths))
+    else:
         sys.exit(f'{__doc__}\nnames: {" ".join(SYSTEMS)}')
-    for name in names:
-        print(disk(name), flush=True)
 
 
 if __name__ == '__main__':
