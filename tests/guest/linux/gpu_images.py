@@ -162,14 +162,14 @@ def initrd(name, programs):
 
 
 def main():
-    name, kind, *paths = (*sys.argv[1:], '', '')[:max(2, len(sys.argv) - 1)]
-    if not name:
-        for each in SYSTEMS:
-            print(f'{each:16} {disk(each)}', flush=True)
-    elif name in SYSTEMS and kind == 'disk' and not paths:
-        print(disk(name))
-    elif name in SYSTEMS and kind == 'initrd':
-        print(initrd(name, paths))
+    words = sys.argv[1:]
+    if not words:
+        for name in SYSTEMS:
+            print(f'{name:16} {disk(name)}', flush=True)
+    elif words[0] in SYSTEMS and words[1:] == ['disk']:
+        print(disk(words[0]))
+    elif words[0] in SYSTEMS and words[1:2] == ['initrd']:
+        print(initrd(words[0], words[2:]))
     else:
         sys.exit(f'{__doc__}\nnames: {" ".join(SYSTEMS)}')
 

@@ -185,7 +185,8 @@ PIXELS = [[(x * y % 256, (x * 7 + y) % 256, 255 - x) for x in range(9)] for y in
 def _png(filters):
     """PIXELS as a PNG file; each row by the next of @filters (PNG 1.2, 6)."""
     def chunk(kind, data):
-        return struct.pack('>I', len(data)) + kind + data + struct.pack('>I', zlib.crc32(kind + data))
+        check = struct.pack('>I', zlib.crc32(kind + data))
+        return struct.pack('>I', len(data)) + kind + data + check
     flat = [[0] * 3 * len(PIXELS[0])] + [[value for pixel in row for value in pixel]
                                         for row in PIXELS]
     packed = bytearray()
