@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Benchmark unmap: how long a guest waits when memory of the GPU is mapped and unmapped.
 
-    unmap.py PROGRAM PAYLOAD WAKE_CHAIN [GROUP...]
+    unmap.py PROGRAM PAYLOAD WAKE_CHAIN PROBE [GROUP...]
 
 A payload without a system (tests/guest/board/gpu_storm.c) on the software processor, idle, with one
 spinning processor, and with all of them spinning, interrupts off; the same with requests to force
-grace periods ignored; the stages as the machine's own histograms have them. Groups: storm, sizes,
-live, leak. One JSON object a row on standard output; a table on standard error.
+grace periods ignored; the stages as the machine's own histograms have them; then Linux with its
+driver (unmap_linux.py). Groups: storm, sizes, live, leak, linux. One JSON object a row on standard
+output; a table on standard error.
 
 Figures are in microseconds, medians. Bars: design.md, section 8.
 """
@@ -25,6 +26,7 @@ import machine  # noqa: E402 (the paths come first)
 import qmp  # noqa: E402
 import rows  # noqa: E402
 import storm as storms  # noqa: E402
+import unmap_linux  # noqa: E402
 from storm import Storm  # noqa: E402
 
 BENCH = 'unmap'
@@ -55,8 +57,8 @@ def name_of(cpus, load, size_kib=64):
 
 
 class Bench:
-    def __init__(self, program, payload, chain):
-        self.program, self.payload, self.chain = program, payload, chain
+    def __init__(self, program, payload, chain, probe):
+        self.program, self.payload, self.chain, self.probe = program, payload, chain, probe
         self.nr_host = len(os.sched_getaffinity(0))
 
     def run(self, **storm):
@@ -181,15 +183,19 @@ def leak(bench):
     row(f'{name}: regions more', '', after.regions - before.regions, 0, 'none')
 
 
-GROUPS = {'storm': storm, 'sizes': sizes, 'live': live, 'leak': leak}
+def linux(bench):
+    unmap_linux.linux(bench.program, os.path.dirname(bench.probe))
+
+
+GROUPS = {'storm': storm, 'sizes': sizes, 'live': live, 'leak': leak, 'linux': linux}
 
 
 def main():
-    if len(sys.argv) < 4:
+    if len(sys.argv) < 5:
         sys.exit(__doc__)
     machine.end_in_order()
-    bench = Bench(*map(os.path.abspath, sys.argv[1:4]))
-    for name in sys.argv[4:] or GROUPS:
+    bench = Bench(*map(os.path.abspath, sys.argv[1:5]))
+    for name in sys.argv[5:] or GROUPS:
         GROUPS[name](bench)
 
 

@@ -3,8 +3,9 @@
 """Guests that draw: a kernel with its virtio-gpu driver, and a disk with Mesa and kmscube, of
 Debian's packages. As images.py does it, and kept where it keeps things.
 
-    gpu_images.py          make the disks of all
-    gpu_images.py NAME     make one, and print its path
+    gpu_images.py                             make the disks of all
+    gpu_images.py NAME disk                   make one, and print its path
+    gpu_images.py NAME initrd [PROGRAM...]    the first root for it, with programs for its shell
 
 /init of the first root finds on the disk what it mounts and loads: test=gpu.
 """
@@ -35,8 +36,8 @@ FILES = ('usr/share/glvnd/egl_vendor.d/50_mesa.json', 'usr/share/drirc.d/00-mesa
 LOADER = ('usr/lib64/ld-linux-x86-64.so.2', f'{LIBRARIES}/ld-linux-x86-64.so.2')
 # Without a renderer behind the device: the same driver by another name.
 SOFTWARE = f'{LIBRARIES}/dri/kms_swrast_dri.so'
-APPLETS = ('cat cp dd dmesg echo env false grep head kill ls nproc ps rm sed seq sh sleep stty tail '
-           'taskset time timeout touch true usleep wc').split()
+APPLETS = ('cat cp cut dd dmesg echo env false grep head kill ls nproc ps rm sed seq sh sleep '
+           'stty tail taskset time timeout touch true usleep wc').split()
 FOLDERS = ('dev', 'proc', 'run', 'sys', 'tmp', 'modules')
 LEFT_OUT = ('usr/share/doc/', 'usr/share/locale/', 'usr/share/man/')
 DISK_MIB = 400
@@ -161,11 +162,16 @@ def initrd(name, programs):
 
 
 def main():
-    names = sys.argv[1:] or list(SYSTEMS)
-    if not set(names) <= set(SYSTEMS):
+    words = sys.argv[1:]
+    if not words:
+        for name in SYSTEMS:
+            print(f'{name:16} {disk(name)}', flush=True)
+    elif words[0] in SYSTEMS and words[1:] == ['disk']:
+        print(disk(words[0]))
+    elif words[0] in SYSTEMS and words[1:2] == ['initrd']:
+        print(initrd(words[0], words[2:]))
+    else:
         sys.exit(f'{__doc__}\nnames: {" ".join(SYSTEMS)}')
-    for name in names:
-        print(disk(name), flush=True)
 
 
 if __name__ == '__main__':

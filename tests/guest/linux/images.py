@@ -33,8 +33,9 @@ MODULES = ('virtio_pci', 'virtio_blk', 'virtio_rng', 'ext4', 'button', 'evdev', 
 # Where in the kernel's package modules are that such a guest may use.
 MODULE_PLACES = tuple(f'kernel/{place}' for place in (
     'arch/', 'block/', 'crypto/', 'drivers/acpi/', 'drivers/block/', 'drivers/char/',
-    'drivers/gpu/drm/drm', 'drivers/gpu/drm/virtio/', 'drivers/input/', 'drivers/misc/pvpanic/',
-    'drivers/video/fbdev/core/', 'drivers/virtio/', 'fs/autofs/', 'fs/ext4/', 'fs/jbd2/', 'fs/mbcache.ko', 'lib/'))
+    'drivers/gpu/drm/drm', 'drivers/gpu/drm/virtio/', 'drivers/input/',
+    'drivers/misc/pvpanic/', 'drivers/video/fbdev/core/', 'drivers/virtio/', 'fs/autofs/',
+    'fs/ext4/', 'fs/jbd2/', 'fs/mbcache.ko', 'lib/'))
 FOLDERS = ('bin', 'dev', 'mnt', 'proc', 'root', 'sys', 'tmp')
 APPLETS = ('cat cp cttyhack cut date dd df dmesg echo env free grep halt head hexdump id insmod '
            'kill ln ls mkdir mknod mount mv nproc poweroff ps pwd reboot rm rmdir sed seq setsid '

@@ -74,7 +74,7 @@ static void settle(int fd)
     usleep(SETTLE_US);
 }
 
-/* Touched, and ready to go by virtgpu_unmap() alone. */
+/* Touched: all of it is there. Its handle is still open. */
 static struct virtgpu_buffer prepare(int fd, uint64_t size)
 {
     struct virtgpu_buffer buffer = virtgpu_map(fd, size);
@@ -87,7 +87,6 @@ static struct virtgpu_buffer prepare(int fd, uint64_t size)
             virtgpu_fail("a buffer does not hold what was written");
         }
     }
-    virtgpu_close_handle(fd, &buffer);
     settle(fd);
     return buffer;
 }
@@ -97,6 +96,8 @@ static void unmap(int fd, uint64_t size, int count)
     trace_start();
     for (int i = 0; i < count; i++) {
         struct virtgpu_buffer buffer = prepare(fd, size);
+        virtgpu_close_handle(fd, &buffer);
+        settle(fd); /* the context is detached: the unmap will be alone */
         virtgpu_unmap(&buffer);
         usleep(SETTLE_US);
         settle(fd);
@@ -117,21 +118,28 @@ static void nothing(int fd, int count)
     samples_print(&samples);
 }
 
-/* Microseconds that a command of @other takes; behind an unmap, or the unmap behind it. */
-static double window(int fd, int other, uint64_t size, int has_unmap)
+/* Microseconds that a command of @other takes behind an unmap, or behind another command instead:
+ * what detaches the buffer from its context, which goes in front of the unmap in any case. */
+static double window(int fd, int other, uint64_t size, int is_behind_unmap)
 {
     struct virtgpu_buffer buffer = prepare(fd, size);
-    if (has_unmap) {
+    if (is_behind_unmap) {
+        virtgpu_close_handle(fd, &buffer);
+        settle(fd);
         virtgpu_unmap(&buffer);
+    } else {
+        virtgpu_close_handle(fd, &buffer);
     }
     const double began = now_us();
     virtgpu_submit_nothing(other);
     const double took = now_us() - began;
-    if (!has_unmap) {
-        virtgpu_unmap(&buffer);
-    }
     usleep(SETTLE_US);
     settle(fd);
+    if (!is_behind_unmap) {
+        virtgpu_unmap(&buffer);
+        usleep(SETTLE_US);
+        settle(fd);
+    }
     return took;
 }
 

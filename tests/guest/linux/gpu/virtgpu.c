@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Numbers and structures: include/uapi/drm/virtgpu_drm.h of Linux 5.16 and newer; the copy that
- * distributions put beside libdrm is older. */
+/* Numbers and structures are those of Linux 5.16 and newer (virtgpu_drm.h among the interfaces for
+ * users); the copy that Debian 12 has beside libdrm is older. */
 #include "virtgpu.h"
 
 #include <errno.h>
