@@ -209,6 +209,23 @@ static void send_command(struct gpu_world *world, struct input *input) REQUIRES(
     send_chain(world, message.queue, buffers, nr);
 }
 
+static void send_good_command(struct gpu_world *world, struct input *input) REQUIRES(bql)
+{
+    union input_payload payload;
+    struct message message = take_good_message(input, &payload);
+    uint64_t place = next_place(world);
+    uint8_t *bytes = world->scene->guest.bytes + place;
+    const struct guest_buffer buffers[] = {
+        { place, (uint32_t)(message.size + message.payload_size), false },
+        { place + PLACE / 2, message.room, true },
+    };
+
+    memcpy(bytes, &message.request, message.size);
+    if (message.payload_size)
+        memcpy(bytes + message.size, message.payload, message.payload_size);
+    send_chain(world, message.queue, buffers, message.room ? 2 : 1);
+}
+
 static void send_anything(struct gpu_world *world, struct input *input) REQUIRES(bql)
 {
     struct guest_buffer buffers[BUFFERS];
@@ -356,7 +373,9 @@ static void step(struct gpu_world *world, struct input *input) REQUIRES(bql)
         reset(world);
         start(world, 0);
     }
-    if (kind < 140)
+    if (kind < 70)
+        send_good_command(world, input);
+    else if (kind < 140)
         send_command(world, input);
     else if (kind < 190)
         let_loop_run(world);
