@@ -4,12 +4,14 @@
  */
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "hw/cpu/cpu.h"
 #include "hw/machine/machine.h"
 #include "ui/char_backend.h"
 #include "ui/options.h"
 #include "ui/qmp.h"
+#include "ui/screenshot.h"
 #include "ui/signals.h"
 #include "ui/stats.h"
 #include "util/keyval.h"
@@ -111,6 +113,7 @@ static int live(const struct options *options, struct machine *machine) REQUIRES
         status = status_of(machine_run(machine));
     else
         status = report(error);
+    screenshots_finish(); /* QMP answers them */
     qmp_free(qmp);
     error = NULL;
     if (options->stats_path && !stats_write(machine, options->stats_path, &error)) {
@@ -121,6 +124,7 @@ static int live(const struct options *options, struct machine *machine) REQUIRES
     return status;
 }
 
+/* *@machine is not NULL afterwards: it cannot be freed. */
 static int run(const struct options *options, const struct machine_config *config,
                struct machine **machine) REQUIRES(bql)
 {
@@ -133,6 +137,10 @@ static int run(const struct options *options, const struct machine_config *confi
         signals = signals_new(*machine, &error);
     status = signals ? live(options, *machine) : report(error);
     signals_free(signals);
+    if (*machine && !machine_settle(*machine)) {
+        log_error("the renderer hangs; the program leaves without it");
+        return status;
+    }
     machine_free(*machine);
     *machine = NULL;
     return status;
@@ -165,6 +173,11 @@ static int with_serial(const struct options *options) REQUIRES(bql)
     }
     status = run(options, &config, &machine);
     char_backend_free(config.serial);
+    if (machine) {
+        log_flush();
+        (void)fflush(NULL); /* nobody is left to be told */
+        _exit(status);
+    }
     return status;
 }
 

@@ -52,7 +52,8 @@ static bool add_piece(struct gpu_backing *backing, unsigned room, const struct r
 
 /* Of the machine's RAM, all of it. */
 static bool add_entry(struct gpu_backing *backing, unsigned room, const struct view *view,
-                      const struct virtio_gpu_mem_entry *entry) REQUIRES_SHARED(rcu)
+                      const struct range **range, const struct virtio_gpu_mem_entry *entry)
+    REQUIRES_SHARED(rcu)
 {
     gpa_t at = entry->addr;
     uint64_t left = entry->length, end;
@@ -60,12 +61,14 @@ static bool add_entry(struct gpu_backing *backing, unsigned room, const struct v
     if (__builtin_add_overflow(at, left, &end))
         return false;
     while (left > 0) {
-        const struct range *range = view_find(view, at);
-        const uint64_t skipped = at - range->start;
-        const uint64_t length = MIN(left, range->size - skipped);
+        uint64_t skipped, length;
 
-        if (range->kind != RANGE_RAM || !range->ram ||
-            !add_piece(backing, room, range, skipped, length))
+        if (at < (*range)->start || at - (*range)->start >= (*range)->size)
+            *range = view_find(view, at); /* else it is where the last one was */
+        skipped = at - (*range)->start;
+        length = MIN(left, (*range)->size - skipped);
+        if ((*range)->kind != RANGE_RAM || !(*range)->ram ||
+            !add_piece(backing, room, *range, skipped, length))
             return false;
         at += length;
         left -= length;
@@ -78,9 +81,10 @@ static bool add_entries(struct gpu_backing *backing, unsigned room, const struct
 {
     RCU_READ_GUARD();
     const struct view *view = view_get(memory);
+    const struct range *range = view_find(view, 0);
 
     for (uint32_t i = 0; i < nr_entries; i++) {
-        if (!add_entry(backing, room, view, &entries[i]))
+        if (!add_entry(backing, room, view, &range, &entries[i]))
             return false;
     }
     return true;

@@ -7,6 +7,7 @@
 
 #include "hw/gpu/mapping.h"
 #include "hw/gpu/screen.h"
+#include "hw/gpu/watchdog.h"
 #include "hw/mem/view.h"
 #include "hw/virtio/transport.h"
 #include "util/atomic.h"
@@ -144,19 +145,35 @@ static void settle(struct render_work *work, void *renderer UNUSED)
     (void)loop_defer(&container_of(work, struct gpu, settle)->settled); /* is not pending */
 }
 
-bool gpu_settle(struct gpu *gpu)
+static bool has_settled(const struct gpu *gpu) REQUIRES(bql)
+{
+    return gpu->is_settled && !gpu->device.is_resetting;
+}
+
+static bool wait_until_settled(struct gpu *gpu) REQUIRES(bql)
 {
     const int64_t deadline_ns = monotonic_ns() + GPU_STUCK_NS;
     struct loop_timer timer = { .fn = on_deadline };
 
+    loop_timer_set(&timer, deadline_ns);
+    while (!has_settled(gpu) && monotonic_ns() < deadline_ns)
+        (void)loop_iterate(true); /* what it was is seen above */
+    loop_timer_cancel(&timer);
+    return has_settled(gpu);
+}
+
+bool gpu_settle(struct gpu *gpu)
+{
     virtio_set_status(&gpu->device, 0); /* what is queued has become stale */
     gpu->is_settled = false;
     render_queue(gpu->render, &gpu->settle);
-    loop_timer_set(&timer, deadline_ns);
-    while ((!gpu->is_settled || gpu->device.is_resetting) && monotonic_ns() < deadline_ns)
-        (void)loop_iterate(true); /* what it was is seen above */
-    loop_timer_cancel(&timer);
-    return gpu->is_settled && !gpu->device.is_resetting;
+    return wait_until_settled(gpu);
+}
+
+bool gpu_wait_for_reset(struct gpu *gpu)
+{
+    gpu->is_settled = true;
+    return wait_until_settled(gpu);
 }
 
 bool gpu_is_stuck(struct gpu *gpu)
@@ -209,7 +226,8 @@ void gpu_free(struct gpu *gpu)
     if (!gpu)
         return;
     while (gpu->device.is_resetting || !gpu_window_is_idle(gpu)) /* a disk may still hold a blob */
-        (void)loop_iterate(true); /* what it was is seen above */
+        (void)loop_iterate(true);                                /* what it was is seen above */
+    watchdog_free(gpu->watchdog);
     if (!render_stop(gpu->render, GPU_STUCK_NS)) {
         log_error("virtio-gpu: the render thread does not end; its memory is left to it");
         return;
@@ -229,6 +247,8 @@ static bool start_rendering(struct gpu *gpu, GError **error) REQUIRES(bql)
     const struct renderer_host host = { .fence_passed = gpu_fence_passed, .opaque = gpu };
 
     gpu->render = render_start(gpu->renderer, &host, gpu->config.has_venus, &gpu->caps, error);
+    if (gpu->render)
+        gpu->watchdog = watchdog_new(gpu->render, GPU_STUCK_NS);
     return gpu->render;
 }
 

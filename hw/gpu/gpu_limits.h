@@ -16,6 +16,7 @@ enum gpu_limit {
     LIMIT_PAYLOAD,  /* bytes of commands that are on their way, together */
     LIMIT_SIDE,     /* pixels each way */
     LIMIT_ATTACHED, /* resources to contexts, together */
+    LIMIT_SCREENS,  /* bytes of what scanouts show, together */
     NR_GPU_LIMITS,
 };
 
@@ -29,11 +30,13 @@ enum {
     ATTACHED_MAX = 1 << 20,
 };
 #define BYTES_MAX (UINT64_C(8) << 30)
+#define SCREENS_BYTES_MAX (UINT64_C(1) << 30) /* 16 of 3840 by 2160 are half of it */
 #define PAYLOAD_BYTES_MAX (UINT64_C(128) << 20)
 
 struct gpu_usage {
-    uint64_t bytes, entries, payload_bytes; /* atomic: freed on any thread */
+    uint64_t bytes; /* changed by the main thread */
     unsigned attached;
+    uint64_t entries, payload_bytes; /* atomic: freed on any thread */
 };
 
 #endif

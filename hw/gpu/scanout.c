@@ -27,6 +27,20 @@ static bool is_same_layout(const struct gpu_scanout *scanout, const struct rende
            (!layout || memcmp(&scanout->layout, layout, sizeof(*layout)) == 0);
 }
 
+/* Of all scanouts but this one. */
+static uint64_t bytes_of_others(const struct gpu_scanout *scanout) REQUIRES(bql)
+{
+    uint64_t bytes = 0;
+
+    for (unsigned i = 0; i < scanout->gpu->config.nr_scanouts; i++) {
+        const struct gpu_scanout *other = &scanout->gpu->scanouts[i];
+
+        if (other != scanout && other->resource)
+            bytes += (uint64_t)other->rect.width * other->rect.height * PIXEL_BYTES;
+    }
+    return bytes;
+}
+
 /* Show @rect, which is inside it. An error, or 0. All of it is damaged, and drawn with the flush
  * that follows. */
 static uint32_t show(struct gpu_scanout *scanout, struct gpu_resource *resource,
@@ -34,10 +48,13 @@ static uint32_t show(struct gpu_scanout *scanout, struct gpu_resource *resource,
     REQUIRES(bql)
 {
     const struct rect part = { rect->x, rect->y, rect->width, rect->height };
+    const uint64_t bytes = (uint64_t)part.width * part.height * PIXEL_BYTES;
 
     if (scanout->resource == resource && is_same_layout(scanout, layout) &&
         memcmp(&scanout->rect, &part, sizeof(part)) == 0)
         return 0;
+    if (bytes > SCREENS_BYTES_MAX - bytes_of_others(scanout))
+        return gpu_limit_met(scanout->gpu, LIMIT_SCREENS);
     if (!console_resize(scanout->console, part.width, part.height)) {
         turn_off(scanout);
         return VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;

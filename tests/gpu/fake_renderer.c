@@ -8,7 +8,7 @@
 #include "util/iov.h"
 #include "util/lock.h"
 
-enum { PAGE = 4096, MAP_CACHED = 1 };
+enum { PAGE = 4096, MAP_CACHED = 1, BLOB_MAX = 64 << 20, LOG_MAX = 1 << 16 };
 
 struct thing {
     uint32_t id;
@@ -93,6 +93,8 @@ static void leave(enum fake_op op) REQUIRES(fake.lock)
 /* @second 0: there is none. */
 static void tell(enum fake_op op, uint32_t first, uint32_t second) REQUIRES(fake.lock)
 {
+    if (fake.log->len > LOG_MAX) /* nobody reads it */
+        return;
     g_string_append_printf(fake.log, "%s%s %u", fake.log->len ? "; " : "", op_names[op], first);
     if (second)
         g_string_append_printf(fake.log, " %u", second);
@@ -182,6 +184,8 @@ static uint32_t create_blob(void *renderer UNUSED,
     MUTEX_GUARD(&fake.lock);
     result = enter(FAKE_CREATE_BLOB);
     tell(FAKE_CREATE_BLOB, request->resource_id, 0);
+    if (!result && request->size > BLOB_MAX)
+        result = VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
     if (!result) {
         blob = add(fake.resources, request->resource_id);
         blob->size = request->size;
