@@ -134,6 +134,44 @@ static struct virtio_device *make_rng(struct machine *machine,
     return virtio_rng_device(rng);
 }
 
+static void free_input(void *model) NO_THREAD_SAFETY /* by devices_fini() */
+{
+    virtio_input_free(model);
+}
+
+static struct virtio_device *make_input(struct machine *machine, const struct device_config *config,
+                                        struct machine_device *device, enum virtio_input_kind kind,
+                                        GError **error) REQUIRES(bql)
+{
+    struct virtio_input *input;
+
+    if (config->serial && strlen(config->serial) > VIRTIO_INPUT_SERIAL_MAX) {
+        keyval_usage(error, "-device %s: serial=%s has more than %d characters", device->type,
+                     config->serial, VIRTIO_INPUT_SERIAL_MAX);
+        return NULL;
+    }
+    input = virtio_input_new(machine->memory, machine->input, kind, config->serial);
+    device->model = input;
+    device->free_model = free_input;
+    return virtio_input_device(input);
+}
+
+static struct virtio_device *make_keyboard(struct machine *machine,
+                                           const struct device_config *config,
+                                           struct machine_device *device, GError **error)
+    REQUIRES(bql)
+{
+    return make_input(machine, config, device, VIRTIO_INPUT_KEYBOARD, error);
+}
+
+static struct virtio_device *make_tablet(struct machine *machine,
+                                         const struct device_config *config,
+                                         struct machine_device *device, GError **error)
+    REQUIRES(bql)
+{
+    return make_input(machine, config, device, VIRTIO_INPUT_TABLET, error);
+}
+
 static void free_gpu(void *model) NO_THREAD_SAFETY /* by devices_fini() */
 {
     gpu_free(model);
@@ -193,44 +231,6 @@ static struct virtio_device *make_gpu_gl(struct machine *machine,
     REQUIRES(bql)
 {
     return make_any_gpu(machine, config, true, device, error);
-}
-
-static void free_input(void *model) NO_THREAD_SAFETY /* by devices_fini() */
-{
-    virtio_input_free(model);
-}
-
-static struct virtio_device *make_input(struct machine *machine, const struct device_config *config,
-                                        struct machine_device *device, enum virtio_input_kind kind,
-                                        GError **error) REQUIRES(bql)
-{
-    struct virtio_input *input;
-
-    if (config->serial && strlen(config->serial) > VIRTIO_INPUT_SERIAL_MAX) {
-        keyval_usage(error, "-device %s: serial=%s has more than %d characters", device->type,
-                     config->serial, VIRTIO_INPUT_SERIAL_MAX);
-        return NULL;
-    }
-    input = virtio_input_new(machine->memory, machine->input, kind, config->serial);
-    device->model = input;
-    device->free_model = free_input;
-    return virtio_input_device(input);
-}
-
-static struct virtio_device *make_keyboard(struct machine *machine,
-                                           const struct device_config *config,
-                                           struct machine_device *device, GError **error)
-    REQUIRES(bql)
-{
-    return make_input(machine, config, device, VIRTIO_INPUT_KEYBOARD, error);
-}
-
-static struct virtio_device *make_tablet(struct machine *machine,
-                                         const struct device_config *config,
-                                         struct machine_device *device, GError **error)
-    REQUIRES(bql)
-{
-    return make_input(machine, config, device, VIRTIO_INPUT_TABLET, error);
 }
 
 /* Keys that every PCI device has. */
