@@ -4,6 +4,7 @@
  */
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "hw/cpu/cpu.h"
 #include "hw/machine/machine.h"
@@ -113,7 +114,7 @@ static int live(const struct options *options, struct machine *machine) REQUIRES
         status = status_of(machine_run(machine));
     else
         status = report(error);
-    screenshots_finish();
+    screenshots_finish(); /* QMP answers them */
     qmp_free(qmp);
     error = NULL;
     if (options->stats_path && !stats_write(machine, options->stats_path, &error)) {
@@ -124,6 +125,7 @@ static int live(const struct options *options, struct machine *machine) REQUIRES
     return status;
 }
 
+/* *@machine is not NULL afterwards: it cannot be freed. */
 static int run(const struct options *options, const struct machine_config *config,
                struct machine **machine) REQUIRES(bql)
 {
@@ -140,6 +142,10 @@ static int run(const struct options *options, const struct machine_config *confi
     status = show ? live(options, *machine) : report(error);
     show_free(show);
     signals_free(signals);
+    if (*machine && !machine_settle(*machine)) {
+        log_error("the renderer hangs; the program leaves without it");
+        return status;
+    }
     machine_free(*machine);
     *machine = NULL;
     return status;
@@ -172,6 +178,11 @@ static int with_serial(const struct options *options) REQUIRES(bql)
     }
     status = run(options, &config, &machine);
     char_backend_free(config.serial);
+    if (machine) {
+        log_flush();
+        (void)fflush(NULL); /* nobody is left to be told */
+        _exit(status);
+    }
     return status;
 }
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "hw/gpu/gpu.h"
 #include "ui/qmp_internal.h"
 #include "ui/stats.h"
 #include "ui/version.h"
@@ -201,6 +202,39 @@ static void query_rcu(struct qmp_request *request) REQUIRES(bql)
     text_answer(&text, request, true);
 }
 
+/* NULL: told to the client. */
+static struct gpu *find_gpu(struct qmp_request *request, struct text *text) REQUIRES(bql)
+{
+    struct gpu *gpu = machine_gpu(request->qmp->machine);
+
+    if (gpu && text_begin(text))
+        return gpu;
+    qmp_refuse(request, gpu ? "no memory for the answer" : "there is no virtio-gpu device");
+    return NULL;
+}
+
+static void query_gpu_latency(struct qmp_request *request) REQUIRES(bql)
+{
+    struct text text;
+    struct gpu *gpu = find_gpu(request, &text);
+
+    if (!gpu)
+        return;
+    gpu_print_latency_json(gpu, text.out);
+    text_answer(&text, request, true);
+}
+
+static void x_gpu_resources(struct qmp_request *request) REQUIRES(bql)
+{
+    struct text text;
+    struct gpu *gpu = find_gpu(request, &text);
+
+    if (!gpu)
+        return;
+    gpu_print_resources_json(gpu, text.out);
+    text_answer(&text, request, true);
+}
+
 static void x_mtree(struct qmp_request *request) REQUIRES(bql)
 {
     struct text text;
@@ -223,11 +257,27 @@ const struct qmp_command qmp_commands[] = {
     { "query-status", query_status, { { 0 } } },
     { "query-cpus-fast", query_cpus_fast, { { 0 } } },
     { "query-rcu", query_rcu, { { 0 } } },
+    { "query-gpu-latency", query_gpu_latency, { { 0 } } },
+    { "x-gpu-resources", x_gpu_resources, { { 0 } } },
     { "x-mtree", x_mtree, { { 0 } } },
     { "stop", stop, { { 0 } } },
     { "cont", cont, { { 0 } } },
     { "system_reset", system_reset, { { 0 } } },
     { "system_powerdown", system_powerdown, { { 0 } } },
+    { "screendump",
+      qmp_screendump,
+      { { "filename", QMP_STRING, false },
+        { "device", QMP_STRING, true },
+        { "head", QMP_INTEGER, true },
+        { "format", QMP_STRING, true } } },
+    { "send-key",
+      qmp_send_key,
+      { { "keys", QMP_ARRAY, false }, { "hold-time", QMP_INTEGER, true } } },
+    { "input-send-event",
+      qmp_input_send_event,
+      { { "events", QMP_ARRAY, false },
+        { "device", QMP_STRING, true },
+        { "head", QMP_INTEGER, true } } },
     { "quit", quit, { { 0 } } },
 };
 const size_t qmp_nr_commands = ARRAY_SIZE(qmp_commands);

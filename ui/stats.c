@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "hw/gpu/gpu.h"
 #include "hw/machine/machine.h"
 #include "util/rcu_control.h"
 
@@ -34,13 +35,25 @@ void stats_print_rcu(FILE *out)
     fprintf(out, "}}");
 }
 
-static void print(struct machine *machine UNUSED, FILE *out) REQUIRES(bql)
+static void print(struct machine *machine, FILE *out) REQUIRES(bql)
 {
+    struct gpu *gpu = machine_gpu(machine);
+
     fprintf(out, "{\"rcu\":");
     stats_print_rcu(out);
     fprintf(out, ",\"bql\":");
     bql_print_json(out);
-    fprintf(out, ",\"gpu\":null,\"gpu-resources\":null}\n");
+    fprintf(out, ",\"gpu\":");
+    if (gpu)
+        gpu_print_latency_json(gpu, out);
+    else
+        fprintf(out, "null");
+    fprintf(out, ",\"gpu-resources\":");
+    if (gpu)
+        gpu_print_resources_json(gpu, out);
+    else
+        fprintf(out, "null");
+    fprintf(out, "}\n");
 }
 
 bool stats_write(struct machine *machine, const char *path, GError **error)

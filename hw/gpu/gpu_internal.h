@@ -13,9 +13,12 @@
 #include "hw/gpu/resource.h"
 #include "hw/virtio/virtio.h"
 #include "util/hist.h"
+#include "util/loop.h"
 
 struct gpu_frame;
+struct gpu_pointer;
 struct gpu_window;
+struct watchdog;
 
 /* ---- Scanouts ------------------------------------------------------------------------------- */
 
@@ -28,13 +31,17 @@ struct gpu_scanout {
     bool has_layout;               /* SET_SCANOUT_BLOB */
     struct renderer_layout layout;
     unsigned prefer_width, prefer_height; /* 0, 0: not enabled */
-    bool is_watched;
-    struct rect damage;      /* not drawn yet; empty: none */
-    struct gpu_frame *frame; /* being read; NULL: none */
+    bool is_watched, is_asked;            /* by viewers: always; for a refresh */
+    uint32_t serial;                      /* grows when it shows something else */
+    struct rect damage;                   /* not read yet; empty: none */
+    struct gpu_frame *frame;
+    struct gpu_pointer *pointer;
 };
 
 /* ---- The device -------------------------------------------------------------------------------
  */
+
+enum { GPU_QUEUE_CONTROL, GPU_QUEUE_CURSOR, NR_GPU_QUEUES }; /* 5.7.2 */
 
 enum gpu_stage {               /* of an unmap: docs/gpu.md */
                  STAGE_QUEUE,  /* doorbell's pop until the region leaves the map */
@@ -62,7 +69,9 @@ struct gpu {
     struct space *memory;
     struct mem *mem;
     struct display *display;
+    const struct renderer_ops *renderer; /* called on the render thread */
     struct render *render;
+    struct watchdog *watchdog;
     struct renderer_caps caps;
     struct gpu_stats stats;
 
@@ -76,29 +85,49 @@ struct gpu {
     struct gpu_window *window_map; /* what is where in it (window.c) */
     struct gpu_order *order;       /* who waits (order.c) */
     struct gpu_answers *answers;   /* timelines (answer.c) */
-    unsigned nr_orphans;           /* resources of before a reset that are not released */
-    unsigned nr_in_flight;         /* commands between pop and answer; atomic */
+    /* id → resource of before a reset that is still in somebody's hands: commands that name one
+     * wait until it is released (gpu_resource_retire()). */
+    GHashTable *orphans;
+    unsigned nr_in_flight; /* commands between pop and answer, and pictures being read; atomic */
+
+    /* gpu.c */
+    bool has_reset_window;   /* so far has the reset come */
+    uint32_t writing;        /* enum gpu_writing; atomic */
+    struct deferred written; /* it is GPU_NOT_WRITING, and was waited for */
+    struct render_work settle;
+    struct deferred settled;
+    bool is_settled;
 };
 
+/* gpu.c */
+/** gpu_new() with a renderer that a test brings. */
+struct gpu *gpu_new_with(struct space *memory, struct display *display,
+                         const struct gpu_config *config, const struct renderer_ops *renderer,
+                         GError **error) MUST_CHECK REQUIRES(bql);
+/**
+ * gpu_unmap_all() is through: its commit's grace period has ended, or nothing was mapped. All
+ * resources and contexts are retired, those in MAP_UNMAPPING become orphans, the reset ends.
+ */
+void gpu_reset_go_on(struct gpu *gpu) REQUIRES(bql);
+
+/**
+ * Around what writes into guest memory on the render thread: a reset waits for that, since the
+ * driver may use it for something else afterwards. False: the command is stale, and must not.
+ */
+bool gpu_begin_writing(const struct gpu_command *command) MUST_CHECK;
+void gpu_end_writing(struct gpu *gpu);
+enum gpu_writing { GPU_NOT_WRITING, GPU_WRITING, GPU_WAITED_FOR };
+
 /* scanout.c, frame.c, cursor.c */
-void gpu_scanouts_init(struct gpu *gpu) REQUIRES(bql);
+bool gpu_scanouts_init(struct gpu *gpu, GError **error) MUST_CHECK REQUIRES(bql);
 void gpu_scanouts_fini(struct gpu *gpu) REQUIRES(bql);
 void gpu_scanouts_reset(struct gpu *gpu) REQUIRES(bql);
 /** No screen shows it any more. */
 void gpu_scanouts_forget(struct gpu *gpu, struct gpu_resource *resource) REQUIRES(bql);
 
-/* blob.c, window.c: the host-visible window, and how a blob leaves it. */
-bool gpu_window_init(struct gpu *gpu, GError **error) REQUIRES(bql);
-void gpu_window_fini(struct gpu *gpu) REQUIRES(bql);
-/**
- * Take a mapped resource out of the window: commit, forced grace period, release, renderer. Then
- * @released is called on the main thread, with the resource in MAP_NONE and the renderer's unmap
- * queued. False: the map cannot be changed (it says why in the log).
- */
-bool gpu_unmap_start(struct gpu_resource *resource, struct gpu_command *command,
-                     void (*released)(struct gpu_resource *resource, void *opaque), void *opaque)
-    MUST_CHECK REQUIRES(bql);
-/** All of the window at once, for a reset: what is still held afterwards is an orphan. */
-void gpu_unmap_all(struct gpu *gpu) REQUIRES(bql);
+/* print.c */
+const char *gpu_stage_name(enum gpu_stage stage);
+
+/* blob.c, window.c, unmap.c: hw/gpu/mapping.h. */
 
 #endif

@@ -12,9 +12,11 @@ enum gpu_limit {
     LIMIT_RESOURCES,
     LIMIT_BYTES, /* of pictures and blobs that live in the host */
     LIMIT_CONTEXTS,
-    LIMIT_ENTRIES, /* of the backings, together */
-    LIMIT_PAYLOAD, /* bytes of commands that are on their way, together */
-    LIMIT_SIDE,    /* pixels each way */
+    LIMIT_ENTRIES,  /* of the backings, together */
+    LIMIT_PAYLOAD,  /* bytes of commands that are on their way, together */
+    LIMIT_SIDE,     /* pixels each way */
+    LIMIT_ATTACHED, /* resources to contexts, together */
+    LIMIT_SCREENS,  /* bytes of what scanouts show, together */
     NR_GPU_LIMITS,
 };
 
@@ -25,13 +27,15 @@ enum {
     BACKING_ENTRIES_MAX = 1 << 18, /* of one backing: 1 GiB of single pages */
     SUBMIT_BYTES_MAX = 16 << 20,
     PICTURE_SIDE_MAX = 16384,
+    ATTACHED_MAX = 1 << 20,
 };
 #define BYTES_MAX (UINT64_C(8) << 30)
+#define SCREENS_BYTES_MAX (UINT64_C(1) << 30) /* 16 of 3840 by 2160 are half of it */
 #define PAYLOAD_BYTES_MAX (UINT64_C(128) << 20)
 
 struct gpu_usage {
-    uint64_t bytes, entries;
-    uint64_t payload_bytes; /* atomic */
+    uint64_t bytes, entries, payload_bytes; /* atomic: freed on any thread */
+    unsigned attached;
 };
 
 #endif

@@ -8,6 +8,7 @@
 
 #include "hw/gpu/renderer.h"
 #include "util/annotate.h"
+#include "util/bql.h"
 
 struct render;
 
@@ -20,16 +21,19 @@ struct render_work {
 };
 
 /**
- * Start the thread and wait until the renderer has started, or has failed to. @host's
- * fence_passed() is called on the thread.
+ * Start the thread and wait until the renderer has started, or has failed to; the BQL is given back
+ * meanwhile. @host's fence_passed() is called on the thread. NULL: nothing runs.
  */
 struct render *render_start(const struct renderer_ops *ops, const struct renderer_host *host,
                             bool want_venus, struct renderer_caps *ret_caps, GError **error)
-    MUST_CHECK;
+    MUST_CHECK REQUIRES(bql);
 
-/** End after all that is queued, and join. False: it has not come back from its work within
- * @timeout_ns; nothing is freed, and all that it may touch must stay. */
-bool render_stop(struct render *render, int64_t timeout_ns) MUST_CHECK;
+/**
+ * End after all that is queued, the renderer's stop() included, and join; the BQL is given back
+ * meanwhile. False: that has taken @timeout_ns, and the thread still works; nothing is freed, all
+ * that it may touch must stay, and the process can only leave by _exit().
+ */
+bool render_stop(struct render *render, int64_t timeout_ns) MUST_CHECK REQUIRES(bql);
 
 /** Behind all that is queued. Any thread, any lock (takes a leaf lock). Never waits. */
 void render_queue(struct render *render, struct render_work *work);

@@ -11,20 +11,22 @@
 #include <stdbool.h>
 #include <sys/uio.h>
 
+#include "hw/gpu/gpu_limits.h"
+#include "hw/gpu/render.h"
 #include "hw/mem/ram.h"
 #include "util/bql.h"
 
 struct gpu;
-struct gpu_unmap;
-struct region;
+struct gpu_mapping;
 
 /* Guest memory behind a resource. RAM of the machine only: memory that is mapped into the window
  * would have to stay for as long as this does. Freed on any thread. */
 struct gpu_backing {
-    unsigned nr;
+    struct gpu *gpu;
+    unsigned nr, nr_counted; /* pieces; entries, as the limit counts them */
     struct iovec *iov;
     struct ram **ram;     /* of each piece, a reference … */
-    uint64_t *ram_offset; /* … and where in it: for code_gate_written() */
+    uint64_t *ram_offset; /* … and where in it: for gpu_backing_written() */
     uint64_t size;
 };
 
@@ -37,37 +39,56 @@ enum gpu_map_state {
 
 struct gpu_resource {
     uint32_t id;
+    uint32_t references; /* the table's, or that of who retires it; commands'; atomic */
     struct gpu *gpu;
+    struct render_work retire;
     uint32_t width, height, format; /* not of blobs */
     bool is_blob;
     uint32_t blob_mem, blob_flags; /* VIRTIO_GPU_BLOB_* */
     uint64_t blob_size;
     uint64_t bytes;              /* what it counts for in the limits */
-    struct gpu_backing *backing; /* NULL: none. The render thread has seen it or will */
+    struct gpu_backing *backing; /* NULL: none. The main thread's; the renderer has it or will */
     bool has_uuid;
     uint8_t uuid[16];
     bool has_failed; /* the renderer has not made it: render thread */
+    bool is_doomed;  /* the same, and it leaves the table with MAP_MAPPING: main thread */
 
     /* The window (blob.c). */
     enum gpu_map_state map_state;
-    struct region *region;
-    uint64_t map_offset;
-    struct gpu_unmap *unmap; /* while MAP_UNMAPPING */
+    struct gpu_mapping *mapping; /* NULL in MAP_NONE */
+    bool is_renderer_mapped;     /* render thread */
 };
 
 struct gpu_context {
     uint32_t id;
+    uint32_t references; /* as a resource's */
+    struct gpu *gpu;
+    struct render_work retire;
     uint32_t capset;       /* 0: virgl */
-    GHashTable *resources; /* ids attached */
+    GHashTable *resources; /* ids attached; the main thread's */
+    bool has_failed;       /* as a resource's */
 };
 
 /* resource.c, context.c, backing.c: tables and limits. */
+/** One of the limits is met: counts it, and is the answer. */
+uint32_t gpu_limit_met(struct gpu *gpu, enum gpu_limit limit);
 struct gpu_resource *gpu_resource_find(struct gpu *gpu, uint32_t id) REQUIRES(bql);
 struct gpu_resource *gpu_resource_new(struct gpu *gpu, uint32_t id, uint64_t bytes,
                                       uint32_t *ret_error) REQUIRES(bql);
+/** Any thread. */
+struct gpu_resource *gpu_resource_ref(struct gpu_resource *resource);
+void gpu_resource_unref(struct gpu_resource *resource); /* NULL is fine */
 /** Out of the tables and off the screens; the renderer is told, and then it is freed. */
 void gpu_resource_retire(struct gpu_resource *resource) REQUIRES(bql);
+/** All of them, for a reset. */
+void gpu_resources_retire(struct gpu *gpu) REQUIRES(bql);
 struct gpu_context *gpu_context_find(struct gpu *gpu, uint32_t id) REQUIRES(bql);
+struct gpu_context *gpu_context_ref(struct gpu_context *context);
+void gpu_context_unref(struct gpu_context *context); /* NULL is fine */
+void gpu_context_retire(struct gpu_context *context) REQUIRES(bql);
+void gpu_contexts_retire(struct gpu *gpu) REQUIRES(bql);
+/** The resource is attached to none any more. */
+void gpu_contexts_forget(struct gpu *gpu, uint32_t resource) REQUIRES(bql);
 struct gpu_backing *gpu_backing_new(struct gpu *gpu, const struct virtio_gpu_mem_entry *entries,
                                     uint32_t nr_entries, uint32_t *ret_error) REQUIRES(bql);
 void gpu_backing_free(struct gpu_backing *backing);

@@ -2,12 +2,16 @@
 /*
  * What can be plugged into a machine: one table of devices, each with its keys.
  */
+#include <inttypes.h>
 #include <stddef.h>
 #include <string.h>
 
 #include "hw/dev/disk.h"
 #include "hw/dev/virtio_blk.h"
+#include "hw/dev/virtio_input.h"
 #include "hw/dev/virtio_rng.h"
+#include "hw/display/display.h"
+#include "hw/gpu/gpu.h"
 #include "hw/machine/parts.h"
 #include "hw/virtio/virtio_pci.h"
 #include "util/keyval.h"
@@ -18,12 +22,15 @@ struct device_config {
     char *slot; /* "addr"; NULL: the first free one */
     char *drive;
     char *serial;
+    bool has_blob, has_venus, has_edid;
+    uint64_t hostmem, xres, yres, max_outputs;
 };
 
 struct device_type {
     const char *name;
     const char *help;
     const struct keyval_key *keys;
+    const struct device_config *defaults; /* NULL: nothing set */
     /** Make the model, and say how it is freed; its virtio device is the result. */
     struct virtio_device *(*make)(struct machine *machine, const struct device_config *config,
                                   struct machine_device *device, GError **error);
@@ -127,6 +134,105 @@ static struct virtio_device *make_rng(struct machine *machine,
     return virtio_rng_device(rng);
 }
 
+static void free_input(void *model) NO_THREAD_SAFETY /* by devices_fini() */
+{
+    virtio_input_free(model);
+}
+
+static struct virtio_device *make_input(struct machine *machine, const struct device_config *config,
+                                        struct machine_device *device, enum virtio_input_kind kind,
+                                        GError **error) REQUIRES(bql)
+{
+    struct virtio_input *input;
+
+    if (config->serial && strlen(config->serial) > VIRTIO_INPUT_SERIAL_MAX) {
+        keyval_usage(error, "-device %s: serial=%s has more than %d characters", device->type,
+                     config->serial, VIRTIO_INPUT_SERIAL_MAX);
+        return NULL;
+    }
+    input = virtio_input_new(machine->memory, machine->input, kind, config->serial);
+    device->model = input;
+    device->free_model = free_input;
+    return virtio_input_device(input);
+}
+
+static struct virtio_device *make_keyboard(struct machine *machine,
+                                           const struct device_config *config,
+                                           struct machine_device *device, GError **error)
+    REQUIRES(bql)
+{
+    return make_input(machine, config, device, VIRTIO_INPUT_KEYBOARD, error);
+}
+
+static struct virtio_device *make_tablet(struct machine *machine,
+                                         const struct device_config *config,
+                                         struct machine_device *device, GError **error)
+    REQUIRES(bql)
+{
+    return make_input(machine, config, device, VIRTIO_INPUT_TABLET, error);
+}
+
+static void free_gpu(void *model) NO_THREAD_SAFETY /* by devices_fini() */
+{
+    gpu_free(model);
+}
+
+static bool check_gpu(const struct device_config *config, GError **error)
+{
+    if (config->hostmem & (config->hostmem - 1))
+        return keyval_usage(error,
+                            "-device virtio-gpu-gl-pci: hostmem=%" PRIu64 " is no power of two",
+                            config->hostmem);
+    if (config->hostmem && !config->has_blob)
+        return keyval_usage(error, "-device virtio-gpu-gl-pci: hostmem is for blobs: add blob=on");
+    if (config->has_venus && !config->hostmem)
+        return keyval_usage(error,
+                            "-device virtio-gpu-gl-pci: venus=on needs blob=on and hostmem=");
+    return true;
+}
+
+static struct virtio_device *make_any_gpu(struct machine *machine,
+                                          const struct device_config *config, bool has_gl,
+                                          struct machine_device *device, GError **error)
+    REQUIRES(bql)
+{
+    const struct gpu_config gpu_config = {
+        .has_gl = has_gl,
+        .has_blob = config->has_blob,
+        .has_venus = config->has_venus,
+        .has_edid = config->has_edid,
+        .hostmem = config->hostmem,
+        .nr_scanouts = (unsigned)config->max_outputs,
+        .width = (unsigned)config->xres,
+        .height = (unsigned)config->yres,
+    };
+
+    if (!check_gpu(config, error))
+        return NULL;
+    device->gpu = gpu_new(machine->memory, machine->display, &gpu_config, error);
+    if (!device->gpu)
+        return NULL;
+    if (!machine->gpu)
+        machine->gpu = device->gpu;
+    device->model = device->gpu;
+    device->free_model = free_gpu;
+    return gpu_device(device->gpu);
+}
+
+static struct virtio_device *make_gpu(struct machine *machine, const struct device_config *config,
+                                      struct machine_device *device, GError **error) REQUIRES(bql)
+{
+    return make_any_gpu(machine, config, false, device, error);
+}
+
+static struct virtio_device *make_gpu_gl(struct machine *machine,
+                                         const struct device_config *config,
+                                         struct machine_device *device, GError **error)
+    REQUIRES(bql)
+{
+    return make_any_gpu(machine, config, true, device, error);
+}
+
 /* Keys that every PCI device has. */
 #define PCI_KEYS                                                                                   \
     KEYVAL_KEY("id", KEYVAL_STRING, struct device_config, id, "what it is called"),                \
@@ -142,11 +248,49 @@ static const struct keyval_key blk_keys[] = {
                "its serial number, up to 20 characters"),
     PCI_KEYS,
 };
+#define GPU_KEYS                                                                                   \
+    KEYVAL_KEY("blob", KEYVAL_BOOL, struct device_config, has_blob, "blob resources (off)"),       \
+        KEYVAL_KEY("xres", KEYVAL_NUMBER, struct device_config, xres,                              \
+                   "preferred width of the first screen (1024)", .min = 1,                         \
+                   .max = CONSOLE_SIDE_MAX),                                                       \
+        KEYVAL_KEY("yres", KEYVAL_NUMBER, struct device_config, yres,                              \
+                   "preferred height of the first screen (768)", .min = 1,                         \
+                   .max = CONSOLE_SIDE_MAX),                                                       \
+        KEYVAL_KEY("max_outputs", KEYVAL_NUMBER, struct device_config, max_outputs,                \
+                   "screens, 1 to 16 (1)", .min = 1, .max = GPU_SCANOUTS_MAX),                     \
+        KEYVAL_KEY("edid", KEYVAL_BOOL, struct device_config, has_edid,                            \
+                   "tell what the screens can show (on)")
+static const struct keyval_key gpu_keys[] = { GPU_KEYS, PCI_KEYS };
+static const struct keyval_key gpu_gl_keys[] = {
+    GPU_KEYS,
+    KEYVAL_KEY("hostmem", KEYVAL_SIZE, struct device_config, hostmem,
+               "size of the window for host-visible blobs, a power of two (none)",
+               .min = GPU_HOSTMEM_MIN, .max = GPU_HOSTMEM_MAX),
+    KEYVAL_KEY("venus", KEYVAL_BOOL, struct device_config, has_venus, "Vulkan, if it can (off)"),
+    PCI_KEYS,
+};
+static const struct device_config gpu_defaults = {
+    .has_edid = true,
+    .xres = 1024,
+    .yres = 768,
+    .max_outputs = 1,
+};
+static const struct keyval_key input_keys[] = {
+    KEYVAL_KEY("serial", KEYVAL_STRING, struct device_config, serial,
+               "its serial number, up to 127 characters"),
+    PCI_KEYS,
+};
 static const struct keyval_key rng_keys[] = { PCI_KEYS };
 
 static const struct device_type types[] = {
-    { "virtio-blk-pci", "a disk, from a -drive", blk_keys, make_blk },
-    { "virtio-rng-pci", "random numbers, from the host's getrandom()", rng_keys, make_rng },
+    { "virtio-blk-pci", "a disk, from a -drive", blk_keys, NULL, make_blk },
+    { "virtio-gpu-pci", "screens, drawn by the guest", gpu_keys, &gpu_defaults, make_gpu },
+    { "virtio-gpu-gl-pci", "screens, and OpenGL by the host", gpu_gl_keys, &gpu_defaults,
+      make_gpu_gl },
+    { "virtio-keyboard-pci", "a keyboard: -display's, and QMP's", input_keys, NULL, make_keyboard },
+    { "virtio-tablet-pci", "a pointer, buttons and wheels: -display's, and QMP's", input_keys, NULL,
+      make_tablet },
+    { "virtio-rng-pci", "random numbers, from the host's getrandom()", rng_keys, NULL, make_rng },
 };
 
 static const struct device_type *find_type(const char *name)
@@ -161,7 +305,7 @@ static const struct device_type *find_type(const char *name)
 void machine_print_devices(FILE *out)
 {
     for (size_t i = 0; i < ARRAY_SIZE(types); i++)
-        fprintf(out, "  %-16s %s\n", types[i].name, types[i].help);
+        fprintf(out, "  %-20s %s\n", types[i].name, types[i].help);
 }
 
 bool machine_print_device(const char *name, FILE *out)
@@ -201,15 +345,15 @@ static bool parse_slot(const struct device_type *type, const char *text, int *re
     return true;
 }
 
-static bool has_id(struct machine *machine, const char *id)
+const char *machine_device_type(const struct machine *machine, const char *id)
 {
     for (guint i = 0; i < machine->devices->len; i++) {
         const struct machine_device *device = machine->devices->pdata[i];
 
         if (g_strcmp0(device->id, id) == 0)
-            return true;
+            return device->type;
     }
-    return false;
+    return NULL;
 }
 
 static bool plug(struct machine *machine, const struct device_type *type,
@@ -219,7 +363,7 @@ static bool plug(struct machine *machine, const struct device_type *type,
     struct virtio_device *model;
     int slot;
 
-    if (config->id && has_id(machine, config->id))
+    if (config->id && machine_device_type(machine, config->id))
         return keyval_usage(error, "-device %s: the id '%s' is given twice", type->name,
                             config->id);
     if (!parse_slot(type, config->slot, &slot, error))
@@ -254,6 +398,8 @@ bool machine_add_device(struct machine *machine, const char *text, GError **erro
             error, "-device: there is no '%s'%s%s%s (-device help lists what there is)", name,
             nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
     }
+    if (type->defaults)
+        config = *type->defaults;
     is_done =
         keyval_parse(option, text[length] ? text + length + 1 : "", type->keys, &config, error) &&
         plug(machine, type, &config, error);
@@ -261,8 +407,36 @@ bool machine_add_device(struct machine *machine, const char *text, GError **erro
     return is_done;
 }
 
+bool devices_settle(struct machine *machine)
+{
+    bool has_settled = true;
+
+    for (guint i = 0; i < machine->devices->len; i++) {
+        const struct machine_device *device = machine->devices->pdata[i];
+
+        if (device->gpu && !gpu_settle(device->gpu))
+            has_settled = false;
+    }
+    return has_settled;
+}
+
+bool devices_wait_for_reset(struct machine *machine, GError **error)
+{
+    for (guint i = 0; i < machine->devices->len; i++) {
+        const struct machine_device *device = machine->devices->pdata[i];
+
+        if (device->gpu && !gpu_wait_for_reset(device->gpu)) {
+            g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_FAILED,
+                        "%s: the renderer still writes into the guest's memory", device->type);
+            return false;
+        }
+    }
+    return true;
+}
+
 void devices_fini(struct machine *machine)
 {
+    machine->gpu = NULL;
     for (guint i = machine->devices->len; i-- > 0;)
         free_device(machine->devices->pdata[i]);
     g_ptr_array_unref(machine->devices);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "hw/machine/machine.h"
 
+#include "hw/dev/disk.h"
 #include "hw/dev/power.h"
 #include "hw/machine/parts.h"
 #include "hw/mem/dma.h"
@@ -189,6 +190,18 @@ void machine_free(struct machine *machine)
     pc_fini(machine);
     loop_cancel(&machine->on_asked);
     g_free(machine);
+}
+
+bool machine_settle(struct machine *machine)
+{
+    const bool has_settled = devices_settle(machine);
+
+    for (guint i = 0; i < machine->disks->len && !has_settled; i++) {
+        const struct machine_disk *disk = machine->disks->pdata[i];
+
+        disk_drain(disk->disk);
+    }
+    return has_settled;
 }
 
 struct machine *machine_new(const struct machine_config *config, GError **error)

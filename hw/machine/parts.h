@@ -47,6 +47,7 @@ struct machine_device {
     struct virtio_pci *transport;
     void *model;
     void (*free_model)(void *model);
+    struct gpu *gpu; /* NULL: it is none */
 };
 
 struct machine {
@@ -122,5 +123,10 @@ bool chips_begin(struct machine *machine, const struct cpu_state *state, GError 
 
 /* hw/machine/devices.c */
 void devices_fini(struct machine *machine) REQUIRES(bql);
+/** The guest's memory may be used for something else: what was in flight when the devices were
+ * reset is done. */
+bool devices_wait_for_reset(struct machine *machine, GError **error) MUST_CHECK REQUIRES(bql);
+/** As machine_settle(). */
+bool devices_settle(struct machine *machine) MUST_CHECK REQUIRES(bql);
 
 #endif

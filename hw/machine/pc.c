@@ -193,7 +193,7 @@ bool pc_reset(struct machine *machine, GError **error)
 
         disk_drain(disk->disk); /* what is in flight would come into the next kernel's memory */
     }
-    if (!pci_bus_reset(machine->bus, error))
+    if (!pci_bus_reset(machine->bus, error) || !devices_wait_for_reset(machine, error))
         return false;
     chips_reset(machine);
     serial_reset(machine->serial);

@@ -14,6 +14,7 @@ size_t dma_map(struct space *space, gpa_t gpa, size_t length, enum dma_direction
 {
     struct mem *mem = space_mem(space);
     struct dma_mapping mapping = {
+        .gpa = gpa,
         .mem = mem,
         .direction = direction,
         .holder = holder,

@@ -12,8 +12,10 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "hw/mem/code_gate.h"
 #include "hw/virtio/virtio_internal.h"
 #include "util/clock.h"
+#include "util/iov.h"
 
 #define CHAIN_BYTES_MAX (UINT64_C(1) << 32) /* 2.7.5.2 */
 
@@ -208,8 +210,68 @@ static void unmap(struct virtq_chain *chain, size_t written)
 
 void virtq_chain_free(struct virtq_chain *chain, size_t written)
 {
-    unmap(chain, written);
+    if (!chain->is_let_go)
+        unmap(chain, written);
     g_free(chain);
+}
+
+void virtq_let_go(struct virtq_chain *chain)
+{
+    assert(!chain->is_let_go);
+    unmap(chain, 0);
+    chain->is_let_go = true;
+    chain->out = chain->in = NULL;
+    chain->nr_out = chain->nr_in = 0;
+}
+
+/* @length bytes of @pieces from @offset on, to @gpa. False: some of that is no RAM. */
+static bool write_ram(const struct view *view, gpa_t gpa, size_t length, const struct iovec *pieces,
+                      unsigned nr_pieces, size_t offset) REQUIRES_SHARED(rcu)
+{
+    bool is_ram = true;
+
+    while (length > 0) {
+        const struct range *range = view_find(view, gpa);
+        uint64_t skipped = gpa - range->start;
+        size_t part = MIN(length, range->size - skipped);
+
+        if (range->kind == RANGE_RAM) {
+            size_t copied = iov_to_buf(pieces, nr_pieces, offset, range->host + skipped, part);
+
+            assert(copied == part); /* the caller has looked how much there is */
+            if (range->ram)
+                code_gate_written(range->ram, range->ram_offset + skipped, part);
+        } else {
+            is_ram = false;
+        }
+        gpa += part;
+        offset += part;
+        length -= part;
+    }
+    return is_ram;
+}
+
+size_t virtq_chain_write(const struct virtq_chain *chain, const struct iovec *pieces,
+                         unsigned nr_pieces, bool *ret_is_ram)
+{
+    RCU_READ_GUARD();
+    const struct view *view = view_get(chain->queue->device->memory);
+    size_t size, offset = 0;
+
+    *ret_is_ram = true;
+    if (!iov_size(pieces, nr_pieces, &size))
+        size = SIZE_MAX;
+    for (unsigned i = 0; i < chain->nr_mappings && offset < size; i++) {
+        const struct dma_mapping *mapping = &chain->mappings[i];
+        size_t part = MIN(mapping->length, size - offset);
+
+        if (mapping->direction != DMA_TO_GUEST)
+            continue;
+        if (!write_ram(view, mapping->gpa, part, pieces, nr_pieces, offset))
+            *ret_is_ram = false;
+        offset += part;
+    }
+    return offset;
 }
 
 enum mapped { MAPPED, NO_ROOM, FAULT };

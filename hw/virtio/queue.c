@@ -211,6 +211,11 @@ static void break_later(struct virtq *queue, const char *fault) REQUIRES(queue->
     (void)loop_defer(&queue->broken); /* not pending: is_live was true, and now is not */
 }
 
+struct virtq *virtq_of_chain(const struct virtq_chain *chain)
+{
+    return chain->queue;
+}
+
 static void put_used(struct virtq *queue, uint16_t head, uint32_t written) REQUIRES(queue->lock)
 {
     RCU_READ_GUARD();
@@ -246,6 +251,13 @@ static void virtq_forget(struct virtq *queue, unsigned load) REQUIRES(queue->loc
     }
 }
 
+/* Whether the driver is to see the chain of @generation. */
+static bool is_expected(const struct virtq *queue, uint32_t generation) REQUIRES(queue->lock)
+{
+    return queue->push.is_live && queue->generation == generation &&
+           load_relaxed(&queue->device->may_access_memory); /* who forbids it waits for nobody */
+}
+
 static void finish(struct virtq_chain *chain, bool is_answer, uint32_t written)
 {
     struct virtq *queue = chain->queue;
@@ -256,11 +268,31 @@ static void finish(struct virtq_chain *chain, bool is_answer, uint32_t written)
     /* Without the lock: this may release a region. Who drops may have written anything. */
     virtq_chain_free(chain, is_answer ? written : chain->in_size);
     WITH_MUTEX (&queue->lock) {
-        if (is_answer && queue->push.is_live && queue->generation == generation &&
-            load_relaxed(&queue->device->may_access_memory)) /* who forbids it waits for nobody */
+        if (is_answer && is_expected(queue, generation))
             put_used(queue, head, written);
         virtq_forget(queue, load);
     }
+}
+
+void virtq_push_bytes(struct virtq_chain *chain, const struct iovec *pieces, unsigned nr_pieces)
+{
+    struct virtq *queue = chain->queue;
+    struct virtio_device *device = queue->device;
+
+    assert(chain->is_let_go);
+    WITH_MUTEX (&queue->lock) {
+        bool is_ram = true;
+
+        if (is_expected(queue, chain->generation)) {
+            size_t written = virtq_chain_write(chain, pieces, nr_pieces, &is_ram);
+
+            put_used(queue, chain->head, (uint32_t)written);
+        }
+        if (!is_ram)
+            virtio_guest_error(device, "queue %u: an answer has no RAM to go to", queue->index);
+        virtq_forget(queue, 1 + chain->nr_mappings);
+    }
+    virtq_chain_free(chain, 0);
 }
 
 void virtq_push(struct virtq_chain *chain, uint32_t written)

@@ -127,4 +127,9 @@ struct virtq_buffer {
 /** Unmap and free; of `in` the first @written bytes have been written. */
 void virtq_chain_free(struct virtq_chain *chain, size_t written);
 
+/** Copy @pieces, as much as has room, to where `in` of a chain that was let go lies now. Returns
+ * how much that was; *@ret_is_ram: all of it had somewhere to go. */
+size_t virtq_chain_write(const struct virtq_chain *chain, const struct iovec *pieces,
+                         unsigned nr_pieces, bool *ret_is_ram);
+
 #endif

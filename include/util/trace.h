@@ -19,22 +19,28 @@
 
 /* X(name): its arguments. */
 #define TRACE_POINTS(X)                                                                            \
-    X(rcu_start)     /* number; is it forced */                                                    \
-    X(rcu_end)       /* number; was it forced; ns since its start */                               \
-    X(rcu_force)     /* the number that force_upto has now */                                      \
-    X(rcu_kick)      /* number; reader's thread id; how many kicks its section has had */          \
-    X(rcu_sleep)     /* number; is it forced */                                                    \
-    X(rcu_report)    /* thread id of the reader that leaves */                                     \
-    X(rcu_call)      /* rcu_head; bytes */                                                         \
-    X(rcu_callbacks) /* how many have run in this batch */                                         \
-    X(rcu_throttle)  /* callbacks pending */                                                       \
-    X(rcu_stall)     /* number; ns since the start */                                              \
-    X(srcu_start)    /* domain; number */                                                          \
-    X(srcu_end)      /* domain; number; ns since its start */                                      \
-    X(bql_wait)      /* ns that this thread waited */                                              \
-    X(bql_hold)      /* ns that this thread has held it */                                         \
-    X(loop_batch)    /* how many deferred calls wait */                                            \
-    X(loop_poll)     /* deadline in monotonic ns; descriptors */
+    X(rcu_start)          /* number; is it forced */                                               \
+    X(rcu_end)            /* number; was it forced; ns since its start */                          \
+    X(rcu_force)          /* the number that force_upto has now */                                 \
+    X(rcu_kick)           /* number; reader's thread id; how many kicks its section has had */     \
+    X(rcu_sleep)          /* number; is it forced */                                               \
+    X(rcu_report)         /* thread id of the reader that leaves */                                \
+    X(rcu_call)           /* rcu_head; bytes */                                                    \
+    X(rcu_callbacks)      /* how many have run in this batch */                                    \
+    X(rcu_throttle)       /* callbacks pending */                                                  \
+    X(rcu_stall)          /* number; ns since the start */                                         \
+    X(srcu_start)         /* domain; number */                                                     \
+    X(srcu_end)           /* domain; number; ns since its start */                                 \
+    X(bql_wait)           /* ns that this thread waited */                                         \
+    X(bql_hold)           /* ns that this thread has held it */                                    \
+    X(loop_batch)         /* how many deferred calls wait */                                       \
+    X(loop_poll)          /* deadline in monotonic ns; descriptors */                              \
+    X(gpu_map)            /* resource; offset in the window; bytes */                              \
+    X(gpu_unmap_queue)    /* resource; offset in the window; bytes */                              \
+    X(gpu_unmap_commit)   /* resource; ns of the commit */                                         \
+    X(gpu_unmap_release)  /* resource; ns since the commit */                                      \
+    X(gpu_unmap_respond)  /* resource; ns since the command was popped */                          \
+    X(gpu_unmap_renderer) /* resource; ns since the release */
 
 #define TRACE_NAME_(name) TRACE_POINT_##name,
 enum trace_point { TRACE_POINTS(TRACE_NAME_) NR_TRACE_POINTS };

@@ -1,17 +1,22 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The manual page names exactly the options and devices that there are."""
+"""The manual pages name exactly the options, devices, QMP commands and events that there are."""
 
 import re
 
 import tree
 
 OPTIONS, DEVICES, MANUAL = 'ui/options.c', 'hw/machine/devices.c', 'docs/gracevm.1'
+COMMANDS, QMP_MANUAL = 'ui/qmp_commands.c', 'docs/gracevm-qmp.7'
+EVENTS = 'ui/qmp_events.c'
 OPTION_ROW = re.compile(r'^    \{ "([\w-]+)", (?:NULL|")', re.M)
 DEVICE_ROW = re.compile(r'^    \{ "([\w-]+-pci)", "', re.M)
+COMMAND_ROW = re.compile(r'^    \{ "([\w-]+)",(?!\s*QMP_)\s.*?^(?=    \{|\})', re.M | re.S)
+ARGUMENT = re.compile(r'\{ "([\w-]+)", QMP_\w+, (true|false) \}')
+EVENT_CALL = re.compile(r'\b(?:qmp_event|tell)\(qmp, "(\w+)"')
 
 
 def has_program(tree_):
-    if not all(path in tree_.files for path in (OPTIONS, DEVICES, MANUAL)):
+    if not all(path in tree_.files for path in (OPTIONS, DEVICES, MANUAL, COMMANDS, QMP_MANUAL)):
         raise tree.Skip('the tree has no program')
 
 
@@ -22,15 +27,15 @@ def table(tree_, path, start, row):
     return set(row.findall(text[begin:text.index('\n};', begin)]))
 
 
-def documented(tree_, row):
-    return set(name for line in tree_.lines(MANUAL) for name in re.findall(row, line))
+def documented(tree_, row, manual=MANUAL):
+    return set(name for line in tree_.lines(manual) for name in re.findall(row, line))
 
 
-def differences(ours, theirs, what, path):
+def differences(ours, theirs, what, path, manual=MANUAL):
     for name in sorted(ours - theirs):
-        yield f'{MANUAL}:1: does not tell of {what} {name}'
+        yield f'{manual}:1: does not tell of {what} {name}'
     for name in sorted(theirs - ours):
-        yield f'{MANUAL}:1: tells of {what} {name}, which {path} does not have'
+        yield f'{manual}:1: tells of {what} {name}, which {path} does not have'
 
 
 def options_are_documented(tree_):
@@ -46,9 +51,46 @@ def devices_are_documented(tree_):
     yield from differences(ours, documented(tree_, r'^\.It Cm ([\w-]+-pci)'), 'device', DEVICES)
 
 
+def section(tree_, heading):
+    """The lines of the manual of QMP below @heading."""
+    text = tree_.text(QMP_MANUAL)
+    begin = text.index(f'.Sh {heading}\n')
+    return text[begin:text.index('\n.Sh ', begin)].splitlines()
+
+
+def command_lines(tree_):
+    """The heading that each command should have, by the table: its name, then its arguments."""
+    text = tree_.text(COMMANDS)
+    begin = text.index('const struct qmp_command qmp_commands[]')
+    for match in COMMAND_ROW.finditer(text[begin:text.index('\n};', begin) + 3]):
+        words = [f'Cm {match.group(1)}']
+        for name, is_optional in ARGUMENT.findall(match.group(0)):
+            words.append(f'{"Op " if is_optional == "true" else ""}Cm {name}')
+        yield '.It ' + ' '.join(words)
+
+
+def commands_are_documented(tree_):
+    has_program(tree_)
+    lines, depth = set(), 0
+    for line in section(tree_, 'COMMANDS'):
+        depth += line.startswith('.Bl') - line.startswith('.El')
+        if line.startswith('.It ') and depth == 1:
+            lines.add(line)
+    yield from differences(set(command_lines(tree_)), lines, 'command', COMMANDS, QMP_MANUAL)
+
+
+def events_are_documented(tree_):
+    has_program(tree_)
+    told = {line.split()[-1] for line in section(tree_, 'EVENTS') if line.startswith('.It ')}
+    ours = set(EVENT_CALL.findall(tree_.text(EVENTS)))
+    yield from differences(ours, told, 'event', EVENTS, QMP_MANUAL)
+
+
 RULES = {
     'options are in the manual': options_are_documented,
     'devices are in the manual': devices_are_documented,
+    'commands and their arguments are in the manual of QMP': commands_are_documented,
+    'events are in the manual of QMP': events_are_documented,
 }
 
 if __name__ == '__main__':

@@ -8,7 +8,7 @@ import tree
 
 LICENCE = 'SPDX-License-Identifier: GPL-2.0-or-later'
 # Suffixes and names of what carries a licence line. Litmus tests begin with their own title line.
-LICENSED = ('.c', '.h', '.S', '.ld', '.asl', '.1', '.py', '.sh', '.pml', '.litmus', '.inc', '.ini',
+LICENSED = ('.c', '.h', '.S', '.ld', '.asl', '.1', '.7', '.py', '.sh', '.pml', '.litmus', '.inc', '.ini',
             '.txt', 'meson.build', '.clang-format', '.editorconfig', '.gitignore')
 UNLICENSED = ('LICENSE', '.md')
 # Written in two pieces, so that this file passes its own rule.

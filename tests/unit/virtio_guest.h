@@ -13,7 +13,7 @@
 #include "util/loop.h"
 
 enum {
-    GUEST_RAM = 4 << 20,
+    GUEST_RAM = 8 << 20,
     GUEST_QUEUES = 8,
     GUEST_QUEUE_SIZE = 256,
     GUEST_RINGS = 0x4000,                    /* bytes a queue, from 0 on: */

@@ -25,6 +25,7 @@ struct space;
 struct virtio_device;
 
 enum { GPU_SCANOUTS_MAX = 16 };
+#define GPU_HOSTMEM_MIN (UINT64_C(1) << 20)
 #define GPU_HOSTMEM_MAX (UINT64_C(1) << 36)
 
 struct gpu_config {
@@ -52,6 +53,15 @@ struct virtio_device *gpu_device(struct gpu *gpu);
  */
 bool gpu_is_stuck(struct gpu *gpu) REQUIRES(bql);
 #define GPU_STUCK_NS INT64_C(5000000000)
+
+/**
+ * At the end of the program: reset the device, and let the main loop run until the render thread
+ * has done what it had. False: that has taken GPU_STUCK_NS, see gpu_is_stuck().
+ */
+bool gpu_settle(struct gpu *gpu) MUST_CHECK REQUIRES(bql);
+
+/** Until the reset that was begun has ended; the same. */
+bool gpu_wait_for_reset(struct gpu *gpu) MUST_CHECK REQUIRES(bql);
 
 /** Each one JSON object, no newline. Stages of an unmap; resources, window, contexts. */
 void gpu_print_latency_json(struct gpu *gpu, FILE *out) REQUIRES(bql);

@@ -82,6 +82,9 @@ bool machine_add_device(struct machine *machine, const char *text, GError **erro
 void machine_print_devices(FILE *out);
 bool machine_print_device(const char *name, FILE *out);
 
+/** The type of the device that has that id: "virtio-rng-pci"; NULL: none has it. */
+const char *machine_device_type(const struct machine *machine, const char *id) REQUIRES(bql);
+
 /** No drive is left that no device uses. */
 bool machine_check_drives(struct machine *machine, GError **error) MUST_CHECK REQUIRES(bql);
 
@@ -91,6 +94,17 @@ bool machine_check_drives(struct machine *machine, GError **error) MUST_CHECK RE
 struct display *machine_display(struct machine *machine);
 struct input *machine_input(struct machine *machine);
 
+unsigned machine_nr_cpus(const struct machine *machine);
+
+/** The kernel's number of the thread of processor @index; 0: it has not started. */
+unsigned machine_cpu_thread(const struct machine *machine, unsigned index);
+
+/** The regions of memory and ports, for people. */
+void machine_print_map(struct machine *machine, FILE *out) REQUIRES(bql);
+
+/** Its first virtio-gpu; NULL: none. */
+struct gpu *machine_gpu(struct machine *machine) REQUIRES(bql);
+
 /* ---- Life ------------------------------------------------------------------------------------ */
 
 /** Reset everything, load the kernel, start the processors. */
@@ -98,6 +112,13 @@ bool machine_power_on(struct machine *machine, GError **error) MUST_CHECK REQUIR
 
 /** Run the main loop until the machine has ended. */
 enum machine_end machine_run(struct machine *machine) REQUIRES(bql);
+
+/**
+ * After it has ended, or has not begun: let the devices finish what they have. False: a renderer
+ * hangs, the machine cannot be freed, and the program can only leave by _exit(). What the guest
+ * has written to disks is there then.
+ */
+bool machine_settle(struct machine *machine) MUST_CHECK REQUIRES(bql);
 
 /* Requests. Any thread, any locks, also within the guest's access to a register. */
 void machine_ask_reset(struct machine *machine);
@@ -138,19 +159,5 @@ struct machine_listener {
 void machine_add_listener(struct machine *machine, struct machine_listener *listener) REQUIRES(bql);
 void machine_remove_listener(struct machine *machine, struct machine_listener *listener)
     REQUIRES(bql);
-
-/* ---- What is seen of it ----------------------------------------------------------------------
- */
-
-unsigned machine_nr_cpus(const struct machine *machine);
-
-/** The kernel's number of the thread of processor @index; 0: it has not started. */
-unsigned machine_cpu_thread(const struct machine *machine, unsigned index);
-
-/** The regions of memory and ports, for people. */
-void machine_print_map(struct machine *machine, FILE *out) REQUIRES(bql);
-
-/** Its first virtio-gpu; NULL: none. */
-struct gpu *machine_gpu(struct machine *machine) REQUIRES(bql);
 
 #endif

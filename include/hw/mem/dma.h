@@ -28,6 +28,7 @@ enum dma_direction {
 struct dma_mapping {
     void *host;
     size_t length;
+    gpa_t gpa;
     /* The rest is private. */
     struct mem *mem;
     struct region *region;

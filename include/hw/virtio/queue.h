@@ -11,7 +11,7 @@
  * needs a reset, and says so to the driver (virtio_device_broken()).
  *
  * Memory: rings are reached by generation-checked caches, buffers by DMA mappings
- * that last until the chain is pushed or dropped; neither holds up an unmap for longer.
+ * that last until the chain is pushed, dropped or let go; neither holds up an unmap for longer.
  *
  * Threads: virtq_pop() on the main thread, under the BQL; push, drop and what is
  * in a chain on any one thread at a time.
@@ -44,8 +44,9 @@ struct virtq_chain {
     struct virtq *queue;
     uint32_t generation; /* of the queue: a chain of an earlier one is dropped when pushed */
     uint16_t head;
+    bool is_let_go;
     unsigned nr_mappings;
-    struct dma_mapping *mappings;
+    struct dma_mapping *mappings; /* void after virtq_let_go(), but for addresses and lengths */
 };
 
 enum virtq_pop {
@@ -68,6 +69,19 @@ enum virtq_pop virtq_pop(struct virtq *queue, struct virtq_chain **ret_chain)
 void virtq_push(struct virtq_chain *chain, uint32_t written);
 
 /**
+ * Unmap the chain's buffers and keep it: one that waits for seconds must not hold up the unmap of
+ * what its buffers lie in. `out` and `in` are empty then; their sizes stay, and so does its place
+ * in the queue. Any thread; no lock of rank RANK_DEVICE or above held.
+ */
+void virtq_let_go(struct virtq_chain *chain);
+
+/**
+ * virtq_push() for a chain that was let go: @pieces, as much as has room, go into its `in`,
+ * wherever that lies now. What is no RAM any more is left out, and a guest error. As virtq_push().
+ */
+void virtq_push_bytes(struct virtq_chain *chain, const struct iovec *pieces, unsigned nr_pieces);
+
+/**
  * Raise the queue's interrupt for what was pushed since the last time, unless the driver does not
  * want one now. Any thread; no lock of rank RANK_DEVICE or above held. Behind the last push only
  * the device's own count of what is in flight keeps the queue there: it ends after this.
@@ -85,5 +99,6 @@ void virtq_set_wants_notification(struct virtq *queue, bool wants) REQUIRES(bql)
 bool virtq_is_ready(const struct virtq *queue) REQUIRES(bql);
 struct virtio_device *virtq_device(const struct virtq *queue);
 unsigned virtq_index(const struct virtq *queue);
+struct virtq *virtq_of_chain(const struct virtq_chain *chain); /* any thread */
 
 #endif

@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The device: beginning and end, configuration, reset.
+ */
+#include <assert.h>
+#include <string.h>
+
+#include "hw/gpu/mapping.h"
+#include "hw/gpu/screen.h"
+#include "hw/gpu/watchdog.h"
+#include "hw/mem/view.h"
+#include "hw/virtio/transport.h"
+#include "util/atomic.h"
+#include "util/clock.h"
+#include "util/log.h"
+
+enum { QUEUE_SIZE = 256 };
+
+static struct gpu *gpu_of(struct virtio_device *device)
+{
+    return container_of(device, struct gpu, device);
+}
+
+/* ---- Configuration (5.7.4) ------------------------------------------------------------------- */
+
+static void get_config(struct virtio_device *device, void *ret_config)
+{
+    bql_assert_held();
+    const struct gpu *gpu = gpu_of(device);
+    const struct virtio_gpu_config config = {
+        .events_read = gpu->events,
+        .num_scanouts = gpu->config.nr_scanouts,
+        .num_capsets = gpu->caps.nr_capsets,
+    };
+
+    memcpy(ret_config, &config, sizeof(config));
+}
+
+static void set_config(struct virtio_device *device, unsigned offset, const void *data,
+                       unsigned size)
+{
+    bql_assert_held();
+    struct gpu *gpu = gpu_of(device);
+    uint32_t clear;
+
+    if (offset != offsetof(struct virtio_gpu_config, events_clear) || size != sizeof(clear)) {
+        virtio_guest_error(device, "%u bytes of configuration written at %u", size, offset);
+        return;
+    }
+    memcpy(&clear, data, sizeof(clear));
+    gpu->events &= ~clear;
+}
+
+static void handle_queue(struct virtio_device *device, unsigned queue)
+{
+    bql_assert_held();
+    if (queue == GPU_QUEUE_CURSOR)
+        gpu_cursor_queue(gpu_of(device));
+    else
+        gpu_control_queue(gpu_of(device));
+}
+
+/* ---- Reset ------------------------------------------------------------------------------------
+ */
+
+/*
+ * The driver may use its memory for something else as soon as the status reads 0. So the reset
+ * lasts until nobody can reach the window, and no transfer to guest memory is being done; those
+ * that come later see that they are stale. The rest is cleared away on the render thread, in front
+ * of the next driver's commands.
+ */
+static void try_to_end_reset(struct gpu *gpu) REQUIRES(bql)
+{
+    if (gpu->device.is_resetting && gpu->has_reset_window &&
+        load_acquire(&gpu->writing) != GPU_WAITED_FOR) /* pairs with gpu_end_writing() */
+        virtio_reset_done(&gpu->device);
+}
+
+static void on_written(struct deferred *deferred)
+{
+    bql_assert_held();
+    try_to_end_reset(container_of(deferred, struct gpu, written));
+}
+
+void gpu_reset_go_on(struct gpu *gpu)
+{
+    gpu_contexts_retire(gpu);
+    gpu_resources_retire(gpu);
+    gpu->has_reset_window = true;
+    try_to_end_reset(gpu);
+}
+
+bool gpu_begin_writing(const struct gpu_command *command)
+{
+    /* Pairs with the one in reset(): it sees that we write, or we that the command is stale. */
+    (void)atomic_xchg(&command->gpu->writing, GPU_WRITING);
+    smp_mb_after_rmw();
+    if (!gpu_is_stale(command))
+        return true;
+    gpu_end_writing(command->gpu);
+    return false;
+}
+
+void gpu_end_writing(struct gpu *gpu)
+{
+    if (atomic_xchg(&gpu->writing, GPU_NOT_WRITING) == GPU_WAITED_FOR)
+        (void)loop_defer(&gpu->written); /* pending already is as good */
+}
+
+static bool reset(struct virtio_device *device)
+{
+    bql_assert_held();
+    struct gpu *gpu = gpu_of(device);
+    uint32_t writing = GPU_WRITING;
+
+    fetch_add_relaxed(&gpu->stats.resets, 1);
+    gpu->events = 0;
+    gpu_order_drop(gpu->order);
+    gpu_scanouts_reset(gpu);
+    /* Pairs with the one in gpu_begin_writing(): the device's generation has been raised. */
+    smp_mb();
+    (void)atomic_cas(&gpu->writing, &writing, GPU_WAITED_FOR); /* else nobody writes */
+    gpu->has_reset_window = false;
+    gpu_unmap_all(gpu);
+    gpu_answers_drop(gpu->answers);
+    return false; /* it has ended already, or will */
+}
+
+/* ---- The end -----------------------------------------------------------------------------------
+ */
+
+static void on_deadline(struct loop_timer *timer UNUSED)
+{
+    /* It is enough that the loop turns. */
+}
+
+static void on_settled(struct deferred *deferred)
+{
+    bql_assert_held();
+    container_of(deferred, struct gpu, settled)->is_settled = true;
+}
+
+static void settle(struct render_work *work, void *renderer UNUSED)
+{
+    (void)loop_defer(&container_of(work, struct gpu, settle)->settled); /* is not pending */
+}
+
+static bool has_settled(const struct gpu *gpu) REQUIRES(bql)
+{
+    return gpu->is_settled && !gpu->device.is_resetting;
+}
+
+static bool wait_until_settled(struct gpu *gpu) REQUIRES(bql)
+{
+    const int64_t deadline_ns = monotonic_ns() + GPU_STUCK_NS;
+    struct loop_timer timer = { .fn = on_deadline };
+
+    loop_timer_set(&timer, deadline_ns);
+    while (!has_settled(gpu) && monotonic_ns() < deadline_ns)
+        (void)loop_iterate(true); /* what it was is seen above */
+    loop_timer_cancel(&timer);
+    return has_settled(gpu);
+}
+
+bool gpu_settle(struct gpu *gpu)
+{
+    virtio_set_status(&gpu->device, 0); /* what is queued has become stale */
+    gpu->is_settled = false;
+    render_queue(gpu->render, &gpu->settle);
+    return wait_until_settled(gpu);
+}
+
+bool gpu_wait_for_reset(struct gpu *gpu)
+{
+    gpu->is_settled = true;
+    return wait_until_settled(gpu);
+}
+
+bool gpu_is_stuck(struct gpu *gpu)
+{
+    const char *what;
+
+    return render_busy_ns(gpu->render, &what) > GPU_STUCK_NS;
+}
+
+/* ---- Beginning and end -------------------------------------------------------------------------
+ */
+
+static uint64_t features_of(const struct gpu *gpu)
+{
+    uint64_t features = UINT64_C(1) << VIRTIO_GPU_F_RESOURCE_UUID;
+
+    if (gpu->caps.has_gl)
+        features |= UINT64_C(1) << VIRTIO_GPU_F_VIRGL | UINT64_C(1) << VIRTIO_GPU_F_CONTEXT_INIT;
+    if (gpu->config.has_edid)
+        features |= UINT64_C(1) << VIRTIO_GPU_F_EDID;
+    if (gpu->config.has_blob)
+        features |= UINT64_C(1) << VIRTIO_GPU_F_RESOURCE_BLOB;
+    return features;
+}
+
+static const struct virtio_ops common_ops = {
+    .id = VIRTIO_ID_GPU,
+    .pci_class = 0x038000, /* display, other */
+    .nr_queues = NR_GPU_QUEUES,
+    .queue_size = QUEUE_SIZE,
+    .config_size = sizeof(struct virtio_gpu_config),
+    .handle_queue = handle_queue,
+    .get_config = get_config,
+    .set_config = set_config,
+    .reset = reset,
+};
+
+static void free_tables(struct gpu *gpu) REQUIRES(bql)
+{
+    gpu_answers_free(gpu->answers);
+    gpu_order_free(gpu->order);
+    g_hash_table_unref(gpu->contexts);
+    g_hash_table_unref(gpu->resources);
+    g_hash_table_unref(gpu->orphans);
+    g_free(gpu);
+}
+
+void gpu_free(struct gpu *gpu)
+{
+    if (!gpu)
+        return;
+    while (gpu->device.is_resetting || !gpu_window_is_idle(gpu)) /* a disk may still hold a blob */
+        (void)loop_iterate(true);                                /* what it was is seen above */
+    watchdog_free(gpu->watchdog);
+    if (!render_stop(gpu->render, GPU_STUCK_NS)) {
+        log_error("virtio-gpu: the render thread does not end; its memory is left to it");
+        return;
+    }
+    while (load_acquire(&gpu->nr_in_flight) > 0)
+        (void)loop_iterate(true); /* what was rendered last is finished and drawn */
+    gpu_scanouts_fini(gpu);
+    gpu_window_fini(gpu);
+    loop_cancel(&gpu->written);
+    loop_cancel(&gpu->settled);
+    virtio_device_fini(&gpu->device);
+    free_tables(gpu);
+}
+
+static bool start_rendering(struct gpu *gpu, GError **error) REQUIRES(bql)
+{
+    const struct renderer_host host = { .fence_passed = gpu_fence_passed, .opaque = gpu };
+
+    gpu->render = render_start(gpu->renderer, &host, gpu->config.has_venus, &gpu->caps, error);
+    if (gpu->render)
+        gpu->watchdog = watchdog_new(gpu->render, GPU_STUCK_NS);
+    return gpu->render;
+}
+
+struct gpu *gpu_new_with(struct space *memory, struct display *display,
+                         const struct gpu_config *config, const struct renderer_ops *renderer,
+                         GError **error)
+{
+    struct gpu *gpu = g_new0(struct gpu, 1);
+
+    assert(config->nr_scanouts > 0 && config->nr_scanouts <= GPU_SCANOUTS_MAX);
+    gpu->config = *config;
+    gpu->memory = memory;
+    gpu->mem = space_mem(memory);
+    gpu->display = display;
+    gpu->renderer = renderer;
+    gpu->resources = g_hash_table_new(NULL, NULL);
+    gpu->contexts = g_hash_table_new(NULL, NULL);
+    gpu->orphans = g_hash_table_new(NULL, NULL);
+    gpu->order = gpu_order_new(gpu);
+    gpu->answers = gpu_answers_new(gpu);
+    deferred_init(&gpu->written, on_written);
+    deferred_init(&gpu->settled, on_settled);
+    gpu->settle = (struct render_work){ .run = settle, .what = "the end of its work" };
+    if (!start_rendering(gpu, error)) {
+        free_tables(gpu);
+        return NULL;
+    }
+    gpu->ops = common_ops;
+    gpu->ops.features = features_of(gpu);
+    virtio_device_init(&gpu->device, &gpu->ops, "virtio-gpu", memory, NR_GPU_QUEUES);
+    if (gpu_scanouts_init(gpu, error) && gpu_window_init(gpu, error))
+        return gpu;
+    gpu_free(gpu);
+    return NULL;
+}
+
+struct gpu *gpu_new(struct space *memory, struct display *display, const struct gpu_config *config,
+                    GError **error)
+{
+    return gpu_new_with(memory, display, config, config->has_gl ? &renderer_virgl : &renderer_2d,
+                        error);
+}
+
+struct virtio_device *gpu_device(struct gpu *gpu)
+{
+    return &gpu->device;
+}

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Commands that wait. One that names a resource whose mapping is being made or unmade does, and so
+ * does one that names any resource or context of a command that waits already: a stream that is
+ * executed before the resource that it uses is attached would poison its context for good. They
+ * keep their order among themselves. All others go on.
+ */
+#include <assert.h>
+#include <string.h>
+
+#include "hw/gpu/mapping.h"
+#include "util/atomic.h"
+
+struct gpu_order {
+    struct gpu *gpu;
+    struct list waiting;
+    unsigned nr;
+    GHashTable *resources, *contexts; /* ids that those name */
+    bool is_awake;                    /* in gpu_order_wake() … */
+    bool wake_again;                  /* … and there is more news */
+};
+
+struct names { /* 0: none */
+    uint32_t resource, context;
+};
+
+static struct names names_of(const struct gpu_command *command)
+{
+    const struct gpu_command_type *type = command->type;
+    struct names names = { 0 };
+
+    if (type->resource_at)
+        memcpy(&names.resource, (const uint8_t *)&command->request + type->resource_at,
+               sizeof(names.resource));
+    if (type->names_context)
+        names.context = command->request.hdr.ctx_id;
+    return names;
+}
+
+static bool is_changing(struct gpu *gpu, uint32_t id) REQUIRES(bql)
+{
+    const struct gpu_resource *resource = gpu_resource_find(gpu, id);
+
+    if (g_hash_table_contains(gpu->orphans, GUINT_TO_POINTER(id)))
+        return true; /* the renderer knows it by this number */
+    return resource && (resource->map_state == MAP_MAPPING || resource->map_state == MAP_UNMAPPING);
+}
+
+static bool has_to_wait(const struct gpu_order *order, struct names names) REQUIRES(bql)
+{
+    if (names.resource &&
+        (g_hash_table_contains(order->resources, GUINT_TO_POINTER(names.resource)) ||
+         is_changing(order->gpu, names.resource)))
+        return true;
+    return names.context && g_hash_table_contains(order->contexts, GUINT_TO_POINTER(names.context));
+}
+
+static void note(struct gpu_order *order, struct names names)
+{
+    if (names.resource)
+        (void)g_hash_table_add(order->resources, GUINT_TO_POINTER(names.resource));
+    if (names.context)
+        (void)g_hash_table_add(order->contexts, GUINT_TO_POINTER(names.context));
+}
+
+static void forget_names(struct gpu_order *order)
+{
+    g_hash_table_remove_all(order->resources);
+    g_hash_table_remove_all(order->contexts);
+}
+
+bool gpu_order_park(struct gpu_order *order, struct gpu_command *command)
+{
+    const struct names names = names_of(command);
+
+    if (!has_to_wait(order, names))
+        return false;
+    if (order->nr == VIRTQ_SIZE_MAX) { /* only a driver that uses a descriptor twice gets here */
+        gpu_answer(command, VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY);
+        return true;
+    }
+    note(order, names);
+    list_insert_tail(&order->waiting, &command->wait_link);
+    order->nr++;
+    (void)fetch_add_relaxed(&order->gpu->stats.waits, 1);
+    return true;
+}
+
+/* One time along all that wait: what goes on may make those behind it wait again. */
+static void walk(struct gpu_order *order) REQUIRES(bql)
+{
+    struct list waiting;
+    struct gpu_command *command;
+
+    list_init(&waiting);
+    list_move_all(&waiting, &order->waiting);
+    forget_names(order);
+    order->nr = 0;
+    while ((command = list_first_entry(&waiting, struct gpu_command, wait_link))) {
+        const struct names names = names_of(command);
+
+        list_remove(&command->wait_link);
+        if (has_to_wait(order, names)) {
+            note(order, names);
+            list_insert_tail(&order->waiting, &command->wait_link);
+            order->nr++;
+        } else {
+            gpu_dispatch(order->gpu, command);
+        }
+    }
+}
+
+void gpu_order_wake(struct gpu_order *order)
+{
+    order->wake_again = true;
+    if (order->is_awake)
+        return;
+    order->is_awake = true;
+    while (order->wake_again && order->nr > 0) {
+        order->wake_again = false;
+        walk(order);
+        gpu_window_commit(order->gpu); /* and if that fails, there is news */
+    }
+    order->wake_again = false;
+    order->is_awake = false;
+}
+
+void gpu_order_drop(struct gpu_order *order)
+{
+    struct gpu_command *command, *following;
+
+    list_for_each_safe (command, following, &order->waiting, wait_link) {
+        list_remove(&command->wait_link);
+        gpu_command_drop(command);
+    }
+    order->nr = 0;
+    forget_names(order);
+}
+
+struct gpu_order *gpu_order_new(struct gpu *gpu)
+{
+    struct gpu_order *order = g_new0(struct gpu_order, 1);
+
+    order->gpu = gpu;
+    list_init(&order->waiting);
+    order->resources = g_hash_table_new(NULL, NULL);
+    order->contexts = g_hash_table_new(NULL, NULL);
+    return order;
+}
+
+void gpu_order_free(struct gpu_order *order)
+{
+    if (!order)
+        return;
+    assert(order->nr == 0);
+    g_hash_table_unref(order->resources);
+    g_hash_table_unref(order->contexts);
+    g_free(order);
+}

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The table of resources: ids that the guest chooses, and what is behind them. A resource goes
+ * from the table at once; what the renderer has of it goes by a message to the render thread, in
+ * front of all commands that come later, so that its id can be used again right away.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "hw/gpu/handlers.h"
+#include "hw/gpu/mapping.h"
+#include "util/atomic.h"
+
+uint32_t gpu_limit_met(struct gpu *gpu, enum gpu_limit limit)
+{
+    fetch_add_relaxed(&gpu->stats.limits[limit], 1);
+    return VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
+}
+
+struct gpu_resource *gpu_resource_find(struct gpu *gpu, uint32_t id)
+{
+    return g_hash_table_lookup(gpu->resources, GUINT_TO_POINTER(id));
+}
+
+/* ---- Life ------------------------------------------------------------------------------------ */
+
+struct gpu_resource *gpu_resource_ref(struct gpu_resource *resource)
+{
+    fetch_add_relaxed(&resource->references, 1);
+    return resource;
+}
+
+void gpu_resource_unref(struct gpu_resource *resource)
+{
+    if (!resource || fetch_sub(&resource->references, 1) != 1)
+        return;
+    gpu_backing_free(resource->backing);
+    g_free(resource);
+}
+
+static void retire(struct render_work *work, void *renderer)
+{
+    struct gpu_resource *resource = container_of(work, struct gpu_resource, retire);
+    struct gpu *gpu = resource->gpu;
+
+    gpu_unref_begin(resource, renderer);
+    if (!resource->has_failed)
+        gpu->renderer->resource_unref(renderer, resource->id);
+    gpu_backing_free(resource->backing);
+    resource->backing = NULL;
+    (void)fetch_sub(&gpu->usage.bytes, resource->bytes);
+    gpu_resource_unref(resource);
+}
+
+struct gpu_resource *gpu_resource_new(struct gpu *gpu, uint32_t id, uint64_t bytes,
+                                      uint32_t *ret_error)
+{
+    struct gpu_resource *resource;
+    uint32_t error = 0;
+
+    if (id == 0 || gpu_resource_find(gpu, id))
+        error = VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
+    else if (g_hash_table_size(gpu->resources) >= RESOURCES_MAX)
+        error = gpu_limit_met(gpu, LIMIT_RESOURCES);
+    else if (bytes > BYTES_MAX - load_relaxed(&gpu->usage.bytes)) /* grows on this thread only */
+        error = gpu_limit_met(gpu, LIMIT_BYTES);
+    if (error) {
+        *ret_error = error;
+        return NULL;
+    }
+    resource = g_new0(struct gpu_resource, 1);
+    resource->id = id;
+    resource->references = 1;
+    resource->gpu = gpu;
+    resource->bytes = bytes;
+    resource->retire.run = retire;
+    resource->retire.what = "RESOURCE_UNREF";
+    fetch_add_relaxed(&gpu->usage.bytes, bytes);
+    g_hash_table_insert(gpu->resources, GUINT_TO_POINTER(id), resource);
+    return resource;
+}
+
+/* With the table's reference, which the render thread drops. */
+static void let_go(struct gpu_resource *resource) REQUIRES(bql)
+{
+    gpu_scanouts_forget(resource->gpu, resource);
+    render_queue(resource->gpu->render, &resource->retire);
+}
+
+void gpu_resource_retire(struct gpu_resource *resource)
+{
+    struct gpu *gpu = resource->gpu;
+
+    void *const id = GUINT_TO_POINTER(resource->id);
+
+    if (g_hash_table_lookup(gpu->orphans, id) == resource) {
+        (void)g_hash_table_remove(gpu->orphans, id); /* it is there */
+    } else {
+        assert(g_hash_table_lookup(gpu->resources, id) == resource);
+        (void)g_hash_table_remove(gpu->resources, id); /* it is there */
+        gpu_contexts_forget(gpu, resource->id);
+    }
+    let_go(resource);
+}
+
+void gpu_resources_retire(struct gpu *gpu)
+{
+    GHashTableIter iter;
+    void *value;
+
+    g_hash_table_iter_init(&iter, gpu->resources);
+    while (g_hash_table_iter_next(&iter, NULL, &value)) {
+        struct gpu_resource *resource = value;
+
+        g_hash_table_iter_remove(&iter);
+        if (resource->map_state == MAP_UNMAPPING)
+            g_hash_table_insert(gpu->orphans, GUINT_TO_POINTER(resource->id), resource);
+        else
+            let_go(resource);
+    }
+}
+
+/* ---- RESOURCE_UNREF -------------------------------------------------------------------------- */
+
+/* The answer comes behind the renderer's last use of the guest's memory. */
+void gpu_unref(struct gpu *gpu, struct gpu_command *command)
+{
+    struct gpu_resource *resource = gpu_resource_find(gpu, command->request.unref.resource_id);
+
+    if (!resource) {
+        gpu_refuse(command, VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID, "there is no such resource");
+    } else if (resource->map_state == MAP_MAPPED) {
+        gpu_unref_mapped(resource, command);
+    } else {
+        gpu_resource_retire(resource);
+        gpu_render(command);
+    }
+}
+
+/* ---- RESOURCE_ASSIGN_UUID -------------------------------------------------------------------- */
+
+static bool make_uuid(uint8_t uuid[16])
+{
+    ssize_t got;
+
+    do
+        got = getrandom(uuid, 16, 0);
+    while (got < 0 && errno == EINTR);
+    uuid[6] = (uint8_t)((uuid[6] & 0x0f) | 0x40); /* RFC 9562, 5.4: version 4, … */
+    uuid[8] = (uint8_t)((uuid[8] & 0x3f) | 0x80); /* … variant 10 */
+    return got == 16;
+}
+
+void gpu_assign_uuid(struct gpu *gpu, struct gpu_command *command)
+{
+    struct gpu_resource *resource =
+        gpu_resource_find(gpu, command->request.assign_uuid.resource_id);
+
+    if (!resource) {
+        gpu_refuse(command, VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID, "there is no such resource");
+        return;
+    }
+    if (!resource->has_uuid && !make_uuid(resource->uuid)) {
+        gpu_answer(command, VIRTIO_GPU_RESP_ERR_UNSPEC);
+        return;
+    }
+    resource->has_uuid = true;
+    memcpy(command->response.uuid.uuid, resource->uuid, sizeof(resource->uuid));
+    command->response_size = sizeof(command->response.uuid);
+    gpu_answer(command, VIRTIO_GPU_RESP_OK_RESOURCE_UUID);
+}
