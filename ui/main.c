@@ -12,6 +12,7 @@
 #include "ui/options.h"
 #include "ui/qmp.h"
 #include "ui/screenshot.h"
+#include "ui/show.h"
 #include "ui/signals.h"
 #include "ui/stats.h"
 #include "util/keyval.h"
@@ -130,12 +131,16 @@ static int run(const struct options *options, const struct machine_config *confi
 {
     GError *error = NULL;
     struct signals *signals = NULL;
+    struct show *show = NULL;
     int status;
 
     *machine = machine_new(config, &error);
     if (*machine && plug(*machine, options, &error))
         signals = signals_new(*machine, &error);
-    status = signals ? live(options, *machine) : report(error);
+    if (signals)
+        show = show_new(*machine, signals, &options->show, &error);
+    status = show ? live(options, *machine) : report(error);
+    show_free(show);
     signals_free(signals);
     if (*machine && !machine_settle(*machine)) {
         log_error("the renderer hangs; the program leaves without it");

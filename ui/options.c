@@ -141,7 +141,11 @@ static bool take_nic(struct options *options, const char *value, GError **error)
 
 static bool take_display(struct options *options, const char *value, GError **error)
 {
-    return take_word(options, "display", value, none_words, error);
+    if (!g_str_equal(value, "help"))
+        return show_parse(&options->show, value, error);
+    show_print_help(stdout);
+    options->is_done = true;
+    return true;
 }
 
 static bool take_monitor(struct options *options, const char *value, GError **error)
@@ -152,12 +156,6 @@ static bool take_monitor(struct options *options, const char *value, GError **er
 /* ---- The machine
  * ---------------------------------------------------------------------------------- */
 
-static bool take_name(struct options *options UNUSED, const char *value UNUSED,
-                      GError **error UNUSED)
-{
-    return true; /* there is no window or monitor yet that would show it */
-}
-
 /* Whether @value is "help": then @keys have been printed. */
 static bool was_help(struct options *options, const char *value, const struct keyval_key *keys)
 {
@@ -165,6 +163,28 @@ static bool was_help(struct options *options, const char *value, const struct ke
         return false;
     keyval_print(keys, stdout);
     options->is_done = true;
+    return true;
+}
+
+static bool take_name(struct options *options, const char *value, GError **error)
+{
+    struct name_value {
+        char *guest;
+    } got = { 0 };
+    static const struct keyval_key keys[] = {
+        KEYVAL_KEY("guest", KEYVAL_STRING, struct name_value, guest, "what the machine is called",
+                   .may_be_bare = true),
+        { .name = NULL },
+    };
+
+    if (was_help(options, value, keys))
+        return true;
+    if (!keyval_parse("-name", value, keys, &got, error)) {
+        keyval_clear(keys, &got);
+        return false;
+    }
+    g_free(options->name);
+    options->name = options->show.name = got.guest;
     return true;
 }
 
@@ -227,7 +247,7 @@ static bool take_no_defaults(struct options *options, const char *value UNUSED,
 
 static bool take_stopped(struct options *options, const char *value UNUSED, GError **error UNUSED)
 {
-    options->starts_stopped = true;
+    options->starts_stopped = options->show.starts_stopped = true;
     return true;
 }
 
@@ -391,7 +411,7 @@ static bool take_help(struct options *options, const char *value, GError **error
  * -------------------------------------------------------------------------------------------- */
 
 static const struct option table[] = {
-    { "name", "NAME", "what the machine is called: accepted, nothing shows it yet", take_name },
+    { "name", "NAME", "what the machine is called: windows show it", take_name },
     { "accel", "NAME", "what runs the processors: soft, kvm, kvm:soft (the default)", take_accel },
     { "machine", "q35[,accel=NAME]", "there is one machine; q35 and pc are its names",
       take_machine },
@@ -406,7 +426,8 @@ static const struct option table[] = {
     { "device", "NAME[,key=value…]", "plug a device in", take_device },
     { "serial", "BACKEND", "where COM1 goes: stdio (the default), file:, unix:, none",
       take_serial },
-    { "display", "none", "screens are not there yet", take_display },
+    { "display", "none|egl-headless|sdl[,gl=on]", "where screens are shown: nowhere (the default)",
+      take_display },
     { "vga", "none", "there is no VGA", take_vga },
     { "nic", "none", "networks are not there yet", take_nic },
     { "monitor", "none", "there is no monitor", take_monitor },
@@ -433,7 +454,8 @@ static bool take_help(struct options *options, const char *value UNUSED, GError 
         printf("  %-30s %s\n", left, table[i].help);
     }
     puts("\n\"help\" as the value of -accel, -cpu, -machine, -smp, -m, -drive, -device, "
-         "-device NAME,…,\n-serial, -qmp, -rcu or -d lists the choices. In a terminal, Ctrl-a h "
+         "-device NAME,…,\n-serial, -display, -qmp, -rcu or -d lists the choices. In a terminal, "
+         "Ctrl-a h "
          "tells "
          "the keys.\n"
          "Exit status: 0 the guest powered off (or reset, with -no-reboot), or was ended;\n"
@@ -462,6 +484,7 @@ static bool unknown(const char *argument, const char *name, GError **error)
 
 void options_fini(struct options *options)
 {
+    g_free(options->name);
     g_free(options->kernel);
     g_free(options->initrd);
     g_free(options->append);

@@ -14,12 +14,14 @@
 #include <stdint.h>
 
 #include "hw/machine/machine.h"
+#include "ui/show.h"
 #include "util/rcu_control.h"
 
 /* What was asked for. Strings belong to it. */
 struct options {
     bool is_done;               /* an option printed what was asked for: end, with success */
     bool wants_kvm, wants_soft; /* back ends, in this order */
+    char *name;                 /* NULL: none */
     uint64_t nr_cpus;
     uint64_t ram_size;
     char *kernel, *initrd, *append;
@@ -27,6 +29,7 @@ struct options {
     bool no_defaults;   /* then NULL above is none */
     GPtrArray *drives;  /* struct machine_drive * */
     GPtrArray *devices; /* char *: values of -device */
+    struct show_config show;
     bool ends_on_reset;
     bool starts_stopped;
     char *qmp;        /* NULL: none */

@@ -45,21 +45,24 @@ static void on_patience_ended(struct loop_timer *timer)
     machine_ask_end(signals->machine, MACHINE_QUIT);
 }
 
-static void on_signal(void *arg, short revents UNUSED) NO_THREAD_SAFETY /* by the main loop */
+void signals_ask_end(struct signals *signals, const char *why)
 {
-    struct signals *signals = arg;
-    struct signalfd_siginfo info;
-
-    if (read(signals->fd, &info, sizeof info) != sizeof info)
-        return; /* another turn will see it */
     if (loop_timer_is_set(&signals->patience) || !machine_press_power_button(signals->machine)) {
         machine_ask_end(signals->machine, MACHINE_QUIT);
         return;
     }
     machine_end_on_reset(signals->machine); /* or the next kernel would not know of the button */
-    log_info("%s: the power button is pressed; again, and the machine ends at once",
-             strsignal((int)info.ssi_signo));
+    log_info("%s: the power button is pressed; again, and the machine ends at once", why);
     loop_timer_set(&signals->patience, monotonic_ns() + SIGNALS_PATIENCE_NS);
+}
+
+static void on_signal(void *arg, short revents UNUSED) NO_THREAD_SAFETY /* by the main loop */
+{
+    struct signals *signals = arg;
+    struct signalfd_siginfo info;
+
+    if (read(signals->fd, &info, sizeof info) == sizeof info) /* else another turn will see it */
+        signals_ask_end(signals, strsignal((int)info.ssi_signo));
 }
 
 void signals_free(struct signals *signals)

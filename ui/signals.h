@@ -24,4 +24,7 @@ void signals_free(struct signals *signals) REQUIRES(bql); /* NULL is fine */
 struct signals *signals_new(struct machine *machine, GError **error) OWNED_BY(signals_free)
     REQUIRES(bql);
 
+/** Somebody else wants the machine to end, and @why: does what a signal does. */
+void signals_ask_end(struct signals *signals, const char *why) REQUIRES(bql);
+
 #endif

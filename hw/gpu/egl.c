@@ -114,14 +114,15 @@ struct egl *egl_open(GError **error)
     return NULL;
 }
 
+/* The display stays initialized, as there is one for the process: eglTerminate() would unload the
+ * driver and its compiler, which keep memory that is found again when they are still there. */
 void egl_close(struct egl *egl)
 {
     if (!egl)
         return;
     if (egl->display != EGL_NO_DISPLAY) {
-        (void)egl_make_current(egl, NULL);
+        egl_make_current(egl, NULL);
         egl_context_free(egl, egl->first);
-        eglTerminate(egl->display);
         eglReleaseThread();
     }
     g_free(egl);

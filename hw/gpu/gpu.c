@@ -7,6 +7,7 @@
 
 #include "hw/gpu/mapping.h"
 #include "hw/gpu/screen.h"
+#include "hw/gpu/watchdog.h"
 #include "hw/mem/view.h"
 #include "hw/virtio/transport.h"
 #include "util/atomic.h"
@@ -226,6 +227,7 @@ void gpu_free(struct gpu *gpu)
         return;
     while (gpu->device.is_resetting || !gpu_window_is_idle(gpu)) /* a disk may still hold a blob */
         (void)loop_iterate(true);                                /* what it was is seen above */
+    watchdog_free(gpu->watchdog);
     if (!render_stop(gpu->render, GPU_STUCK_NS)) {
         log_error("virtio-gpu: the render thread does not end; its memory is left to it");
         return;
@@ -245,6 +247,8 @@ static bool start_rendering(struct gpu *gpu, GError **error) REQUIRES(bql)
     const struct renderer_host host = { .fence_passed = gpu_fence_passed, .opaque = gpu };
 
     gpu->render = render_start(gpu->renderer, &host, gpu->config.has_venus, &gpu->caps, error);
+    if (gpu->render)
+        gpu->watchdog = watchdog_new(gpu->render, GPU_STUCK_NS);
     return gpu->render;
 }
 

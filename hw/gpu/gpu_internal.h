@@ -18,6 +18,7 @@
 struct gpu_frame;
 struct gpu_pointer;
 struct gpu_window;
+struct watchdog;
 
 /* ---- Scanouts ------------------------------------------------------------------------------- */
 
@@ -70,6 +71,7 @@ struct gpu {
     struct display *display;
     const struct renderer_ops *renderer; /* called on the render thread */
     struct render *render;
+    struct watchdog *watchdog;
     struct renderer_caps caps;
     struct gpu_stats stats;
 

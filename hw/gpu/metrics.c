@@ -3,6 +3,7 @@
  * What the device counts: gracevm_gpu_*.
  */
 #include "hw/gpu/gpu_internal.h"
+#include "hw/gpu/watchdog.h"
 #include "util/metric.h"
 
 static const char *const limit_names[NR_GPU_LIMITS] = {
@@ -57,4 +58,5 @@ void gpu_metrics_register(struct gpu *gpu, struct metrics *metrics)
         metric_add_hist(stages, METRIC_LABELS({ "stage", gpu_stage_name(i) }), &gpu->stats.stage[i],
                         gpu);
     metric_add_u64(bytes, METRIC_NO_LABELS, &gpu->usage.bytes, gpu);
+    watchdog_metrics_register(gpu->watchdog, metrics, gpu);
 }

@@ -24,6 +24,8 @@ enum virgl_kind { VIRGL_2D, VIRGL_3D, VIRGL_BLOB };
 struct virgl_resource {
     uint32_t id;
     enum virgl_kind kind;
+    bool is_soft; /* renderer_2d has it: 2D, of a format that the library does not know */
+    bool is_flat; /* a texture that can be shown: 2D, with one sample a pixel */
     uint32_t target, width, height, depth, array_size, last_level, format; /* of blobs: 0 */
     uint32_t blob_mem;
     uint64_t blob_size;
@@ -51,6 +53,7 @@ struct virgl_global_fence {
 struct virgl {
     const struct renderer_host *host;
     struct egl *egl;
+    void *soft; /* renderer_2d, for what the library cannot do */
     char *name;
     enum virgl_age age;
     bool has_venus;

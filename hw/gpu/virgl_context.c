@@ -64,15 +64,23 @@ void virgl_context_destroy(void *renderer, uint32_t id)
     g_hash_table_remove(virgl->contexts, GUINT_TO_POINTER(id));
 }
 
+/* Whether the library knows both. */
+static bool are_known(const struct virgl *virgl, uint32_t context, uint32_t id)
+{
+    const struct virgl_resource *resource = virgl_find(virgl, id);
+
+    return virgl_find_context(virgl, context) && resource && !resource->is_soft;
+}
+
 void virgl_context_attach(void *renderer, uint32_t context, uint32_t resource)
 {
-    if (virgl_find_context(renderer, context) && virgl_find(renderer, resource))
+    if (are_known(renderer, context, resource))
         virgl_renderer_ctx_attach_resource((int)context, (int)resource);
 }
 
 void virgl_context_detach(void *renderer, uint32_t context, uint32_t resource)
 {
-    if (virgl_find_context(renderer, context) && virgl_find(renderer, resource))
+    if (are_known(renderer, context, resource))
         virgl_renderer_ctx_detach_resource((int)context, (int)resource);
 }
 

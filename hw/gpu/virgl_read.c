@@ -16,6 +16,33 @@ union virgl_info {
     uint8_t room[128];
 };
 
+/* Of textures, what virtio has no name for: a guest's GL draws to them all the same. Numbers of
+ * virgl's protocol, named like virtio's. Colours of sRGB are shown as they are stored. */
+static bool find_format(uint32_t format, pixman_format_code_t *ret_format)
+{
+    enum { B5G6R5 = 7, R10G10B10A2 = 8, B8G8R8A8_SRGB = 100, B8G8R8X8_SRGB, R8G8B8A8_SRGB = 104 };
+
+    switch (format) {
+    case B5G6R5:
+        *ret_format = PIXMAN_r5g6b5;
+        return true;
+    case R10G10B10A2:
+        *ret_format = PIXMAN_a2b10g10r10;
+        return true;
+    case B8G8R8A8_SRGB:
+        *ret_format = PIXMAN_a8r8g8b8;
+        return true;
+    case B8G8R8X8_SRGB:
+        *ret_format = PIXMAN_x8r8g8b8;
+        return true;
+    case R8G8B8A8_SRGB:
+        *ret_format = PIXMAN_a8b8g8r8;
+        return true;
+    default:
+        return picture_format(format, ret_format);
+    }
+}
+
 static bool is_inside(const struct renderer_picture *wanted, uint32_t width, uint32_t height)
 {
     return wanted->x <= width && wanted->width <= width - wanted->x && wanted->y <= height &&
@@ -34,16 +61,12 @@ static uint32_t read_texture(const struct renderer_picture *wanted, void *pixels
                                                            (struct virgl_box *)&box, 0, &iov, 1));
 }
 
-static uint32_t show_texture(struct virgl *virgl, const struct virgl_renderer_resource_info *info,
+static uint32_t show_texture(struct virgl *virgl, pixman_format_code_t format,
                              const struct renderer_picture *wanted)
 {
-    pixman_format_code_t format;
     size_t stride, size;
     uint32_t error;
 
-    if (!is_inside(wanted, info->width, info->height) ||
-        !picture_format(info->virgl_format, &format))
-        return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
     if (format == PIXMAN_a8r8g8b8)
         return read_texture(wanted, wanted->pixels, wanted->stride);
     stride = ((size_t)wanted->width * PIXMAN_FORMAT_BPP(format) / 8 + 3) & ~(size_t)3;
@@ -79,24 +102,37 @@ static uint32_t show_buffer(struct virgl *virgl, const struct virgl_resource *re
     return picture_read(&iov, 1, iov.iov_len, wanted);
 }
 
+static uint32_t show_host(struct virgl *virgl, const struct virgl_resource *resource,
+                          const struct renderer_picture *wanted)
+{
+    union virgl_info found = { .room = { 0 } };
+    const struct virgl_renderer_resource_info *info = &found.info;
+    pixman_format_code_t format;
+
+    if (virgl_renderer_resource_get_info((int)wanted->resource, &found.info) != 0)
+        return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
+    if (is_inside(wanted, info->width, info->height) && find_format(info->virgl_format, &format))
+        return show_texture(virgl, format, wanted);
+    /* The library does not say whether it is one; a texture that is none of ours is not mapped. */
+    return resource->kind == VIRGL_BLOB ? show_buffer(virgl, resource, wanted)
+                                        : VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
+}
+
 uint32_t virgl_read(void *renderer, const struct renderer_picture *wanted)
 {
     struct virgl *virgl = renderer;
     const struct virgl_resource *resource = virgl_find(virgl, wanted->resource);
-    union virgl_info found = { .room = { 0 } };
 
     if (!resource)
         return VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
+    if (resource->is_soft)
+        return renderer_2d.read(virgl->soft, wanted);
+    if (resource->kind == VIRGL_BLOB ? !wanted->layout : !resource->is_flat)
+        return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
     if (wanted->width == 0 || wanted->height == 0)
         return 0;
-    if (resource->kind == VIRGL_BLOB && !wanted->layout)
-        return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
     if (resource->kind == VIRGL_BLOB && resource->blob_mem == VIRTIO_GPU_BLOB_MEM_GUEST)
         return picture_read(resource->iov, resource->nr_iov,
                             MIN(resource->blob_size, resource->backing_size), wanted);
-    if (virgl_renderer_resource_get_info((int)wanted->resource, &found.info) != 0)
-        return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
-    if (resource->kind == VIRGL_BLOB && found.info.tex_id == 0)
-        return show_buffer(virgl, resource, wanted);
-    return show_texture(virgl, &found.info, wanted);
+    return show_host(virgl, resource, wanted);
 }

@@ -4,10 +4,11 @@
 #include <string.h>
 #include <virglrenderer.h>
 
+#include "hw/gpu/picture.h"
 #include "hw/gpu/virgl.h"
 #include "util/iov.h"
 
-enum { TARGET_2D = 2 }; /* of virgl's protocol: PIPE_TEXTURE_2D */
+enum { TARGET_2D = 2, TARGET_RECT = 5 }; /* of virgl's protocol: kinds of textures */
 
 uint32_t virgl_response(int error)
 {
@@ -34,30 +35,49 @@ static bool is_free(const struct virgl *virgl, uint32_t id)
     return id != 0 && !virgl_find(virgl, id);
 }
 
+static void add(struct virgl *virgl, const struct virgl_resource *resource)
+{
+    g_hash_table_insert(virgl->resources, GUINT_TO_POINTER(resource->id),
+                        g_memdup2(resource, sizeof(*resource)));
+}
+
 static uint32_t create(struct virgl *virgl, struct virgl_renderer_resource_create_args *args,
                        enum virgl_kind kind)
 {
-    struct virgl_resource *resource;
+    const struct virgl_resource resource = {
+        .id = args->handle,
+        .kind = kind,
+        .is_flat =
+            (args->target == TARGET_2D || args->target == TARGET_RECT) && args->nr_samples <= 1,
+        .target = args->target,
+        .width = args->width,
+        .height = args->height,
+        .depth = args->depth,
+        .array_size = args->array_size,
+        .last_level = args->last_level,
+        .format = args->format,
+    };
     int error;
 
     if (!is_free(virgl, args->handle))
         return VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
     /* Pieces given here are not attached for transfers. */
     error = virgl_renderer_resource_create(args, NULL, 0);
-    if (error)
-        return virgl_response(error);
-    resource = g_new0(struct virgl_resource, 1);
-    *resource = (struct virgl_resource){ .id = args->handle,
-                                         .kind = kind,
-                                         .target = args->target,
-                                         .width = args->width,
-                                         .height = args->height,
-                                         .depth = args->depth,
-                                         .array_size = args->array_size,
-                                         .last_level = args->last_level,
-                                         .format = args->format };
-    g_hash_table_insert(virgl->resources, GUINT_TO_POINTER(args->handle), resource);
-    return 0;
+    if (!error)
+        add(virgl, &resource);
+    return virgl_response(error);
+}
+
+/* GL has no texture for one of virtio's formats. */
+static uint32_t create_soft(struct virgl *virgl,
+                            const struct virtio_gpu_resource_create_2d *request)
+{
+    const struct virgl_resource resource = { .id = request->resource_id, .is_soft = true };
+    const uint32_t error = renderer_2d.create_2d(virgl->soft, request);
+
+    if (!error)
+        add(virgl, &resource);
+    return error;
 }
 
 uint32_t virgl_create_2d(void *renderer, const struct virtio_gpu_resource_create_2d *request)
@@ -73,8 +93,13 @@ uint32_t virgl_create_2d(void *renderer, const struct virtio_gpu_resource_create
         .array_size = 1,
         .flags = VIRTIO_GPU_RESOURCE_FLAG_Y_0_TOP,
     };
+    pixman_format_code_t format;
+    uint32_t error;
 
-    return create(renderer, &args, VIRGL_2D);
+    if (!picture_format(request->format, &format))
+        return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
+    error = create(renderer, &args, VIRGL_2D);
+    return error == VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER ? create_soft(renderer, request) : error;
 }
 
 uint32_t virgl_create_3d(void *renderer, const struct virtio_gpu_resource_create_3d *request)
@@ -110,7 +135,12 @@ uint32_t virgl_create_blob(void *renderer, const struct virtio_gpu_resource_crea
         .num_iovs = nr_iov,
     };
     struct virgl *virgl = renderer;
-    struct virgl_resource *resource;
+    struct virgl_resource resource = { .id = request->resource_id,
+                                       .kind = VIRGL_BLOB,
+                                       .blob_mem = request->blob_mem,
+                                       .blob_size = request->size,
+                                       .iov = nr_iov ? iov : NULL,
+                                       .nr_iov = nr_iov };
     size_t backing_size;
     int error;
 
@@ -118,19 +148,11 @@ uint32_t virgl_create_blob(void *renderer, const struct virtio_gpu_resource_crea
         return VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
     if (!iov_size(iov, nr_iov, &backing_size))
         return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
+    resource.backing_size = backing_size;
     error = virgl_renderer_resource_create_blob(&args);
-    if (error)
-        return virgl_response(error);
-    resource = g_new0(struct virgl_resource, 1);
-    *resource = (struct virgl_resource){ .id = request->resource_id,
-                                         .kind = VIRGL_BLOB,
-                                         .blob_mem = request->blob_mem,
-                                         .blob_size = request->size,
-                                         .iov = nr_iov ? iov : NULL,
-                                         .nr_iov = nr_iov,
-                                         .backing_size = backing_size };
-    g_hash_table_insert(virgl->resources, GUINT_TO_POINTER(request->resource_id), resource);
-    return 0;
+    if (!error)
+        add(virgl, &resource);
+    return virgl_response(error);
 }
 
 /* The library frees mapped memory without a word: it has left the guest's map long before. */
@@ -145,18 +167,24 @@ void virgl_resource_unref(void *renderer, uint32_t id)
         virgl_unmap(virgl, id);
     if (resource->iov)
         virgl_detach_backing(virgl, id);
-    virgl_renderer_resource_unref(id);
+    if (resource->is_soft)
+        renderer_2d.resource_unref(virgl->soft, id);
+    else
+        virgl_renderer_resource_unref(id);
     g_hash_table_remove(virgl->resources, GUINT_TO_POINTER(id));
 }
 
 uint32_t virgl_attach_backing(void *renderer, uint32_t id, struct iovec *iov, unsigned nr_iov)
 {
     struct virgl_resource *resource = virgl_find(renderer, id);
+    const struct virgl *virgl = renderer;
     size_t size;
     int error;
 
     if (!resource)
         return VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
+    if (resource->is_soft)
+        return renderer_2d.attach_backing(virgl->soft, id, iov, nr_iov);
     if (resource->iov)
         return VIRTIO_GPU_RESP_ERR_UNSPEC;
     if (nr_iov == 0 || nr_iov > INT_MAX || !iov_size(iov, nr_iov, &size))
@@ -173,9 +201,12 @@ uint32_t virgl_attach_backing(void *renderer, uint32_t id, struct iovec *iov, un
 void virgl_detach_backing(void *renderer, uint32_t id)
 {
     struct virgl_resource *resource = virgl_find(renderer, id);
+    const struct virgl *virgl = renderer;
     struct iovec *iov = NULL;
     int nr_iov = 0;
 
+    if (resource && resource->is_soft)
+        renderer_2d.detach_backing(virgl->soft, id);
     if (!resource || !resource->iov)
         return;
     virgl_renderer_resource_detach_iov((int)id, &iov, &nr_iov); /* our own pointer */

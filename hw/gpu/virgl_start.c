@@ -239,6 +239,8 @@ static void close_all(struct virgl *virgl)
     if (virgl->epoll_fd >= 0)
         close(virgl->epoll_fd);
     egl_close(virgl->egl);
+    if (virgl->soft)
+        renderer_2d.stop(virgl->soft);
     g_free(virgl->row);
     g_free(virgl->name);
     g_free(virgl);
@@ -247,6 +249,10 @@ static void close_all(struct virgl *virgl)
 
 static bool start(struct virgl *virgl, bool want_venus, GError **error)
 {
+    struct renderer_caps soft_caps;
+
+    if (!renderer_2d.start(virgl->host, false, &virgl->soft, &soft_caps, error))
+        return false;
     if (virgl->epoll_fd < 0) {
         g_set_error(error, G_FILE_ERROR, g_file_error_from_errno(errno), "epoll_create1: %s",
                     g_strerror(errno));

@@ -59,8 +59,8 @@ static uint32_t check(const struct virgl *virgl, const struct virgl_resource *re
         return VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
     if (context && !virgl_find_context(virgl, context))
         return VIRTIO_GPU_RESP_ERR_INVALID_CONTEXT_ID;
-    if (!resource->iov)
-        return VIRTIO_GPU_RESP_ERR_UNSPEC;
+    if (!resource->iov) /* nor has renderer_2d any for us */
+        return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
     if (resource->kind == VIRGL_BLOB)
         return context && request->box.h && request->box.d && backing_reaches(resource, request)
                    ? 0
@@ -106,6 +106,7 @@ uint32_t virgl_from_host_3d(void *renderer, const struct virtio_gpu_transfer_hos
 uint32_t virgl_to_host_2d(void *renderer, const struct virtio_gpu_transfer_to_host_2d *request)
 {
     const struct virgl_resource *resource = virgl_find(renderer, request->resource_id);
+    const struct virgl *virgl = renderer;
     const struct virtio_gpu_rect *rect = &request->r;
     struct virtio_gpu_transfer_host_3d whole = {
         .box = { .x = rect->x, .y = rect->y, .w = rect->width, .h = rect->height, .d = 1 },
@@ -114,6 +115,8 @@ uint32_t virgl_to_host_2d(void *renderer, const struct virtio_gpu_transfer_to_ho
     };
     uint64_t row;
 
+    if (resource && resource->is_soft)
+        return renderer_2d.to_host_2d(virgl->soft, request);
     if (resource && resource->kind == VIRGL_BLOB) /* its memory is the guest's: nothing to do */
         return 0;
     if (rect->width == 0 || rect->height == 0)

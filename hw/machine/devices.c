@@ -248,18 +248,13 @@ static const struct keyval_key blk_keys[] = {
                "its serial number, up to 20 characters"),
     PCI_KEYS,
 };
-static const struct keyval_key input_keys[] = {
-    KEYVAL_KEY("serial", KEYVAL_STRING, struct device_config, serial,
-               "its serial number, up to 127 characters"),
-    PCI_KEYS,
-};
 #define GPU_KEYS                                                                                   \
     KEYVAL_KEY("blob", KEYVAL_BOOL, struct device_config, has_blob, "blob resources (off)"),       \
         KEYVAL_KEY("xres", KEYVAL_NUMBER, struct device_config, xres,                              \
-                   "preferred width of the first screen (1280)", .min = 1,                         \
+                   "preferred width of the first screen (1024)", .min = 1,                         \
                    .max = CONSOLE_SIDE_MAX),                                                       \
         KEYVAL_KEY("yres", KEYVAL_NUMBER, struct device_config, yres,                              \
-                   "preferred height of the first screen (800)", .min = 1,                         \
+                   "preferred height of the first screen (768)", .min = 1,                         \
                    .max = CONSOLE_SIDE_MAX),                                                       \
         KEYVAL_KEY("max_outputs", KEYVAL_NUMBER, struct device_config, max_outputs,                \
                    "screens, 1 to 16 (1)", .min = 1, .max = GPU_SCANOUTS_MAX),                     \
@@ -276,9 +271,14 @@ static const struct keyval_key gpu_gl_keys[] = {
 };
 static const struct device_config gpu_defaults = {
     .has_edid = true,
-    .xres = 1280,
-    .yres = 800,
+    .xres = 1024,
+    .yres = 768,
     .max_outputs = 1,
+};
+static const struct keyval_key input_keys[] = {
+    KEYVAL_KEY("serial", KEYVAL_STRING, struct device_config, serial,
+               "its serial number, up to 127 characters"),
+    PCI_KEYS,
 };
 static const struct keyval_key rng_keys[] = { PCI_KEYS };
 

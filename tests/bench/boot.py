@@ -10,8 +10,6 @@ small, userland, idle. One JSON object a row on standard output, as bench.h has 
 standard error.
 """
 
-import dataclasses
-import json
 import os
 import shutil
 import statistics
@@ -25,6 +23,7 @@ import disks  # noqa: E402 (the path comes first)
 import images  # noqa: E402
 import machine  # noqa: E402
 import packages  # noqa: E402
+import rows  # noqa: E402
 import sessions  # noqa: E402
 from machine import Guest, Program  # noqa: E402
 
@@ -36,33 +35,12 @@ SETTLE_S, IDLE_S = 5, 10
 PEER = 'qemu-system-x86_64'
 
 
-@dataclasses.dataclass
-class Row:
-    row: str
-    unit: str
-    measured: float
-    bar: float = None
-    bar_is: str = ''
-    extra: dict = dataclasses.field(default_factory=dict)
-
-    def holds(self):
-        return None if self.bar is None or self.measured is None else self.measured <= self.bar
-
-    def print(self):
-        fields = {'bench': 'boot', 'row': self.row, 'unit': self.unit, 'measured': self.measured,
-                  'bar': self.bar, 'holds': self.holds()}
-        if self.bar_is:
-            fields['bar_is'] = self.bar_is
-        print(json.dumps(fields | self.extra, separators=(',', ':')), flush=True)
-        bar = f'<= {self.bar:8.4g}' if self.bar is not None else ''
-        verdict = {None: '', True: 'holds', False: 'DOES NOT HOLD'}[self.holds()]
-        shown = '       -' if self.measured is None else f'{self.measured:8.4g}'
-        print(f'{self.row:44} {shown} {self.unit:4} {bar:12} {verdict} '
-              f'{self.extra.get("note", "") or self.extra.get("skipped", "")}', file=sys.stderr)
+def row(*args):
+    rows.Row('boot', *args).print()
 
 
-def skip(row, unit, reason):
-    Row(row, unit, None, extra={'skipped': reason}).print()
+def skip(name, unit, reason):
+    rows.skip('boot', name, unit, reason)
 
 
 def own_and_peer(name, unit, own, peer, times=None):
@@ -75,7 +53,7 @@ def own_and_peer(name, unit, own, peer, times=None):
         extra |= {'peer': 'tcg', 'peer_value': theirs,
                   'note': f'tcg {theirs:.3g}, ratio {measured / theirs:.2f}'}
         bar = times and round(times * theirs, 3)
-    Row(name, unit, measured, bar, f'{times} x tcg' if bar else '', extra).print()
+    row(name, unit, measured, bar, f'{times} x tcg' if bar else '', extra)
 
 
 def small_boot(program, cpus):
@@ -137,10 +115,10 @@ def idle(program, cpus):
 def idle_rows(own, peer, cpus):
     percent, over, touched = idle(own, cpus)
     extra = {'note': f'tcg {idle(peer, cpus)[0]:.2g}'} if peer else {}
-    Row(f'idle guest, {cpus} vCPU: of a core', '%', round(percent, 2), IDLE_PERCENT, 'design',
-        extra).print()
-    Row(f'idle guest, {cpus} vCPU: RSS beyond its memory', 'MiB', round(over / 1024, 1),
-        OVERHEAD_MIB, 'design', {'note': f'the guest has touched {touched >> 10} MiB'}).print()
+    row(f'idle guest, {cpus} vCPU: of a core', '%', round(percent, 2), IDLE_PERCENT, 'design',
+        extra)
+    row(f'idle guest, {cpus} vCPU: RSS beyond its memory', 'MiB', round(over / 1024, 1),
+        OVERHEAD_MIB, 'design', {'note': f'the guest has touched {touched >> 10} MiB'})
 
 
 def main():

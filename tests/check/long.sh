@@ -14,12 +14,17 @@ soak_fuzz() {
         "--test-args=-runs=$1"
 }
 
+soak_streams() {
+    build_main && suites soak-streams build streams -- --timeout-multiplier 0 \
+        "--test-args=-runs=$1 -seed=$2"
+}
+
 soak_boots() {
     build_main && suites soak-boots build linux-soak -- "--test-args=--soak $1"
 }
 
 soak() {
-    local seconds=300 seed=$((RANDOM * 32768 + RANDOM)) runs=10000000 boots=100
+    local seconds=300 seed=$((RANDOM * 32768 + RANDOM)) runs=10000000 boots=100 streams=1000
     while [ $# -gt 0 ]; do
         [[ ${2:-} =~ ^[0-9]+$ ]] || bad_usage "$1: a number must follow"
         case $1 in
@@ -27,6 +32,7 @@ soak() {
         --seed) seed=$2 ;;
         --runs) runs=$2 ;;
         --boots) boots=$2 ;;
+        --streams) streams=$2 ;;
         *) bad_usage "unknown option: $1" ;;
         esac
         shift 2
@@ -35,6 +41,7 @@ soak() {
     part "torture: $seconds s each, seed $seed; also under thread sanitizer" \
         soak_torture "$seconds" "$seed"
     part "fuzzing: $runs inputs each" soak_fuzz "$runs"
+    part "GL streams: $streams processes" soak_streams "$streams" "$((seed % 1000000))"
     part "Linux: $boots boots in a row" soak_boots "$boots"
     finish_report
 }

@@ -50,6 +50,9 @@ want | full,bench | qemu-system-x86            | has qemu-system-x86_64 | bench:
 want | full,bench | e2fsprogs                  | sbin mke2fs         | guests: disks
 want | full,bench | fakeroot                   | has fakeroot        | guests: disks
 want | full,bench | zstd                       | has zstd            | guests: kernels
+want | full,bench | libegl-dev                 | library egl         | guests: drawing
+want | full,bench | libgl-dev                  | includes GL/glcorearb.h | guests: drawing
+want | full,bench | libgbm-dev                 | library gbm         | guests: drawing
 want | full,bench | lz4                        | has lz4             | guests: kernels
 nice | full       | herdtools7                 | has herd7           | models (herd7)
 nice | full       | cbmc                       | has cbmc            | models (cbmc)

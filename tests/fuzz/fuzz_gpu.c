@@ -58,7 +58,7 @@ static struct gpu_world *world_for(bool is_fake) REQUIRES(bql)
         ops.calm = fake_calm;
         ops.serve = fake_serve;
     }
-    return worlds[is_fake] = gpu_world_new(&ops);
+    return worlds[is_fake] = gpu_world_new(&ops, NULL);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) NO_THREAD_SAFETY

@@ -46,13 +46,18 @@ static void on_timer(struct loop_timer *timer G_GNUC_UNUSED)
     /* The loop has woken: that was all. */
 }
 
-struct gpu_world *gpu_world_new(const struct gpu_world_ops *ops)
+struct gpu_world *gpu_world_new(const struct gpu_world_ops *ops, GError **error)
 {
+    struct gpu_scene *scene = gpu_scene_try(&ops->config, ops->renderer, error);
     struct gpu_world *world = g_new0(struct gpu_world, 1);
 
+    if (!scene) {
+        g_free(world);
+        return NULL;
+    }
     world->ops = *ops;
-    world->scene = gpu_scene_new(&ops->config, ops->renderer);
-    world->gpu = world->scene->gpu;
+    world->scene = scene;
+    world->gpu = scene->gpu;
     world->timer.fn = on_timer;
     scene_begin_reset(world->scene);
     scene_end_reset(world->scene);
@@ -449,6 +454,8 @@ static void serve(struct gpu_world *world) REQUIRES(bql)
 
 void gpu_world_run(struct gpu_world *world, struct input *input)
 {
+    bool is_to_serve = take(input) % 8 == 7; /* it takes as long as all else */
+
     start(world, take(input));
     for (unsigned i = 0; i < STEPS && input->left > 0; i++)
         step(world, input);
@@ -458,5 +465,6 @@ void gpu_world_run(struct gpu_world *world, struct input *input)
     reset(world);
     settle(world);
     expect_nothing(world);
-    serve(world);
+    if (is_to_serve)
+        serve(world);
 }

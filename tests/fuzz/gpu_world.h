@@ -30,7 +30,8 @@ struct gpu_world_ops {
     void (*serve)(struct gpu_scene *scene);
 };
 
-struct gpu_world *gpu_world_new(const struct gpu_world_ops *ops) REQUIRES(bql);
+/** NULL and an error: it cannot be had here. */
+struct gpu_world *gpu_world_new(const struct gpu_world_ops *ops, GError **error) REQUIRES(bql);
 
 /** One input. */
 void gpu_world_run(struct gpu_world *world, struct input *input) REQUIRES(bql);

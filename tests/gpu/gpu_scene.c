@@ -42,26 +42,45 @@ struct gpu_config scene_config(bool has_gl, uint64_t hostmem)
                                 .height = 480 };
 }
 
-struct gpu_scene *gpu_scene_new(const struct gpu_config *config,
-                                const struct renderer_ops *renderer)
+static void memory_and_screens_free(struct gpu_scene *scene) REQUIRES(bql)
+{
+    display_free(scene->display);
+    guest_fini(&scene->guest);
+    g_free(scene);
+}
+
+struct gpu_scene *gpu_scene_try(const struct gpu_config *config,
+                                const struct renderer_ops *renderer, GError **error)
 {
     static const struct virtio_transport_ops transport = { .queue_interrupt = on_interrupt,
                                                            .config_interrupt = on_config };
     struct gpu_scene *scene = g_new0(struct gpu_scene, 1);
-    g_autoptr(GError) error = NULL;
 
     guest_init(&scene->guest);
     deferred_init(&scene->answers, look_at_answers);
     scene->display = display_new();
     scene->gpu =
-        renderer ? gpu_new_with(scene->guest.scene.space, scene->display, config, renderer, &error)
-                 : gpu_new(scene->guest.scene.space, scene->display, config, &error);
-    g_assert_no_error(error);
+        renderer ? gpu_new_with(scene->guest.scene.space, scene->display, config, renderer, error)
+                 : gpu_new(scene->guest.scene.space, scene->display, config, error);
+    if (!scene->gpu) {
+        memory_and_screens_free(scene);
+        return NULL;
+    }
     scene->guest.device = gpu_device(scene->gpu);
     virtio_set_transport(scene->guest.device, &transport, scene, "test");
     if (window_of(scene))
         put_in(scene->guest.scene.root, SCENE_WINDOW, window_of(scene), 0);
     scene_start(scene, UINT64_MAX);
+    return scene;
+}
+
+struct gpu_scene *gpu_scene_new(const struct gpu_config *config,
+                                const struct renderer_ops *renderer)
+{
+    g_autoptr(GError) error = NULL;
+    struct gpu_scene *scene = gpu_scene_try(config, renderer, &error);
+
+    g_assert_no_error(error);
     return scene;
 }
 
@@ -74,9 +93,7 @@ void gpu_scene_free(struct gpu_scene *scene)
         take_out(window_of(scene));
     gpu_free(scene->gpu);
     loop_cancel(&scene->answers);
-    display_free(scene->display);
-    guest_fini(&scene->guest);
-    g_free(scene);
+    memory_and_screens_free(scene);
 }
 
 void scene_start(struct gpu_scene *scene, uint64_t features)

@@ -52,6 +52,9 @@ struct gpu_config scene_config(bool has_gl, uint64_t hostmem);
 /* @renderer: a test's, or NULL: the one that @config says. With all features negotiated. */
 struct gpu_scene *gpu_scene_new(const struct gpu_config *config,
                                 const struct renderer_ops *renderer) REQUIRES(bql);
+/* NULL and an error: there is no GL here, say. */
+struct gpu_scene *gpu_scene_try(const struct gpu_config *config,
+                                const struct renderer_ops *renderer, GError **error) REQUIRES(bql);
 /* Unplugs it first, whatever it is doing. Checks that nothing is left. */
 void gpu_scene_free(struct gpu_scene *scene) REQUIRES(bql);
 

@@ -18,8 +18,7 @@ uint32_t stream_float(int32_t numerator, unsigned shift)
     return sign | (uint32_t)exponent << FLOAT_BITS | (bits & ((1u << FLOAT_BITS) - 1));
 }
 
-/* ---- Words -------------------------------------------------------------------------------------
- */
+/* ---- Words ----------------------------------------------------------------------------------- */
 
 void stream_init(struct stream *stream, uint32_t *words, uint32_t max_words)
 {
@@ -72,8 +71,7 @@ static void one_word(struct stream *stream, enum stream_command command, enum st
     stream_put(stream, word);
 }
 
-/* ---- Contexts and objects -----------------------------------------------------------------------
- */
+/* ---- Contexts and objects -------------------------------------------------------------------- */
 
 void stream_nop(struct stream *stream)
 {
@@ -174,8 +172,7 @@ void stream_rasterizer(struct stream *stream, uint32_t handle)
     put_zeros(stream, 3);
 }
 
-/* ---- What is drawn ------------------------------------------------------------------------------
- */
+/* ---- What is drawn --------------------------------------------------------------------------- */
 
 void stream_vertex_elements(struct stream *stream, uint32_t handle, uint32_t nr_elements,
                             const struct stream_element *elements)
@@ -262,8 +259,7 @@ void stream_draw(struct stream *stream, enum stream_primitive primitive, uint32_
     stream_put(stream, 0);
 }
 
-/* ---- Resources ----------------------------------------------------------------------------------
- */
+/* ---- Resources ------------------------------------------------------------------------------- */
 
 void stream_buffer(struct stream *stream, uint32_t blob_id, uint32_t size_bytes, uint32_t bind,
                    uint32_t flags)
@@ -318,8 +314,7 @@ void stream_transfer(struct stream *stream, uint32_t resource, const struct stre
     stream_put(stream, direction);
 }
 
-/* ---- The scene ----------------------------------------------------------------------------------
- */
+/* ---- The scene ------------------------------------------------------------------------------- */
 
 enum { SURFACE = 1, BLEND, DEPTH, RASTERIZER, ELEMENTS, VERTEX_SHADER, FRAGMENT_SHADER };
 

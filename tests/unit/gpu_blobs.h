@@ -50,6 +50,24 @@ static inline const struct gpu_stats *stats(void)
     return &scene->gpu->stats;
 }
 
+/* Until nothing is on its way: no unmap whose release is not known, no command half freed. */
+static inline void settle(void) REQUIRES(bql)
+{
+    const struct gpu_window *window = scene->gpu->window_map;
+    const struct gpu_mapping *mapping;
+    bool is_leaving = true;
+
+    while (is_leaving) {
+        is_leaving = false;
+        list_for_each (mapping, &window->mappings, link)
+            is_leaving |= mapping->resource->map_state == MAP_UNMAPPING;
+        if (is_leaving)
+            (void)loop_iterate(true); /* looked at above */
+    }
+    while (load_acquire(&scene->gpu->nr_in_flight) != scene_in_flight(scene))
+        g_thread_yield(); /* pairs with gpu_command_free() */
+}
+
 static inline void check_log(const char *expected)
 {
     g_autofree char *log = fake_take_log();
@@ -57,7 +75,7 @@ static inline void check_log(const char *expected)
     g_assert_cmpstr(log, ==, expected);
 }
 
-/* What is at an offset of the window: `true`: the blob's own memory. */
+/* Whether it is the blob's memory that is at an offset of the window. */
 static inline bool shows(uint64_t offset, uint32_t id) REQUIRES(bql)
 {
     uint32_t *memory = fake_memory(id);

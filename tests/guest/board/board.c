@@ -155,12 +155,33 @@ u64 tsc(void)
     return low | (u64)high << 32;
 }
 
+/* As Linux: Documentation/virt/kvm/x86/msr.rst, struct pvclock_vcpu_time_info. */
+u64 nanoseconds(u64 ticks)
+{
+    enum { MSR_KVM_CLOCK = 0x4b564d01, CLOCK_ON = 1 };
+    static struct {
+        u32 version, pad;
+        u64 tsc, system_time;
+        u32 multiplier;
+        signed char shift;
+        u8 flags, pads[2];
+    } info __attribute__((aligned(64)));
+
+    if (!*(volatile u32 *)&info.multiplier)
+        write_msr(MSR_KVM_CLOCK, (u64)&info | CLOCK_ON);
+    BARRIER();
+    ticks = info.shift < 0 ? ticks >> -info.shift : ticks << info.shift;
+    return (u64)((unsigned __int128)ticks * info.multiplier >> 32);
+}
+
 /* ---- Memory above 4 GiB ------------------------------------------------------------------------
  */
 
-enum { PAGE_2M = 0x83, SHIFT_2M = 21, FIRST_GIB = 8 };
+enum { PAGE_2M = 0x83, SHIFT_2M = 21, FIRST_GIB = 8, FAR_GIB = 16, NR_FAR = 4 };
 
 static u64 directories[NR_CPUS_MAX][512] __attribute__((aligned(4096)));
+static u64 far_directories[NR_FAR * 512] __attribute__((aligned(4096)));
+static unsigned nr_far_pages;
 
 volatile u8 *at(u64 physical)
 {
@@ -176,6 +197,22 @@ volatile u8 *at(u64 physical)
     BARRIER();
     invlpg((void *)virtual);
     invlpg((void *)(virtual + (1 << SHIFT_2M)));
+    return (volatile u8 *)virtual + (physical - page);
+}
+
+volatile u8 *map_far(u64 physical, u64 size)
+{
+    const u64 page = physical >> SHIFT_2M << SHIFT_2M;
+    const u64 virtual = ((u64)FAR_GIB << 30) + ((u64)nr_far_pages << SHIFT_2M);
+
+    for (u64 at = page; at < physical + size; at += 1 << SHIFT_2M) {
+        if (nr_far_pages == ARRAY_SIZE(far_directories))
+            die("no page table left for 0x%lx bytes at 0x%lx", size, physical);
+        far_directories[nr_far_pages++] = at | PAGE_2M;
+    }
+    for (unsigned i = 0; i < NR_FAR; i++)
+        boot_pdpt[FAR_GIB + i] = (u64)&far_directories[i * 512] | 3;
+    BARRIER();
     return (volatile u8 *)virtual + (physical - page);
 }
 
@@ -231,7 +268,7 @@ void out_as(u16 port, unsigned size, u32 value)
 /* ---- Speaking and ending ------------------------------------------------------------------------
  */
 
-enum { COM1 = LAYOUT_PORT_COM1, LCR_8N1 = 3, LSR = 5, LSR_THRE = 0x20 };
+enum { COM1 = LAYOUT_PORT_COM1, LCR_8N1 = 3, LSR = 5, LSR_DR = 1, LSR_THRE = 0x20 };
 
 void take_over_serial(void)
 {
@@ -250,6 +287,13 @@ void put_character(char c)
     while (!(in8(COM1 + LSR) & LSR_THRE))
         relax();
     out8(COM1, (u8)c);
+}
+
+char get_character(void)
+{
+    while (!(in8(COM1 + LSR) & LSR_DR))
+        relax();
+    return (char)in8(COM1);
 }
 
 void reset_machine(void)

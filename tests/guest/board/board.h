@@ -34,6 +34,8 @@ unsigned processor(void); /* this one */
 
 /* 2 MiB at @physical, and 2 MiB behind it, until the processor's next call. */
 volatile u8 *at(u64 physical);
+/* All of a range above 4 GiB, for good: up to 4 GiB in all. */
+volatile u8 *map_far(u64 physical, u64 size);
 
 /* Accesses of @size bytes, one instruction each. */
 u64 read_as(const volatile void *address, unsigned size);
@@ -44,5 +46,8 @@ void out_as(u16 port, unsigned size, u32 value);
 void take_over_serial(void); /* after others have written there: as it was at the start */
 void reset_machine(void);
 u64 tsc(void);
+/* The TSC's ticks, by the clock that the machine tells of (kvmclock). */
+u64 nanoseconds(u64 ticks);
+char get_character(void); /* waits for one on COM1 */
 
 #endif

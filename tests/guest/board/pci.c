@@ -29,6 +29,19 @@ u32 config_by_port(u32 address, unsigned size)
     return in_as((u16)(DATA + (address & 3)), size);
 }
 
+unsigned config_capability(unsigned slot, u8 id, unsigned after)
+{
+    volatile u8 *config = config_of(slot);
+    unsigned offset = config[after ? after + 1 : PCI_CAPABILITIES];
+
+    for (unsigned n = 0; offset >= 0x40 && n < PCI_CONFIG_SIZE / 4; n++) {
+        if (config[offset] == id)
+            return offset;
+        offset = config[offset + 1];
+    }
+    return 0;
+}
+
 /* With decoding off, as drivers size BARs (PCI 3.0, 6.2.5.1). */
 struct bar bar_of(unsigned slot, unsigned index)
 {

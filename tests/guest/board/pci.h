@@ -9,6 +9,9 @@ enum {
     PCI_ID = 0,
     PCI_COMMAND = 4,
     PCI_BAR0 = 0x10,
+    PCI_CAPABILITIES = 0x34,
+    CAPABILITY_VENDOR = 0x09,
+    CAPABILITY_MSIX = 0x11,
     PCI_CONFIG_SIZE = 256,
     COMMAND_MEMORY = 2,
     COMMAND_MASTER = 4,
@@ -23,6 +26,9 @@ void config_write32(unsigned slot, unsigned offset, u32 value);
 /* By ports. @address: bus, device, function, register. */
 u32 config_by_port(u32 address, unsigned size);
 
+/* The capability @id behind the one at @after (0: the first one); 0: there is none. */
+unsigned config_capability(unsigned slot, u8 id, unsigned after);
+
 struct bar {
     u64 address, size; /* size 0: none */
 };
@@ -33,6 +39,7 @@ struct bar bar_of(unsigned slot, unsigned index);
 enum {
     VIRTIO_BLOCK = 2,
     VIRTIO_ENTROPY = 4,
+    VIRTIO_GPU = 16,
     /* Where in BAR 0. */
     FEATURE_SELECT = 0x00,
     FEATURE = 0x04,

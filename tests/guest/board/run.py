@@ -20,6 +20,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'
 
 import machine  # noqa: E402: found by the line above
 import run as linux  # noqa: E402
+import storm as storms  # noqa: E402
 import tap  # noqa: E402
 
 MEMORY_MIB = 64
@@ -27,6 +28,8 @@ OVERHEAD_KIB = 60 << 10  # of the program, beside its guest's memory
 DISK_BYTES = 4 << 20
 DEADLINE_S = 400
 RESETS = 10
+STORM_ROUNDS, STORM_LIVE = 30, 50
+LEAK_ROUNDS, LEAK_KIB = 10000, 512
 POINT = re.compile(r'^(ok|not ok) (\d+) - (.*)$')
 PANICKED = 3
 
@@ -168,6 +171,51 @@ def ends(settings):
     }
 
 
+def gpu(settings):
+    """The payload with a driver for the GPU."""
+    append = f'cpus={settings.cpus}'
+    words = [*settings.words(append), '-display', 'none', '-device', storms.DEVICE]
+    with machine.Machine(words) as running:
+        end = running.wait(DEADLINE_S)
+        bad = [name for name, holds in _points(running, end.output).items() if not holds]
+        if bad:
+            raise running.failure(f'does not hold: {bad}')
+        if end.status != 0:
+            raise running.failure(f'exit status {end.status}')
+
+
+def _gpu_storm(settings, load, force):
+    """Nothing is judged by its time, only that all was answered and counted."""
+    options = settings.options
+    rounds = options.rounds or STORM_ROUNDS
+    storm = storms.Storm(settings.cpus, load, rounds=rounds, live=STORM_LIVE, force=force)
+    result = storms.run(options.program, options.payload, storm, options.accel)
+    bad = {name: len(figures) for name, figures in result.series.items()
+           if len(figures) != rounds * (2 if name == 'map' else 1)}
+    if bad or len(result.series) != 5:
+        raise machine.Failure(f'of {rounds} rounds: {bad or result.series.keys()}')
+    if result.stages['total']['count'] < 2 * rounds:
+        raise machine.Failure(f'the machine counted {result.stages["total"]["count"]} unmaps')
+
+
+def _gpu_leak(settings):
+    options = settings.options
+    storm = storms.Storm(1, rounds=options.rounds or LEAK_ROUNDS, test='leak')
+    before, after = storms.observe(options.program, options.payload, storm, options.accel)
+    if after.regions != before.regions:
+        raise machine.Failure(f'{before.regions} regions, and then {after.regions}')
+    if not options.sanitized and after.anonymous_kib > before.anonymous_kib + LEAK_KIB:
+        raise machine.Failure(f'{before.anonymous_kib} KiB, and then {after.anonymous_kib}')
+
+
+def gpu_storm(settings):
+    tests = {f'{load}{"" if force else ", grace periods not forced"}':
+             lambda load=load, force=force: _gpu_storm(settings, load, force)
+             for load in storms.LOADS for force in (True, False)}
+    tests['many maps and unmaps leak nothing'] = lambda: _gpu_leak(settings)
+    return tests
+
+
 def main():
     parser = argparse.ArgumentParser(usage=__doc__)
     parser.add_argument('--accel', default='soft', choices=('soft', 'kvm'))
@@ -182,7 +230,9 @@ def main():
         tap.skip_all(reason)
         return
     name = os.path.basename(settings.options.payload).removesuffix('.elf')
-    tests = ends(settings) if name == 'ends' else {name: lambda: storm(settings)}
+    tests = {'ends': lambda: ends(settings), 'gpu_storm': lambda: gpu_storm(settings),
+             'gpu': lambda: {name: lambda: gpu(settings)}
+             }.get(name, lambda: {name: lambda: storm(settings)})()
     if name == 'virtio_storm' and settings.cpus > 1:
         tests |= in_flight(settings)
     sys.exit(0 if tap.run(tests) else 1)

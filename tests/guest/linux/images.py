@@ -33,8 +33,9 @@ MODULES = ('virtio_pci', 'virtio_blk', 'virtio_rng', 'ext4', 'button', 'evdev', 
 # Where in the kernel's package modules are that such a guest may use.
 MODULE_PLACES = tuple(f'kernel/{place}' for place in (
     'arch/', 'block/', 'crypto/', 'drivers/acpi/', 'drivers/block/', 'drivers/char/',
-    'drivers/gpu/drm/virtio/', 'drivers/input/', 'drivers/misc/pvpanic/',
-    'drivers/virtio/', 'fs/autofs/', 'fs/ext4/', 'fs/jbd2/', 'fs/mbcache.ko', 'lib/'))
+    'drivers/gpu/drm/drm', 'drivers/gpu/drm/virtio/', 'drivers/input/',
+    'drivers/misc/pvpanic/', 'drivers/video/fbdev/core/', 'drivers/virtio/', 'fs/autofs/',
+    'fs/ext4/', 'fs/jbd2/', 'fs/mbcache.ko', 'lib/'))
 FOLDERS = ('bin', 'dev', 'mnt', 'proc', 'root', 'sys', 'tmp')
 APPLETS = ('cat cp cttyhack cut date dd df dmesg echo env free grep halt head hexdump id insmod '
            'kill ln ls mkdir mknod mount mv nproc poweroff ps pwd reboot rm rmdir sed seq setsid '
@@ -48,7 +49,7 @@ FILESYSTEM = ['-t', 'ext4', '-U', '6772616b-6e65-6564-8000-677261636576', '-E',
               'hash_seed=6772616b-6e65-6564-8000-677261636577']
 
 
-def _digest_of(name, *modules):
+def digest_of(name, *modules):
     """Of the packages of the set @name, and of the programs that make something of them."""
     sources = [cache.file_digest(module.__file__) for module in (*modules, sys.modules[__name__])]
     return cache.digest(*sources, *(package.sha256 for package in packages.fetch(name)))[:32]
@@ -79,45 +80,45 @@ def _is_of_kernel(path):
 
 
 @functools.cache
-def _kernel_tree(version):
+def kernel_tree(version):
     name = f'linux-{version}'
 
     def make(path):
         os.mkdir(path)
         (package,) = packages.fetch(name).values()
         archive.unpack(package, path, _is_of_kernel)
-    return cache.keep('trees', f'{name}-{_digest_of(name, archive)}', make)
+    return cache.keep('trees', f'{name}-{digest_of(name, archive)}', make)
 
 
 def vmlinuz(version):
     """The distribution's kernel, as it is."""
-    boot = os.path.join(_kernel_tree(version), 'boot')
+    boot = os.path.join(kernel_tree(version), 'boot')
     (name,) = os.listdir(boot)
     return os.path.join(boot, name)
 
 
 def vmlinux(version):
     """The ELF file in it."""
-    return _keep(f'vmlinux-{version}', _digest_of(f'linux-{version}', kernel),
+    return _keep(f'vmlinux-{version}', digest_of(f'linux-{version}', kernel),
                  lambda: kernel.vmlinux(read(vmlinuz(version))))
 
 
 def repacked(version, method):
     """A bzImage of which only the loader can make sense: the kernel in it is compressed by another
     @method than the one that its own code can undo."""
-    return _keep(f'vmlinuz-{version}-{method}', _digest_of(f'linux-{version}', kernel),
+    return _keep(f'vmlinuz-{version}-{method}', digest_of(f'linux-{version}', kernel),
                  lambda: kernel.repack(read(vmlinuz(version)), read(vmlinux(version)), method))
 
 
 # First roots
 
-def _busybox():
+def busybox():
     (package,) = packages.fetch('busybox').values()
 
     def make(path):
         os.mkdir(path)
         archive.unpack(package, path, lambda name: name == 'usr/bin/busybox')
-    tree = cache.keep('trees', f'busybox-{_digest_of("busybox", archive)}', make)
+    tree = cache.keep('trees', f'busybox-{digest_of("busybox", archive)}', make)
     return read(os.path.join(tree, 'usr/bin/busybox'))
 
 
@@ -139,12 +140,12 @@ def _first_root(version, is_padded=False):
         root.folder(folder)
     root.character_device('dev/console', 5, 1)
     root.link('sbin', 'bin')
-    root.file('bin/busybox', _busybox(), 0o755)
+    root.file('bin/busybox', busybox(), 0o755)
     for applet in APPLETS:
         root.link(f'bin/{applet}', 'busybox')
     root.file('init', read(os.path.join(HERE, 'init')), 0o755)
     root.folder('modules')
-    modules = kernel.Modules(_kernel_tree(version)).closure(MODULES)
+    modules = kernel.Modules(kernel_tree(version)).closure(MODULES)
     for name, data in modules.items():
         root.file(f'modules/{name}.ko', data)
     root.file('modules/order', ''.join(f'{name}\n' for name in modules).encode())
@@ -166,7 +167,7 @@ COMPRESSIONS = {
 def initrd(version, compression='', is_padded=False):
     """/init with busybox and the modules that a disk needs. Padded: PAD_MIB larger."""
     name = f'initrd-{version}' + ('-padded' if is_padded else '')
-    key = cache.digest(_digest_of(f'linux-{version}', kernel, cpio, archive), _digest_of('busybox'),
+    key = cache.digest(digest_of(f'linux-{version}', kernel, cpio, archive), digest_of('busybox'),
                        read(os.path.join(HERE, 'init')))[:32]
     return _keep(f'{name}.cpio{compression and "." + compression}', key,
                  lambda: COMPRESSIONS[compression](_first_root(version, is_padded)))
@@ -174,7 +175,7 @@ def initrd(version, compression='', is_padded=False):
 
 # Disks
 
-def _file_system(tree, mib, path):
+def file_system(tree, mib, path):
     """An ext4 image of the folder @tree, in which all belongs to root."""
     command = ['mke2fs', '-q', *FILESYSTEM, '-d', tree, path, f'{mib}M']
     if os.geteuid() != 0:
@@ -199,7 +200,7 @@ def _make_disk(path):
         sums.append(f'{hashlib.sha256(data).hexdigest()}  {name}\n')
     _write(''.join(sums).encode(), os.path.join(tree, 'SHA256SUMS'))
     _write(b'to be removed by the guest\n', os.path.join(tree, 'removed'))
-    _file_system(tree, DISK_MIB, path)
+    file_system(tree, DISK_MIB, path)
 
 
 def disk():
@@ -213,8 +214,8 @@ def debian():
     def make(path):
         tree = path + '.tree'
         userland.make(packages.fetch('userland').values(), tree)
-        _file_system(tree, USERLAND_MIB, path)
-    key = _digest_of('userland', userland, archive)
+        file_system(tree, USERLAND_MIB, path)
+    key = digest_of('userland', userland, archive)
     return cache.keep('images', f'debian-{key}.raw', make)
 
 

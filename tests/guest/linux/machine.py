@@ -45,6 +45,7 @@ class Program:
     """Which virtual machine, and on what it runs its processors."""
     path: str
     accel: str = 'soft'
+    drawing: str = ''  # the folder of the programs that draw inside guests
 
     @property
     def is_qemu(self):
@@ -67,11 +68,14 @@ class Guest:
     linux: str = '6.1'
     drives: tuple = ()  # (path, whether it is read-only)
     devices: tuple = ()
+    display: str = 'none'
+    options: tuple = ()  # others
+    environment: dict = dataclasses.field(default_factory=dict)
     has_reset: bool = False  # a reset begins anew, not ends
 
     def words(self):
         words = ['-m', self.memory, '-smp', str(self.cpus), '-nodefaults', '-nic', 'none',
-                 '-display', 'none', '-serial', 'stdio',
+                 '-display', self.display, '-serial', 'stdio', *self.options,
                  '-kernel', self.kernel or images.vmlinuz(self.linux),
                  '-append', f'console=ttyS0 {self.append}']
         initrd = self.initrd or images.initrd(self.linux, 'gz')
@@ -110,10 +114,10 @@ def _die_with_parent():
 class Machine:
     """Runs from construction on. As a context it ends, whatever happens, without a trace."""
 
-    def __init__(self, words, stdin=subprocess.PIPE, stdout=subprocess.PIPE):
+    def __init__(self, words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, environment=None):
         self.words = words
         self._folder = tempfile.mkdtemp(prefix='gracevm-test-')
-        environment = {**os.environ, 'TMPDIR': self._folder}
+        environment = {**os.environ, **(environment or {}), 'TMPDIR': self._folder}
         self.start = time.monotonic()
         try:
             self._process = subprocess.Popen(words, stdin=stdin, stdout=stdout,
@@ -271,7 +275,7 @@ class Machine:
 
 
 def start(program, guest):
-    return Machine([*program.words(), *guest.words()])
+    return Machine([*program.words(), *guest.words()], environment=guest.environment)
 
 
 def check_signs(program, machine):

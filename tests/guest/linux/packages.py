@@ -37,6 +37,8 @@ LOCK_HEAD = '''# SPDX-License-Identifier: GPL-2.0-or-later
 ESSENTIAL = ('base-files base-passwd bash coreutils dash debianutils diffutils findutils grep gzip '
              'hostname init-system-helpers libc-bin login mawk mount ncurses-base ncurses-bin '
              'passwd procps sed sysvinit-utils tar usr-is-merged util-linux').split()
+MESA = ('kmscube', 'libegl1', 'libgles2', 'libegl-mesa0', 'libgbm1', 'libgl1-mesa-dri')
+HAS_LIBRARIES = r'(?!.*-(base|bin|common|config|data|extra)$)(lib.+|mesa-.+|kmscube|zlib1g)'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +54,11 @@ SETS = {
     'busybox': Wanted('bookworm', ('busybox-static',), 'busybox-static'),
     'userland': Wanted('bookworm', (*ESSENTIAL, 'dbus', 'e2fsprogs', 'kmod', 'libpam-modules',
                                     'libpam-systemd', 'systemd-sysv', 'udev')),
+    # What draws: Debian 12's, and the newest that a release in preparation has.
+    'mesa-debian12': Wanted('bookworm', MESA, HAS_LIBRARIES),
+    'mesa-newest': Wanted('forky', MESA, HAS_LIBRARIES),
 }
+BASIC = ('linux-6.1', 'linux-6.12', 'busybox', 'userland')  # without these, no guest
 
 
 @dataclasses.dataclass(frozen=True)

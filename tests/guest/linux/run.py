@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Boots Linux on a virtual machine in many ways. Output: the Test Anything Protocol.
 
-    run.py [--accel soft|kvm] PROGRAM [GROUP...]
+    run.py [--accel soft|kvm] [--drawing FOLDER] PROGRAM [GROUP...]
     run.py [--accel soft|kvm] --soak N PROGRAM
 
-PROGRAM is build/gracevm, or qemu-system-x86_64 to try the tests themselves.
+PROGRAM is build/gracevm, or qemu-system-x86_64 to try the tests themselves. FOLDER has the programs
+that draw inside guests: build/tests/guest/linux/gpu.
 """
 
 import argparse
@@ -15,6 +16,7 @@ import sys
 
 import boots
 import disks
+import drawing
 import ends
 import machine
 import packages
@@ -30,6 +32,7 @@ GROUPS = {
     'disks': disks.disks,
     'ends': ends.ends,
     'userland': sessions.sessions,
+    'drawing': drawing.drawing,
     'refusals': refusals.refusals,
 }
 
@@ -48,6 +51,7 @@ def main():
     parser = argparse.ArgumentParser(usage=__doc__)
     parser.add_argument('--accel', default='soft', choices=('soft', 'kvm'))
     parser.add_argument('--soak', type=int, metavar='N', help='N boots in a row, nothing else')
+    parser.add_argument('--drawing', default='', metavar='FOLDER')
     parser.add_argument('program')
     parser.add_argument('groups', nargs='*', metavar='GROUP', choices=[[], *GROUPS])
     options = parser.parse_args()
@@ -59,9 +63,10 @@ def main():
     if reason:
         tap.skip_all(reason)
         return
-    program = Program(os.path.abspath(path), options.accel)
+    program = Program(os.path.abspath(path), options.accel,
+                      options.drawing and os.path.abspath(options.drawing))
     try:
-        for name in packages.SETS:
+        for name in packages.BASIC:
             packages.fetch(name)
     except packages.Unavailable as unavailable:
         tap.skip_all(f'guests cannot be made: {unavailable}')

@@ -11,9 +11,11 @@ import os
 import select
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
+import zlib
 
 sys.dont_write_bytecode = True  # the tree may be read-only
 
@@ -23,6 +25,7 @@ import cpio  # noqa: E402
 import kernel  # noqa: E402
 import machine  # noqa: E402
 import packages  # noqa: E402
+import pictures  # noqa: E402
 import tap  # noqa: E402
 from machine import Failure, Machine, Program  # noqa: E402
 
@@ -176,6 +179,39 @@ def kernels_are_repacked():
             raise Failure(f'{method}: not what was put in')
 
 
+PIXELS = [[(x * y % 256, (x * 7 + y) % 256, 255 - x) for x in range(9)] for y in range(10)]
+
+
+def _png(filters):
+    """PIXELS as a PNG file; each row by the next of @filters (PNG 1.2, 6)."""
+    def chunk(kind, data):
+        check = struct.pack('>I', zlib.crc32(kind + data))
+        return struct.pack('>I', len(data)) + kind + data + check
+    flat = [[0] * 3 * len(PIXELS[0])] + [[value for pixel in row for value in pixel]
+                                        for row in PIXELS]
+    packed = bytearray()
+    for at, above in enumerate(flat[:-1]):
+        kind, line = filters[at % len(filters)], flat[at + 1]
+        packed.append(kind)
+        for i, value in enumerate(line):
+            a, b, c = (line[i - 3] if i > 2 else 0), above[i], (above[i - 3] if i > 2 else 0)
+            distances = [abs(b - c), abs(a - c), abs(a + b - 2 * c)]
+            nearest = (a, b, c)[distances.index(min(distances))]
+            packed.append((value - (0, a, b, (a + b) >> 1, nearest)[kind]) % 256)
+    header = struct.pack('>IIBBBBB', len(PIXELS[0]), len(PIXELS), 8, 2, 0, 0, 0)
+    return (pictures.PNG_SIGNATURE + chunk(b'IHDR', header) +
+            chunk(b'IDAT', zlib.compress(bytes(packed))) + chunk(b'IEND', b''))
+
+
+def pictures_are_read():
+    for filters in ((0,), (1,), (2,), (3,), (4,), (4, 3, 2, 1, 0)):
+        if pictures.read_png(_png(filters)).rows != PIXELS:
+            raise Failure(f'a PNG with filters {filters} is read differently')
+    picture = pictures.Picture(PIXELS)
+    if picture.box(PIXELS[3][5], 0) != (5, 3, 6, 4) or picture.share(PIXELS[3][5], 0) != 1 / 90:
+        raise Failure('a pixel is not where it is')
+
+
 def members_stay_in_their_root():
     for name in ('../out', './usr/../../out'):
         try:
@@ -274,6 +310,7 @@ TESTS = {
         lambda: _fails('the guest said', 'echo "tsc: Marking TSC unstable due to x"', _ends()),
     'archives are read by cpio': archives_are_read_by_cpio,
     'kernels are repacked': kernels_are_repacked,
+    'pictures are read': pictures_are_read,
     'members of packages stay in their root': members_stay_in_their_root,
     'things are made of things, once': things_are_made_of_things,
     'damaged downloads are refused': damaged_downloads_are_refused,

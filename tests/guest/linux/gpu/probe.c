@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * probe unmap|nothing|stall KIB COUNT [BUSY]
+ *
+ * How long the device takes, as the driver sees it: for UNMAP_BLOB of a buffer of KIB KiB; for a
+ * fenced command that does nothing; and for such a command of another context right behind an
+ * unmap, by turns with one behind nothing. BUSY processes do nothing but compute meanwhile, one a
+ * processor, from the last one down. One JSON object on a line; all times are microseconds.
+ */
+#include <math.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "trace.h"
+#include "virtgpu.h"
+
+enum { MAX_BUSY = 64, PAGE = 4096, SETTLE_US = 200 };
+
+static struct samples samples, others;
+static pid_t busy[MAX_BUSY];
+
+static double now_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec * 1e6 + (double)now.tv_nsec / 1e3;
+}
+
+static void compute_for_ever(long cpu)
+{
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET((size_t)cpu, &set);
+    sched_setaffinity(0, sizeof(set), &set);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    for (volatile unsigned long count = 0;; count++) {
+    }
+}
+
+static void start_busy(int nr)
+{
+    const long last = sysconf(_SC_NPROCESSORS_ONLN) - 1;
+    for (int i = 0; i < nr; i++) {
+        busy[i] = fork();
+        if (busy[i] < 0) {
+            virtgpu_fail("fork");
+        }
+        if (busy[i] == 0) {
+            compute_for_ever(last - i);
+        }
+    }
+}
+
+static void stop_busy(int nr)
+{
+    for (int i = 0; i < nr; i++) {
+        kill(busy[i], SIGKILL);
+        waitpid(busy[i], NULL, 0);
+    }
+}
+
+/* Until nothing of this program is under way: what its context has asked for is done, and answers
+ * without a fence, which nothing here waits for, have had their time. */
+static void settle(int fd)
+{
+    virtgpu_submit_nothing(fd);
+    usleep(SETTLE_US);
+}
+
+/* Touched: all of it is there. Its handle is still open. */
+static struct virtgpu_buffer prepare(int fd, uint64_t size)
+{
+    struct virtgpu_buffer buffer = virtgpu_map(fd, size);
+    volatile unsigned char *bytes = buffer.map;
+    for (uint64_t at = 0; at < size; at += PAGE) {
+        bytes[at] = (unsigned char)(at / PAGE);
+    }
+    for (uint64_t at = 0; at < size; at += PAGE) {
+        if (bytes[at] != (unsigned char)(at / PAGE)) {
+            virtgpu_fail("a buffer does not hold what was written");
+        }
+    }
+    settle(fd);
+    return buffer;
+}
+
+static void unmap(int fd, uint64_t size, int count)
+{
+    trace_start();
+    for (int i = 0; i < count; i++) {
+        struct virtgpu_buffer buffer = prepare(fd, size);
+        virtgpu_close_handle(fd, &buffer);
+        settle(fd); /* the context is detached: the unmap will be alone */
+        virtgpu_unmap(&buffer);
+        usleep(SETTLE_US);
+        settle(fd);
+    }
+    const unsigned nr_dropped = trace_take(TRACE_UNMAP_BLOB, 0, &samples);
+    samples_print(&samples);
+    printf(",\"dropped\":%u", nr_dropped);
+}
+
+static void nothing(int fd, int count)
+{
+    trace_start();
+    for (int i = 0; i < count; i++) {
+        usleep(SETTLE_US);
+        virtgpu_submit_nothing(fd);
+    }
+    trace_take(TRACE_SUBMIT_3D, 1, &samples);
+    samples_print(&samples);
+}
+
+/* Microseconds that a command of @other takes behind an unmap, or behind another command instead:
+ * what detaches the buffer from its context, which goes in front of the unmap in any case. */
+static double window(int fd, int other, uint64_t size, int is_behind_unmap)
+{
+    struct virtgpu_buffer buffer = prepare(fd, size);
+    if (is_behind_unmap) {
+        virtgpu_close_handle(fd, &buffer);
+        settle(fd);
+        virtgpu_unmap(&buffer);
+    } else {
+        virtgpu_close_handle(fd, &buffer);
+    }
+    const double began = now_us();
+    virtgpu_submit_nothing(other);
+    const double took = now_us() - began;
+    usleep(SETTLE_US);
+    settle(fd);
+    if (!is_behind_unmap) {
+        virtgpu_unmap(&buffer);
+        usleep(SETTLE_US);
+        settle(fd);
+    }
+    return took;
+}
+
+/* The geometric mean of the ratio in a pair, and its 95 % interval. */
+static void print_ratio(int nr, double sum, double sum_squares)
+{
+    const double mean = sum / nr;
+    const double deviation = sqrt(fmax(0, sum_squares / nr - mean * mean));
+    const double half = 1.96 * deviation / sqrt(nr);
+    printf("\"pairs\":%d,\"ratio\":%.4f,\"ratio_low\":%.4f,\"ratio_high\":%.4f", nr, exp(mean),
+           exp(mean - half), exp(mean + half));
+}
+
+static void stall(int fd, uint64_t size, int count)
+{
+    const int other = virtgpu_open();
+    double sum = 0, sum_squares = 0;
+    settle(other);
+    for (int i = 0; i < count; i++) {
+        const int is_first = i % 2; /* which comes first must not matter */
+        const double one = window(fd, other, size, is_first);
+        const double two = window(fd, other, size, !is_first);
+        const double with = is_first ? one : two, without = is_first ? two : one;
+        const double ratio = log(with / without);
+        samples_add(&samples, with);
+        samples_add(&others, without);
+        sum += ratio;
+        sum_squares += ratio * ratio;
+    }
+    print_ratio(count, sum, sum_squares);
+    printf(",\"with\":{");
+    samples_print(&samples);
+    printf("},\"without\":{");
+    samples_print(&others);
+    printf("}");
+    close(other);
+}
+
+int main(int argc, char **argv)
+{
+    const int kib = argc >= 4 ? atoi(argv[2]) : 0;
+    const int count = argc >= 4 ? atoi(argv[3]) : 0;
+    const int nr_busy = argc == 5 ? atoi(argv[4]) : 0;
+    if (kib < 4 || kib % 4 || count < 1 || argc > 5 || nr_busy < 0 || nr_busy > MAX_BUSY) {
+        fprintf(stderr, "usage: %s unmap|nothing|stall KIB COUNT [BUSY]\n", argv[0]);
+        return 2;
+    }
+    const int fd = virtgpu_open();
+    const uint64_t size = (uint64_t)kib << 10;
+    settle(fd);
+    start_busy(nr_busy);
+    printf("{\"probe\":\"%s\",\"kib\":%d,\"busy\":%d,", argv[1], kib, nr_busy);
+    fflush(stdout);
+    if (!strcmp(argv[1], "unmap")) {
+        unmap(fd, size, count);
+    } else if (!strcmp(argv[1], "nothing")) {
+        nothing(fd, count);
+    } else if (!strcmp(argv[1], "stall")) {
+        stall(fd, size, count);
+    }
+    printf("}\n");
+    stop_busy(nr_busy);
+    close(fd);
+    return 0;
+}
