@@ -203,8 +203,8 @@ def _gpu_leak(settings):
     options = settings.options
     storm = storms.Storm(1, rounds=options.rounds or LEAK_ROUNDS, test='leak')
     before, after = storms.observe(options.program, options.payload, storm, options.accel)
-    if after.regions != before.regions:
-        raise machine.Failure(f'{before.regions} regions, and then {after.regions}')
+    if after.things != before.things:
+        raise machine.Failure(f'{before.things}, and then {after.things}')
     if not options.sanitized and after.anonymous_kib > before.anonymous_kib + LEAK_KIB:
         raise machine.Failure(f'{before.anonymous_kib} KiB, and then {after.anonymous_kib}')
 
