@@ -173,9 +173,19 @@ static void send_chain(struct gpu_world *world, unsigned queue, const struct gue
     world->by_head[queue][head]++;
 }
 
-static uint64_t next_place(struct gpu_world *world)
+/* The request's bytes in guest memory; behind them, at PLACE / 2, is room for the answer. */
+static uint64_t put_request(struct gpu_world *world, struct input *input, struct message *message)
 {
-    return GUEST_DATA + (uint64_t)(world->place++ % PLACES) * PLACE;
+    uint64_t place = GUEST_DATA + (uint64_t)(world->place++ % PLACES) * PLACE;
+    uint8_t *bytes = world->scene->guest.bytes + place;
+
+    if (message->request.hdr.type == VIRTIO_GPU_CMD_SUBMIT_3D && world->ops.submit)
+        world->ops.submit(input, message);
+    assert(message->size + message->payload_size <= PLACE / 2);
+    memcpy(bytes, &message->request, message->size);
+    if (message->payload_size)
+        memcpy(bytes + message->size, message->payload, message->payload_size);
+    return place;
 }
 
 /* The command, cut, shortened or prolonged as the input likes. */
@@ -185,18 +195,11 @@ static void send_command(struct gpu_world *world, struct input *input) REQUIRES(
     union input_payload payload;
     struct message message = take_message(input, &payload);
     struct guest_buffer buffers[BUFFERS];
-    uint64_t place = next_place(world);
-    uint8_t *bytes = world->scene->guest.bytes + place, kind = take(input);
-    uint32_t size, room = message.room;
+    uint64_t place = put_request(world, input, &message);
+    uint32_t size = (uint32_t)(message.size + message.payload_size), room = message.room;
+    uint8_t kind = take(input);
     unsigned nr;
 
-    if (message.request.hdr.type == VIRTIO_GPU_CMD_SUBMIT_3D && world->ops.submit)
-        world->ops.submit(input, &message);
-    memcpy(bytes, &message.request, message.size);
-    if (message.payload_size)
-        memcpy(bytes + message.size, message.payload, message.payload_size);
-    size = (uint32_t)(message.size + message.payload_size);
-    assert(size <= PLACE / 2);
     if (kind >= 240)
         size = (uint32_t)take_bytes(input, 2) % (PLACE / 2);
     else if (kind >= 224)
@@ -207,6 +210,19 @@ static void send_command(struct gpu_world *world, struct input *input) REQUIRES(
     if (room > 0)
         nr += cut(input, place + PLACE / 2, room, true, buffers + nr);
     send_chain(world, message.queue, buffers, nr);
+}
+
+static void send_good_command(struct gpu_world *world, struct input *input) REQUIRES(bql)
+{
+    union input_payload payload;
+    struct message message = take_good_message(input, &payload);
+    uint64_t place = put_request(world, input, &message);
+    const struct guest_buffer buffers[] = {
+        { place, (uint32_t)(message.size + message.payload_size), false },
+        { place + PLACE / 2, message.room, true },
+    };
+
+    send_chain(world, message.queue, buffers, message.room ? 2 : 1);
 }
 
 static void send_anything(struct gpu_world *world, struct input *input) REQUIRES(bql)
@@ -356,7 +372,9 @@ static void step(struct gpu_world *world, struct input *input) REQUIRES(bql)
         reset(world);
         start(world, 0);
     }
-    if (kind < 140)
+    if (kind < 70)
+        send_good_command(world, input);
+    else if (kind < 140)
         send_command(world, input);
     else if (kind < 190)
         let_loop_run(world);
