@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <assert.h>
+#include <inttypes.h>
 
 #include "hw/gpu/gpu_internal.h"
 #include "hw/mem/access.h"
@@ -20,6 +21,8 @@ enum {
     OWN_PAGE = SCENE_DATA + INPUT_PAGES * 4096, /* the honest driver's */
 };
 
+#define PATIENCE_NS (60 * NS_PER_S)
+
 struct gpu_world {
     struct gpu_world_ops ops;
     struct gpu_scene *scene;
@@ -37,6 +40,7 @@ struct gpu_world {
     struct viewer viewers[VIEWERS];
     unsigned nr_refreshes; /* that have not come back */
     struct loop_timer timer;
+    int64_t waits_since_ns; /* 0: it has not waited in this input */
 };
 
 static const struct viewer_ops viewer_ops = { .resized = NULL };
@@ -106,9 +110,21 @@ static void let_loop_run(struct gpu_world *world) REQUIRES(bql)
     collect(world);
 }
 
-/* For what other threads do: they may or may not wake the loop. */
-static void wait_a_turn(struct gpu_world *world) REQUIRES(bql)
+/* What hangs is told here, and not by a test's timeout; @what is waited for. */
+static void check_patience(struct gpu_world *world, const char *what)
 {
+    if (world->waits_since_ns == 0)
+        world->waits_since_ns = monotonic_ns();
+    if (monotonic_ns() - world->waits_since_ns > PATIENCE_NS)
+        g_error("for %d s: no %s; %u in flight, %" PRIu64 " bytes, %" PRIu64 " entries",
+                (int)(PATIENCE_NS / NS_PER_S), what, world->gpu->nr_in_flight,
+                world->gpu->usage.bytes, world->gpu->usage.entries);
+}
+
+/* For what other threads do: they may or may not wake the loop. */
+static void wait_a_turn(struct gpu_world *world, const char *what) REQUIRES(bql)
+{
+    check_patience(world, what);
     if (loop_iterate(false))
         return;
     loop_timer_set(&world->timer, deadline_after_ns(monotonic_ns(), 100000));
@@ -135,7 +151,7 @@ static void reset(struct gpu_world *world) REQUIRES(bql)
     let_go(world);
     scene_begin_reset(world->scene);
     while (virtio_get_status(world->scene->guest.device) != 0)
-        wait_a_turn(world);
+        wait_a_turn(world, "end of a reset");
     world->is_honest = false; /* what was in flight is dropped */
 }
 
@@ -417,7 +433,7 @@ static void settle(struct gpu_world *world) REQUIRES(bql)
         release(world, i);
     let_loop_run(world);
     while (!is_quiet(world))
-        wait_a_turn(world);
+        wait_a_turn(world, "rest");
     let_loop_run(world);
     for (unsigned queue = 0; queue < QUEUES && world->is_honest && is_running(world); queue++)
         assert(world->outstanding[queue] == 0);
@@ -438,7 +454,7 @@ static void expect_nothing(struct gpu_world *world) REQUIRES(bql)
     struct mem_stats stats;
 
     while (!is_all_released(world))
-        wait_a_turn(world);
+        wait_a_turn(world, "memory back");
     mem_get_stats(mem, &stats);
     if (stats.commits != world->at_start.commits) {
         drain_call_rcu(); /* what is still to be freed would look like a leak to libFuzzer, too */
@@ -474,6 +490,7 @@ void gpu_world_run(struct gpu_world *world, struct input *input)
 {
     bool is_to_serve = take(input) % 8 == 7; /* it takes as long as all else */
 
+    world->waits_since_ns = 0;
     start(world, take(input));
     for (unsigned i = 0; i < STEPS && input->left > 0; i++)
         step(world, input);
