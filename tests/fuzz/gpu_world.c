@@ -283,7 +283,7 @@ static void reset_queue(struct gpu_world *world, unsigned queue) REQUIRES(bql)
     virtq_reset(virtq);
     world->is_honest = false; /* what was in flight is not answered */
     if (!virtq_is_resetting(virtq) && !virtq_setup(virtq)->is_enabled &&
-        !guest_device_is_broken(&world->scene->guest))
+        !world->scene->guest.device->is_resetting && !guest_device_is_broken(&world->scene->guest))
         guest_setup_queue(&world->scene->guest, queue);
 }
 
