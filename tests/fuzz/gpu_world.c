@@ -5,6 +5,7 @@
 #include "hw/gpu/gpu_internal.h"
 #include "hw/mem/access.h"
 #include "hw/mem/dma.h"
+#include "hw/mem/listener.h"
 #include "tests/fuzz/gpu_world.h"
 #include "tests/gpu/inline_render.h"
 #include "util/clock.h"
@@ -28,13 +29,15 @@ struct gpu_world {
     struct gpu_scene *scene;
     struct gpu *gpu;
     struct mem_stats at_start;
+    struct mem_listener listener;
 
     /* Of one input. */
     bool is_honest; /* the rings are as the driver has made them */
     unsigned outstanding[QUEUES];
     uint8_t by_head[QUEUES][GUEST_QUEUE_SIZE];
     unsigned place;
-    bool is_held; /* the renderer */
+    bool is_held;        /* the renderer */
+    unsigned nr_refuses; /* of ranges of memory, by the listener, from now on */
     struct dma_mapping holders[HOLDERS];
     bool is_holding[HOLDERS];
     struct viewer viewers[VIEWERS];
@@ -50,6 +53,35 @@ static void on_timer(struct loop_timer *timer G_GNUC_UNUSED)
     /* The loop has woken: that was all. */
 }
 
+/* As KVM does when it has no slots left. */
+static bool on_range(struct mem_listener *listener, const struct range *range G_GNUC_UNUSED,
+                     GError **error)
+{
+    struct gpu_world *world = container_of(listener, struct gpu_world, listener);
+
+    if (world->nr_refuses == 0)
+        return true;
+    world->nr_refuses--;
+    g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_NOMEM, "no room");
+    return false;
+}
+
+static void on_no_range(struct mem_listener *listener G_GNUC_UNUSED,
+                        const struct range *range G_GNUC_UNUSED)
+{
+    /* It keeps none. */
+}
+
+static void add_listener(struct gpu_world *world) REQUIRES(bql)
+{
+    bool is_added;
+
+    world->listener =
+        (struct mem_listener){ .name = "fuzzer", .add = on_range, .del = on_no_range };
+    is_added = space_add_listener(world->scene->guest.scene.space, &world->listener, NULL);
+    assert(is_added);
+}
+
 struct gpu_world *gpu_world_new(const struct gpu_world_ops *ops, GError **error)
 {
     struct gpu_scene *scene = gpu_scene_try(&ops->config, ops->renderer, error);
@@ -63,6 +95,7 @@ struct gpu_world *gpu_world_new(const struct gpu_world_ops *ops, GError **error)
     world->scene = scene;
     world->gpu = scene->gpu;
     world->timer.fn = on_timer;
+    add_listener(world);
     scene_begin_reset(world->scene);
     scene_end_reset(world->scene);
     drain_call_rcu();
@@ -134,6 +167,7 @@ static void wait_a_turn(struct gpu_world *world, const char *what) REQUIRES(bql)
 static void let_go(struct gpu_world *world) REQUIRES(bql)
 {
     world->is_held = false;
+    world->nr_refuses = 0;
     inline_render_hold(false);
     if (world->ops.calm)
         world->ops.calm();
@@ -410,8 +444,10 @@ static void step(struct gpu_world *world, struct input *input) REQUIRES(bql)
         touch_config(world, input);
     else if (kind < 238)
         reset_queue(world, kind & 1);
-    else if (kind < 246)
+    else if (kind < 244)
         reset_or_start(world, input);
+    else if (kind < 246)
+        world->nr_refuses = take(input) % 4;
     else if (world->ops.step)
         world->ops.step(input);
 }
