@@ -49,8 +49,7 @@ class Session:
 
     def __init__(self, running, control):
         self.running, self.control = running, control
-        running.expect(PROMPT)
-        self.run('stty -echo')
+        self.run_any('stty -echo')
 
     def run(self, command):
         """What @command says, all of it; it must end with status 0."""
@@ -101,8 +100,10 @@ def session(program, system, device=GL_DEVICE, cpus=1, **how):
         guest = Guest('test=gpu quiet', memory=MEMORY, cpus=cpus, initrd=initrd,
                       linux=gpu_images.SYSTEMS[system].linux, drives=((disk, True),),
                       devices=(device,), options=options, **how)
-        with machine.start(program, guest) as running, qmp.Client(path) as control:
-            yield Session(running, control)
+        with machine.start(program, guest) as running:
+            running.expect(PROMPT)
+            with qmp.Client(path) as control:
+                yield Session(running, control)
 
 
 def _check_renderer(there):
