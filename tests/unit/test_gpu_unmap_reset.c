@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* A reset, or the end of a context, in each stage of a map and an unmap; and what outlives it. */
-#include "hw/mem/dma.h"
 #include "tests/unit/gpu_blobs.h"
 
 static const uint32_t words[] = { 1 };
@@ -174,10 +173,7 @@ static void reset_between_release_and_news(void)
     scene_run(scene);
     mapping = gpu_resource_find(scene->gpu, 5)->mapping;
     reader_end(stubborn);
-    bql_unlock();
-    while (!load_acquire(&mapping->is_released)) /* pairs with the release of the release */
-        synchronize_rcu();
-    bql_lock();
+    wait_for_release(mapping);
     scene_begin_reset(scene);
     end_reset();
 }
@@ -220,9 +216,7 @@ static void disk_keeps_its_orphan_and_nothing_else(void)
     begin();
     make_mapped(5, PAGE, 0);
     make_mapped(6, PAGE, PAGE);
-    g_assert_cmpuint(
-        dma_map(scene->guest.scene.space, SCENE_WINDOW, 512, DMA_TO_GUEST, "slow disk", &mapping),
-        ==, 512);
+    disk_begin(&mapping);
     scene_begin_reset(scene);
     scene_end_reset(scene); /* which does not wait for the disk */
     while (fake_memory(6))
@@ -236,10 +230,7 @@ static void disk_keeps_its_orphan_and_nothing_else(void)
     make_mapped(7, PAGE, 2 * PAGE); /* context 1 does not wait */
     make_mapped(6, PAGE, 0);        /* the place is free: nobody is in the old view any more */
     g_assert_false(is_answered(scene, create));
-    memset(mapping.host, 0x55, 512);
-    bql_unlock();
-    dma_unmap(&mapping, 512);
-    bql_lock();
+    disk_end(&mapping);
     g_assert_cmphex(finish(scene, create), ==, VIRTIO_GPU_RESP_OK_NODATA);
     g_assert_cmphex(finish(scene, map), ==, VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER); /* 6 is there */
     g_assert_cmphex(*(uint32_t *)fake_memory(5), ==, 0);
@@ -255,9 +246,7 @@ static void orphan_outlives_several_resets(void)
 
     begin();
     make_mapped(5, PAGE, 0);
-    g_assert_cmpuint(
-        dma_map(scene->guest.scene.space, SCENE_WINDOW, 512, DMA_TO_GUEST, "slow disk", &mapping),
-        ==, 512);
+    disk_begin(&mapping);
     for (unsigned i = 0; i < 3; i++) {
         scene_reset(scene);
         must(scene, create_context(1, 0));
@@ -266,9 +255,7 @@ static void orphan_outlives_several_resets(void)
         g_assert_cmpuint(g_hash_table_size(scene->gpu->orphans), ==, 1);
     }
     scene_begin_reset(scene);
-    bql_unlock();
-    dma_unmap(&mapping, 0);
-    bql_lock();
+    disk_end(&mapping);
     end_reset();
 }
 
@@ -280,13 +267,9 @@ static void device_ends_behind_its_orphans(void)
 
     begin();
     make_mapped(5, PAGE, 0);
-    g_assert_cmpuint(
-        dma_map(scene->guest.scene.space, SCENE_WINDOW, 512, DMA_TO_GUEST, "slow disk", &mapping),
-        ==, 512);
+    disk_begin(&mapping);
     scene_reset(scene);
-    bql_unlock();
-    dma_unmap(&mapping, 0);
-    bql_lock();
+    disk_end(&mapping);
     end();
 }
 
