@@ -8,8 +8,7 @@ static enum gpu_map_state state_of(uint32_t id) REQUIRES(bql)
     return gpu_resource_find(scene->gpu, id)->map_state;
 }
 
-/* ---- 2, 3: commit and grace --------------------------------------------------------------------
- */
+/* ---- 2, 3: commit and grace ------------------------------------------------------------------ */
 
 static void answer_waits_for_all_readers(void)
 {
@@ -66,8 +65,7 @@ static void disk_that_is_at_it_is_waited_for(void)
     end();
 }
 
-/* ---- 5, 6: answer and renderer ------------------------------------------------------------------
- */
+/* ---- 5, 6: answer and renderer --------------------------------------------------------------- */
 
 static void unfenced_answer_does_not_wait_for_the_renderer(void)
 {
@@ -177,8 +175,7 @@ static void changes_of_one_turn_are_one_commit(void)
     end();
 }
 
-/* ---- RESOURCE_UNREF of what is mapped
- * ------------------------------------------------------------ */
+/* ---- RESOURCE_UNREF of what is mapped -------------------------------------------------------- */
 
 static void unref_of_a_mapped_blob_unmaps_it_first(void)
 {
@@ -247,8 +244,7 @@ static void unref_gives_memory_back_when_the_renderer_has_let_go(void)
     end();
 }
 
-/* ---- Others go on
- * --------------------------------------------------------------------------------- */
+/* ---- Others go on ---------------------------------------------------------------------------- */
 
 static void others_are_not_held_up(void)
 {
@@ -296,8 +292,7 @@ static void what_is_on_a_screen_may_be_unmapped(void)
     end();
 }
 
-/* ---- A command's own buffers in what it unmaps
- * ------------------------------------------------------ */
+/* ---- A command's own buffers in what it unmaps ----------------------------------------------- */
 
 /* The answer has nowhere to go, but nothing waits for it for ever. */
 static void command_that_lies_in_its_blob_holds_up_nothing(void)
@@ -323,8 +318,7 @@ static void command_that_lies_in_its_blob_holds_up_nothing(void)
     end();
 }
 
-/* ---- What is told of it
- * ------------------------------------------------------------------------------ */
+/* ---- What is told of it ---------------------------------------------------------------------- */
 
 static char *text_of(void (*print)(struct gpu *gpu, FILE *out)) NO_THREAD_SAFETY /* calls it */
 {

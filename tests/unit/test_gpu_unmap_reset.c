@@ -35,8 +35,7 @@ static bool is_reset(void) REQUIRES(bql)
     return virtio_get_status(scene->guest.device) == 0;
 }
 
-/* ---- Stages of a map
- * ------------------------------------------------------------------------------ */
+/* ---- Stages of a map ------------------------------------------------------------------------- */
 
 static void reset_while_the_renderer_maps(void)
 {
@@ -90,8 +89,7 @@ static void reset_before_a_map_is_shown(void)
     end_reset();
 }
 
-/* ---- Stages of an unmap
- * ----------------------------------------------------------------------------- */
+/* ---- Stages of an unmap ---------------------------------------------------------------------- */
 
 static void reset_with_blobs_in_the_window(void)
 {
@@ -204,8 +202,7 @@ static void reset_while_the_renderer_unmaps_does_not_wait(void)
     reset_while_the_renderer_unmaps(true, true);
 }
 
-/* ---- Orphans
- * ----------------------------------------------------------------------------------------- */
+/* ---- Orphans --------------------------------------------------------------------------------- */
 
 static void disk_keeps_its_orphan_and_nothing_else(void)
 {
@@ -273,8 +270,7 @@ static void device_ends_behind_its_orphans(void)
     end();
 }
 
-/* ---- The end of a context
- * ------------------------------------------------------------------------------ */
+/* ---- The end of a context -------------------------------------------------------------------- */
 
 static void context_ends_in_each_stage(void)
 {
