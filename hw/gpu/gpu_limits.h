@@ -34,8 +34,9 @@ enum {
 #define PAYLOAD_BYTES_MAX (UINT64_C(128) << 20)
 
 struct gpu_usage {
-    uint64_t bytes, entries, payload_bytes; /* atomic: freed on any thread */
+    uint64_t bytes; /* changed by the main thread */
     unsigned attached;
+    uint64_t entries, payload_bytes; /* atomic: freed on any thread */
 };
 
 #endif

@@ -436,6 +436,32 @@ static void a_cursor_is_a_resource_of_its_size(void)
     gpu_scene_free(scene);
 }
 
+/* While the one before is being read. */
+static void a_cursor_whose_resource_goes_is_not_read(void)
+{
+    bql_assert_held();
+    const struct gpu_config config = scene_config(true, 0);
+    struct gpu_scene *scene = gpu_scene_new(&config, &fake_renderer);
+    unsigned unref;
+    int x, y;
+
+    must(scene, create_2d(1, BGRA, 64, 64));
+    must(scene, create_2d(2, BGRA, 64, 64));
+    fake_hold(FAKE_READ);
+    must(scene, update_cursor(0, 1, 0, 0));
+    fake_wait_until_held(FAKE_READ);
+    must(scene, update_cursor(0, 2, 0, 0));
+    unref = post(scene, unref_resource(2));
+    g_assert_false(is_answered(scene, unref));
+    fake_let_go();
+    g_assert_cmphex(finish(scene, unref), ==, OK);
+    wait_for_cursor(scene, true);
+    g_assert_cmphex(console_cursor(display_console(scene->display, 0), &x, &y)->pixels[0], ==,
+                    0xff000001);
+    g_assert_cmpuint(fake_count(FAKE_READ), ==, 1);
+    gpu_scene_free(scene);
+}
+
 /* ---- Answers ------------------------------------------------------------------------------- */
 
 static void fences_come_back_in_order(void)
@@ -560,6 +586,7 @@ static void add_tests(void)
     ADD(a_screen_says_what_size_it_would_like);
     ADD(an_edid_is_the_screens);
     ADD(a_cursor_is_a_resource_of_its_size);
+    ADD(a_cursor_whose_resource_goes_is_not_read);
     ADD(fences_come_back_in_order);
     ADD(an_answer_that_has_no_room_is_cut);
     ADD(what_pictures_take_is_limited_together);
