@@ -72,7 +72,7 @@ void machine_stop(struct machine *machine)
 
 void machine_continue(struct machine *machine)
 {
-    if (machine->is_running || machine->has_ended)
+    if (machine->is_running || machine->has_ended || !machine->has_started)
         return;
     go_on(machine);
     tell(machine, MACHINE_CONTINUED);

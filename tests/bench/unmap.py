@@ -180,7 +180,8 @@ def leak(bench):
     name = f'{ROUNDS_LEAK} maps and unmaps'
     row(f'{name}: memory more', 'KiB', after.anonymous_kib - before.anonymous_kib, LEAK_KIB,
         "the allocator's noise")
-    row(f'{name}: regions more', '', after.regions - before.regions, 0, 'none')
+    for what, nr in after.things.items():
+        row(f'{name}: {what} more', '', nr - before.things[what], 0, 'none')
 
 
 def linux(bench):

@@ -69,7 +69,7 @@ build_tsan() {
 }
 
 check_main() {
-    build_main && suites all build unit torture litmus fuzz x86 lint guest
+    build_main && suites all build unit torture litmus fuzz x86 lint guest ui
 }
 check_linux() {
     build_main && suites linux build linux

@@ -21,6 +21,8 @@ HEADER = C + '#ifndef {0}\n#define {0}\n{1}\n#endif\n'
 
 
 LINTS = (floors, sizes, names, docs, snippets, tools, manual)
+QMP_MAN = MAN + ('.Sh COMMANDS\n.Bl -tag\n.It Cm {}\n.El\n.Sh EVENTS\n.Bl -tag\n.It Cm {}\n.El\n'
+                 '.Sh SEE ALSO\n')
 
 
 def function(lines):
@@ -61,6 +63,11 @@ CLEAN = {
     'hw/machine/devices.c':
         C + 'static const struct device_type types[] = {\n    { "a-pci", "x", keys, make },\n};\n',
     'docs/gracevm.1': MAN + '.It Fl m Ar size\n.It Cm a-pci\n',
+    'ui/qmp_commands.c':
+        C + 'const struct qmp_command qmp_commands[] = {\n'
+        '    { "go", go, { { "to", QMP_STRING, false }, { "at", QMP_INTEGER, true } } },\n};\n',
+    'ui/qmp_events.c': C + 'void a(void)\n{\n    qmp_event(qmp, "GONE", NULL);\n}\n',
+    'docs/gracevm-qmp.7': QMP_MAN.format('go Cm to Op Cm at', 'GONE'),
     'tests/unit/test_a.c': C + '#include "util/a.h"\n#include "util/a_private.h"\n',
 }
 
@@ -114,6 +121,12 @@ SAMPLES = {
     manual.devices_are_documented:
         ({'docs/gracevm.1': MAN + '.It Fl m\n.It Cm b-pci\n'},
          'docs/gracevm.1:1: does not tell of device a-pci'),
+    manual.commands_are_documented:
+        ({'docs/gracevm-qmp.7': QMP_MAN.format('go Cm to Cm at', 'GONE')},
+         'docs/gracevm-qmp.7:1: does not tell of command .It Cm go Cm to Op Cm at'),
+    manual.events_are_documented:
+        ({'docs/gracevm-qmp.7': QMP_MAN.format('go Cm to Op Cm at', 'CAME')},
+         'docs/gracevm-qmp.7:1: does not tell of event GONE'),
     tools.headers_compile_alone:
         ({'include/ui/b.h': HEADER.format('UI_B_H', 'uint8_t b;')}, ''),
 }

@@ -11,7 +11,7 @@
 #include "tests/gpu/gpu_scene.h"
 #include "tests/gpu/reader.h"
 
-enum { PAGE = 4096, WINDOW = 64 << 20 };
+enum { PAGE = 4096, WINDOW = 16 << 20 };
 
 static struct gpu_scene *scene;
 

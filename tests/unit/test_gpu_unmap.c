@@ -393,7 +393,7 @@ static void resources_are_told(void)
         "\"map\":\"mapped\",\"offset\":12288}],"
         "\"contexts\":[{\"id\":1,\"capset\":0,\"resources\":0},"
         "{\"id\":2,\"capset\":0,\"resources\":1}],"
-        "\"window\":{\"bytes\":67108864,\"taken\":4096,\"places\":1},\"orphans\":0,"
+        "\"window\":{\"bytes\":16777216,\"taken\":4096,\"places\":1},\"orphans\":0,"
         "\"bytes\":4224,\"in-flight\":0}");
     free(text);
     end();

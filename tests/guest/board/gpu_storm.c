@@ -8,8 +8,8 @@
  *     wait=halt|poll        this processor halts until the interrupt, or looks at the ring for ever
  *     busy=none|memory|window  what another one does, with interrupts off: halts, spins on its own
  *                           memory, or on the pages that are mapped and unmapped
- *     test=latency|leak|spin   the second only counts, and lets others look before and after; the
- *                           third is no more than a load
+ *     test=latency|leak|spin   the second makes and ends buffers, and lets others look before and
+ *                           after; the third is no more than a load
  *
  * Each figure goes out, in nanoseconds: "series NAME: N N N ...".
  */
@@ -206,13 +206,24 @@ static void let_look(const char *when)
     (void)get_character();
 }
 
-static void count_only(void)
+/* From a buffer's beginning to its end. */
+static void one_life(void)
 {
+    gpu_buffer(&gpu, CONTEXT, BUFFER, (u32)size);
+    map_and_touch();
+    expect(gpu_unmap(&gpu, BUFFER), OK_NODATA);
+    expect(gpu_detach(&gpu, CONTEXT, BUFFER), OK_NODATA);
+    expect(gpu_unref(&gpu, BUFFER), OK_NODATA);
+}
+
+static void live_only(void)
+{
+    expect(gpu_unref(&gpu, BUFFER), OK_NODATA);
     for (u64 i = 0; i < rounds / 10; i++)
-        map_and_touch(), expect(gpu_unmap(&gpu, BUFFER), OK_NODATA);
+        one_life();
     let_look("before");
     for (u64 i = 0; i < rounds; i++)
-        map_and_touch(), expect(gpu_unmap(&gpu, BUFFER), OK_NODATA);
+        one_life();
     let_look("after");
 }
 
@@ -251,7 +262,7 @@ void payload_main(void)
         check(gpu_use_interrupts(&gpu), "interrupts");
     occupy_others();
     if (parameter_is("test", "leak"))
-        count_only();
+        live_only();
     else if (parameter_is("test", "spin"))
         spin_for_ever();
     else
