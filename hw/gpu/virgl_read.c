@@ -61,14 +61,20 @@ static uint32_t read_texture(const struct renderer_picture *wanted, void *pixels
                                                            (struct virgl_box *)&box, 0, &iov, 1));
 }
 
-/* What the format has no alpha for is opaque. */
+/* What the format has no alpha for is opaque. Eight at a time: gcc does not see to that by itself.
+ */
 static void make_opaque(const struct renderer_picture *wanted)
 {
-    uint32_t *row = wanted->pixels;
+    typedef uint32_t eight __attribute__((vector_size(32), aligned(4)));
+    enum { NR = sizeof(eight) / sizeof(uint32_t) };
+    const uint32_t alpha = UINT32_C(0xff) << 24;
+    uint32_t *row = wanted->pixels, x;
 
     for (uint32_t y = 0; y < wanted->height; y++, row += wanted->stride / PICTURE_PIXEL) {
-        for (uint32_t x = 0; x < wanted->width; x++)
-            row[x] |= UINT32_C(0xff) << 24;
+        for (x = 0; x + NR <= wanted->width; x += NR)
+            *(eight *)(row + x) |= alpha;
+        for (; x < wanted->width; x++)
+            row[x] |= alpha;
     }
 }
 
