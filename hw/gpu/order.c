@@ -10,6 +10,7 @@
 
 #include "hw/gpu/mapping.h"
 #include "util/atomic.h"
+#include "util/mutant.h"
 
 struct gpu_order {
     struct gpu *gpu;
@@ -52,7 +53,8 @@ static bool has_to_wait(const struct gpu_order *order, struct names names) REQUI
         (g_hash_table_contains(order->resources, GUINT_TO_POINTER(names.resource)) ||
          is_changing(order->gpu, names.resource)))
         return true;
-    return names.context && g_hash_table_contains(order->contexts, GUINT_TO_POINTER(names.context));
+    return names.context && !MUTANT(gpu_context_goes_on) &&
+           g_hash_table_contains(order->contexts, GUINT_TO_POINTER(names.context));
 }
 
 static void note(struct gpu_order *order, struct names names)

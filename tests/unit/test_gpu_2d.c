@@ -509,30 +509,7 @@ static void an_answer_that_has_no_room_is_cut(void)
     gpu_scene_free(scene);
 }
 
-/* ---- Limits, reset ------------------------------------------------------------------------- */
-
-/* With a renderer that makes nothing of it: the memory is only counted. */
-static void what_pictures_take_is_limited_together(void)
-{
-    bql_assert_held();
-    const struct gpu_config config = scene_config(true, 0);
-    struct gpu_scene *scene = gpu_scene_new(&config, &fake_renderer);
-    const uint64_t *limits = scene->gpu->stats.limits;
-
-    g_assert_cmphex(ask(scene, create_2d(1, BGRX, PICTURE_SIDE_MAX + 1, 1)), ==, NO_MEMORY);
-    g_assert_cmphex(ask(scene, create_2d(1, BGRX, 1, PICTURE_SIDE_MAX + 1)), ==, NO_MEMORY);
-    g_assert_cmpuint(limits[LIMIT_SIDE], ==, 2);
-    for (uint32_t id = 1; id <= 8; id++) /* of 1 GiB */
-        must(scene, create_2d(id, BGRX, PICTURE_SIDE_MAX, PICTURE_SIDE_MAX));
-    g_assert_cmphex(ask(scene, create_2d(9, BGRX, 1, 1)), ==, NO_MEMORY);
-    g_assert_cmpuint(limits[LIMIT_BYTES], ==, 1);
-    must(scene, unref_resource(3));
-    must(scene, create_2d(9, BGRX, PICTURE_SIDE_MAX, PICTURE_SIDE_MAX));
-    scene_reset(scene);
-    for (uint32_t id = 1; id <= 8; id++)
-        must(scene, create_2d(id, BGRX, PICTURE_SIDE_MAX, PICTURE_SIDE_MAX));
-    gpu_scene_free(scene);
-}
+/* ---- Reset ---------------------------------------------------------------------------------- */
 
 static void a_reset_forgets_all_that_there_was(void)
 {
@@ -589,7 +566,6 @@ static void add_tests(void)
     ADD(a_cursor_whose_resource_goes_is_not_read);
     ADD(fences_come_back_in_order);
     ADD(an_answer_that_has_no_room_is_cut);
-    ADD(what_pictures_take_is_limited_together);
     ADD(a_reset_forgets_all_that_there_was);
     ADD(a_reset_comes_at_any_moment);
 #undef ADD

@@ -198,7 +198,7 @@ static void streams_that_are_not_there_are_refused(void)
     assert_done("");
     message.request.submit.size = 8; /* more than that is no harm */
     must(scene, message);
-    g_assert_cmpuint(scene->gpu->usage.payload_bytes, ==, 0);
+    g_assert_cmpuint(load_relaxed(&scene->gpu->usage.payload_bytes), ==, 0);
     gpu_scene_free(scene);
 }
 
@@ -261,7 +261,7 @@ static void memory_is_given_back_behind_its_last_use(void)
     fake_let_go();
     g_assert_cmphex(finish(scene, detach), ==, OK);
     g_assert_cmphex(finish(scene, unref), ==, OK);
-    g_assert_cmpuint(scene->gpu->usage.entries, ==, 0);
+    g_assert_cmpuint(load_relaxed(&scene->gpu->usage.entries), ==, 0);
     gpu_scene_free(scene);
 }
 
@@ -454,7 +454,7 @@ static void device_settles_when_its_renderer_has_come_back(void)
         (void)post(scene, fenced(submit_3d(1, words, 1), i));
     g_assert_true(gpu_settle(scene->gpu));
     g_assert_false(gpu_is_stuck(scene->gpu));
-    g_assert_cmpuint(scene->gpu->nr_in_flight, ==, 0);
+    g_assert_cmpuint(load_relaxed(&scene->gpu->nr_in_flight), ==, 0);
     gpu_scene_free(scene);
 }
 

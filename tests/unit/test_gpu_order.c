@@ -31,8 +31,7 @@ static void finish_well(const unsigned *calls, unsigned nr) REQUIRES(bql)
         g_assert_cmphex(finish(scene, calls[i]), <, VIRTIO_GPU_RESP_ERR_UNSPEC);
 }
 
-/* ---- Waiting
- * ------------------------------------------------------------------------------------- */
+/* ---- Waiting --------------------------------------------------------------------------------- */
 
 static void unmap_attach_submit_stay_in_order(void)
 {
@@ -177,8 +176,7 @@ static void many_may_wait(void)
     end();
 }
 
-/* ---- Fences
- * -------------------------------------------------------------------------------------- */
+/* ---- Fences ---------------------------------------------------------------------------------- */
 
 static void second_fence_waits_for_the_first(void)
 {

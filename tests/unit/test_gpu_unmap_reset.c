@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* A reset, or the end of a context, in each stage of a map and an unmap; and what outlives it. */
-#include "hw/mem/dma.h"
 #include "tests/unit/gpu_blobs.h"
 
 static const uint32_t words[] = { 1 };
@@ -36,8 +35,7 @@ static bool is_reset(void) REQUIRES(bql)
     return virtio_get_status(scene->guest.device) == 0;
 }
 
-/* ---- Stages of a map
- * ------------------------------------------------------------------------------ */
+/* ---- Stages of a map ------------------------------------------------------------------------- */
 
 static void reset_while_the_renderer_maps(void)
 {
@@ -91,8 +89,7 @@ static void reset_before_a_map_is_shown(void)
     end_reset();
 }
 
-/* ---- Stages of an unmap
- * ----------------------------------------------------------------------------- */
+/* ---- Stages of an unmap ---------------------------------------------------------------------- */
 
 static void reset_with_blobs_in_the_window(void)
 {
@@ -174,10 +171,7 @@ static void reset_between_release_and_news(void)
     scene_run(scene);
     mapping = gpu_resource_find(scene->gpu, 5)->mapping;
     reader_end(stubborn);
-    bql_unlock();
-    while (!load_acquire(&mapping->is_released)) /* pairs with the release of the release */
-        synchronize_rcu();
-    bql_lock();
+    wait_for_release(mapping);
     scene_begin_reset(scene);
     end_reset();
 }
@@ -208,8 +202,7 @@ static void reset_while_the_renderer_unmaps_does_not_wait(void)
     reset_while_the_renderer_unmaps(true, true);
 }
 
-/* ---- Orphans
- * ----------------------------------------------------------------------------------------- */
+/* ---- Orphans --------------------------------------------------------------------------------- */
 
 static void disk_keeps_its_orphan_and_nothing_else(void)
 {
@@ -220,9 +213,7 @@ static void disk_keeps_its_orphan_and_nothing_else(void)
     begin();
     make_mapped(5, PAGE, 0);
     make_mapped(6, PAGE, PAGE);
-    g_assert_cmpuint(
-        dma_map(scene->guest.scene.space, SCENE_WINDOW, 512, DMA_TO_GUEST, "slow disk", &mapping),
-        ==, 512);
+    disk_begin(&mapping);
     scene_begin_reset(scene);
     scene_end_reset(scene); /* which does not wait for the disk */
     while (fake_memory(6))
@@ -236,10 +227,7 @@ static void disk_keeps_its_orphan_and_nothing_else(void)
     make_mapped(7, PAGE, 2 * PAGE); /* context 1 does not wait */
     make_mapped(6, PAGE, 0);        /* the place is free: nobody is in the old view any more */
     g_assert_false(is_answered(scene, create));
-    memset(mapping.host, 0x55, 512);
-    bql_unlock();
-    dma_unmap(&mapping, 512);
-    bql_lock();
+    disk_end(&mapping);
     g_assert_cmphex(finish(scene, create), ==, VIRTIO_GPU_RESP_OK_NODATA);
     g_assert_cmphex(finish(scene, map), ==, VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER); /* 6 is there */
     g_assert_cmphex(*(uint32_t *)fake_memory(5), ==, 0);
@@ -255,9 +243,7 @@ static void orphan_outlives_several_resets(void)
 
     begin();
     make_mapped(5, PAGE, 0);
-    g_assert_cmpuint(
-        dma_map(scene->guest.scene.space, SCENE_WINDOW, 512, DMA_TO_GUEST, "slow disk", &mapping),
-        ==, 512);
+    disk_begin(&mapping);
     for (unsigned i = 0; i < 3; i++) {
         scene_reset(scene);
         must(scene, create_context(1, 0));
@@ -266,9 +252,7 @@ static void orphan_outlives_several_resets(void)
         g_assert_cmpuint(g_hash_table_size(scene->gpu->orphans), ==, 1);
     }
     scene_begin_reset(scene);
-    bql_unlock();
-    dma_unmap(&mapping, 0);
-    bql_lock();
+    disk_end(&mapping);
     end_reset();
 }
 
@@ -280,18 +264,13 @@ static void device_ends_behind_its_orphans(void)
 
     begin();
     make_mapped(5, PAGE, 0);
-    g_assert_cmpuint(
-        dma_map(scene->guest.scene.space, SCENE_WINDOW, 512, DMA_TO_GUEST, "slow disk", &mapping),
-        ==, 512);
+    disk_begin(&mapping);
     scene_reset(scene);
-    bql_unlock();
-    dma_unmap(&mapping, 0);
-    bql_lock();
+    disk_end(&mapping);
     end();
 }
 
-/* ---- The end of a context
- * ------------------------------------------------------------------------------ */
+/* ---- The end of a context -------------------------------------------------------------------- */
 
 static void context_ends_in_each_stage(void)
 {

@@ -8,8 +8,8 @@
  *     wait=halt|poll        this processor halts until the interrupt, or looks at the ring for ever
  *     busy=none|memory|window  what another one does, with interrupts off: halts, spins on its own
  *                           memory, or on the pages that are mapped and unmapped
- *     test=latency|leak|spin   the second makes and ends buffers, and lets others look before and
- *                           after; the third is no more than a load
+ *     test=latency|leak     the second makes and ends buffers, and lets others look
+ *                           before and after
  *
  * Each figure goes out, in nanoseconds: "series NAME: N N N ...".
  */
@@ -227,13 +227,6 @@ static void live_only(void)
     let_look("after");
 }
 
-static void spin_for_ever(void)
-{
-    say("storm: spins\n");
-    for (;;)
-        spin_in_window(NULL);
-}
-
 /* ---- Preparation ----------------------------------------------------------------------------- */
 
 static void make_live(void)
@@ -263,8 +256,6 @@ void payload_main(void)
     occupy_others();
     if (parameter_is("test", "leak"))
         live_only();
-    else if (parameter_is("test", "spin"))
-        spin_for_ever();
     else
         measure();
     is_enough = true;

@@ -29,7 +29,7 @@ OVERHEAD_KIB = 60 << 10  # of the program, beside its guest's memory
 DISK_BYTES = 4 << 20
 DEADLINE_S = 400
 RESETS = 10
-STORM_ROUNDS, STORM_LIVE = 30, 50
+STORM_ROUNDS, LAZY_ROUNDS, STORM_LIVE = 30, 5, 50
 LEAK_ROUNDS, LEAK_KIB = 10000, 512
 POINT = re.compile(r'^(ok|not ok) (\d+) - (.*)$')
 PANICKED = 3
@@ -188,7 +188,7 @@ def gpu(settings):
 def _gpu_storm(settings, load, force):
     """Nothing is judged by its time, only that all was answered and counted."""
     options = settings.options
-    rounds = options.rounds or STORM_ROUNDS
+    rounds = options.rounds or STORM_ROUNDS if force else LAZY_ROUNDS
     storm = storms.Storm(settings.cpus, load, rounds=rounds, live=STORM_LIVE, force=force)
     result = storms.run(options.program, options.payload, storm, options.accel)
     bad = {name: len(figures) for name, figures in result.series.items()
@@ -201,7 +201,8 @@ def _gpu_storm(settings, load, force):
 
 def _gpu_leak(settings):
     options = settings.options
-    storm = storms.Storm(1, rounds=options.rounds or LEAK_ROUNDS, test='leak')
+    rounds = options.rounds or LEAK_ROUNDS // (10 if options.sanitized else 1)
+    storm = storms.Storm(1, rounds=rounds, test='leak')
     before, after = storms.observe(options.program, options.payload, storm, options.accel)
     if after.things != before.things:
         raise machine.Failure(f'{before.things}, and then {after.things}')

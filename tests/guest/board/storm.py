@@ -20,7 +20,8 @@ ANSWERED = re.compile(r'^ok \d+ - all was answered as it should be$', re.M)
 LOADS = {
     'idle': ('halt', 'none'),
     'one busy': ('halt', 'memory'),
-    'all busy': ('poll', 'window'),
+    'all busy': ('poll', 'memory'),
+    'all busy, on the buffer': ('poll', 'window'),
 }
 
 
