@@ -22,7 +22,7 @@ enum gpu_limit {
 
 enum {
     RESOURCES_MAX = 65536,
-    CONTEXTS_MAX = 4096,
+    CONTEXTS_MAX = 256,            /* virglrenderer's on llvmpipe: 4.5 MiB each */
     ENTRIES_MAX = 1 << 22,         /* pages of 4 KiB: 16 GiB */
     BACKING_ENTRIES_MAX = 1 << 18, /* of one backing: 1 GiB of single pages */
     SUBMIT_BYTES_MAX = 16 << 20,
