@@ -18,6 +18,7 @@
     .type = VIRTIO_GPU_CMD_##name_, .name = #name_,                                                \
     .request_size = sizeof(((union gpu_request *)NULL)->member)
 #define RESOURCE(member) .resource_at = offsetof(union gpu_request, member.resource_id)
+#define SCANOUT(member) .scanout_at = offsetof(union gpu_request, member.scanout_id)
 
 static const struct gpu_command_type types[] = {
     { COMMAND(GET_DISPLAY_INFO, hdr), .handle = gpu_get_display_info },
@@ -25,7 +26,8 @@ static const struct gpu_command_type types[] = {
       .render = gpu_create_2d_render, .finish = gpu_create_finish },
     { COMMAND(RESOURCE_UNREF, unref), RESOURCE(unref), .handle = gpu_unref,
       .render = gpu_nothing_to_render },
-    { COMMAND(SET_SCANOUT, set_scanout), RESOURCE(set_scanout), .handle = gpu_set_scanout },
+    { COMMAND(SET_SCANOUT, set_scanout), RESOURCE(set_scanout), SCANOUT(set_scanout),
+      .handle = gpu_set_scanout },
     { COMMAND(RESOURCE_FLUSH, flush), RESOURCE(flush), .handle = gpu_flush,
       .render = gpu_nothing_to_render },
     { COMMAND(TRANSFER_TO_HOST_2D, to_host_2d), RESOURCE(to_host_2d), .handle = gpu_to_host_2d,
@@ -45,7 +47,7 @@ static const struct gpu_command_type types[] = {
       .needs = GPU_NEEDS_BLOB, .read_payload = gpu_create_blob_read, .handle = gpu_create_blob,
       .render = gpu_create_blob_render, .finish = gpu_create_finish },
     { COMMAND(SET_SCANOUT_BLOB, set_scanout_blob), RESOURCE(set_scanout_blob),
-      .needs = GPU_NEEDS_BLOB, .handle = gpu_set_scanout_blob },
+      SCANOUT(set_scanout_blob), .needs = GPU_NEEDS_BLOB, .handle = gpu_set_scanout_blob },
 
     { COMMAND(CTX_CREATE, ctx_create), .names_context = true, .needs = GPU_NEEDS_GL,
       .handle = gpu_ctx_create, .render = gpu_ctx_create_render, .finish = gpu_ctx_create_finish },

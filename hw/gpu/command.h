@@ -38,7 +38,7 @@ struct gpu_command_type {
     const char *name;
     bool is_of_cursor;     /* queue, and of no other */
     uint16_t request_size; /* with header, without payload */
-    uint16_t resource_at;
+    uint16_t resource_at, scanout_at;
     bool names_context; /* hdr.ctx_id */
     unsigned needs;
     /** Read the rest of the chain after the request into command->payload. NULL: no payload. */

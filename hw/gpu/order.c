@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Commands that wait. One that names a resource whose mapping is being made or unmade does, and so
- * does one that names any resource or context of a command that waits already: a stream that is
- * executed before the resource that it uses is attached would poison its context for good. They
+ * does one that names any resource, context or scanout of a command that waits already: a stream
+ * that is executed before the resource that it uses is attached would poison its context for good,
+ * and of what a screen is to show the last counts. They
  * keep their order among themselves. All others go on.
  */
 #include <assert.h>
@@ -17,13 +18,16 @@ struct gpu_order {
     struct list waiting;
     unsigned nr;
     GHashTable *resources, *contexts; /* ids that those name */
+    uint32_t scanouts;                /* a bit each */
     bool is_awake;                    /* in gpu_order_wake() … */
     bool wake_again;                  /* … and there is more news */
 };
 
 struct names { /* 0: none */
     uint32_t resource, context;
+    uint32_t scanout; /* its bit */
 };
+_Static_assert(GPU_SCANOUTS_MAX <= 32, "a bit each");
 
 static struct names names_of(const struct gpu_command *command)
 {
@@ -35,6 +39,12 @@ static struct names names_of(const struct gpu_command *command)
                sizeof(names.resource));
     if (type->names_context)
         names.context = command->request.hdr.ctx_id;
+    if (type->scanout_at) {
+        uint32_t index;
+
+        memcpy(&index, (const uint8_t *)&command->request + type->scanout_at, sizeof(index));
+        names.scanout = index < GPU_SCANOUTS_MAX ? UINT32_C(1) << index : 0;
+    }
     return names;
 }
 
@@ -53,6 +63,8 @@ static bool has_to_wait(const struct gpu_order *order, struct names names) REQUI
         (g_hash_table_contains(order->resources, GUINT_TO_POINTER(names.resource)) ||
          is_changing(order->gpu, names.resource)))
         return true;
+    if (names.scanout & order->scanouts)
+        return true;
     return names.context && !MUTANT(gpu_context_goes_on) &&
            g_hash_table_contains(order->contexts, GUINT_TO_POINTER(names.context));
 }
@@ -63,12 +75,14 @@ static void note(struct gpu_order *order, struct names names)
         (void)g_hash_table_add(order->resources, GUINT_TO_POINTER(names.resource));
     if (names.context)
         (void)g_hash_table_add(order->contexts, GUINT_TO_POINTER(names.context));
+    order->scanouts |= names.scanout;
 }
 
 static void forget_names(struct gpu_order *order)
 {
     g_hash_table_remove_all(order->resources);
     g_hash_table_remove_all(order->contexts);
+    order->scanouts = 0;
 }
 
 bool gpu_order_park(struct gpu_order *order, struct gpu_command *command)

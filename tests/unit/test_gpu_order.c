@@ -122,6 +122,43 @@ static void commands_wait_for_a_map_as_well(void)
     end();
 }
 
+/* What is on screen 0, and would be next; resource 0: off. */
+static uint32_t on_screen(void) REQUIRES(bql)
+{
+    const struct gpu_resource *resource = scene->gpu->scanouts[0].resource;
+
+    return resource ? resource->id : 0;
+}
+
+/* The last one says what is shown, even if one before it waits. */
+static void a_scanout_is_set_in_order(void)
+{
+    bql_assert_held();
+    const struct renderer_layout layout = {
+        .format = VIRTIO_GPU_FORMAT_B8G8R8X8_UNORM, .width = 16, .height = 16, .stride = 64
+    };
+    const struct virtio_gpu_rect all = rect_of(0, 0, 16, 16);
+    unsigned calls[4];
+
+    begin_unmapping();
+    must(scene, create_2d(6, VIRTIO_GPU_FORMAT_B8G8R8X8_UNORM, 16, 16));
+    calls[0] = post(scene, set_scanout_blob(0, 5, all, &layout)); /* waits */
+    calls[1] = post(scene, set_scanout(0, 6, all));
+    calls[2] = post(scene, flush_resource(6, all));
+    must(scene, set_scanout(1, 0, all)); /* another one's */
+    scene_run(scene);
+    end_unmapping();
+    finish_well(calls, 3);
+    g_assert_cmpuint(on_screen(), ==, 6);
+    calls[3] = post(scene, map_blob(5, 0));
+    calls[0] = post(scene, set_scanout_blob(0, 5, all, &layout)); /* waits for the map */
+    calls[1] = post(scene, set_scanout(0, 0, all));
+    calls[2] = post(scene, unmap_blob(5));
+    finish_well(calls, 4);
+    g_assert_cmpuint(on_screen(), ==, 0);
+    end();
+}
+
 /* A map that fails lets go of those that wait for it. */
 static void failed_map_wakes_those_behind_it(void)
 {
@@ -349,6 +386,7 @@ int main(int argc, char **argv)
         TEST(what_a_waiting_command_names_waits_as_well),
         TEST(map_waits_for_the_unmap_of_the_same),
         TEST(commands_wait_for_a_map_as_well),
+        TEST(a_scanout_is_set_in_order),
         TEST(failed_map_wakes_those_behind_it),
         TEST(wrong_commands_wait_and_are_wrong),
         TEST(many_may_wait),
