@@ -9,13 +9,17 @@
 #include "hw/gpu/screen.h"
 #include "util/atomic.h"
 
-/* Of one scanout; its memory is kept for the next one. */
+enum { LOST_MAX = 8 };
+
+/* Of one scanout; its memory is kept for the next one, if that is not smaller. */
 struct gpu_frame {
     struct gpu_scanout *scanout;
     struct render_work work;
     struct deferred done;
     bool is_on_its_way;
-    uint32_t serial; /* of the scanout: another picture is there by now, or the same */
+    bool is_asked;    /* for a refresh, before it was sent */
+    unsigned nr_lost; /* frames of that refresh, for another picture was set meanwhile */
+    uint32_t serial;  /* of the scanout: another picture is there by now, or the same */
     uint32_t generation;
     struct gpu_resource *resource; /* a reference */
     struct renderer_layout layout;
@@ -73,6 +77,23 @@ static void read_frame(struct render_work *work, void *renderer)
     loop_defer(&frame->done);
 }
 
+size_t gpu_frame_bytes(const struct gpu_scanout *scanout)
+{
+    return scanout->frame->room;
+}
+
+void gpu_frame_trim(struct gpu_scanout *scanout)
+{
+    const struct rect *rect = &scanout->rect;
+    struct gpu_frame *frame = scanout->frame;
+
+    if (frame->is_on_its_way ||
+        (scanout->resource && frame->room <= (size_t)rect->width * rect->height * PIXEL_BYTES))
+        return;
+    g_clear_pointer(&frame->pixels, g_free);
+    frame->room = 0;
+}
+
 static bool has_room(struct gpu_frame *frame, size_t size)
 {
     if (frame->room >= size)
@@ -92,6 +113,8 @@ static bool send(struct gpu_frame *frame) REQUIRES(bql)
     if (!has_room(frame, (size_t)rect.width * rect.height * PIXEL_BYTES))
         return false;
     scanout->damage = (struct rect){ 0 };
+    frame->is_asked = scanout->is_asked;
+    scanout->is_asked = false;
     frame->rect = rect;
     frame->serial = scanout->serial;
     frame->generation = scanout->gpu->device.generation;
@@ -128,6 +151,20 @@ void gpu_frame_start(struct gpu_scanout *scanout)
     }
 }
 
+/* What was drawn after it was asked for is not waited for: there may be no end to that. */
+static void end_refresh(struct gpu_frame *frame, bool is_lost) REQUIRES(bql)
+{
+    if (!frame->is_asked)
+        return;
+    frame->is_asked = false;
+    if (is_lost && ++frame->nr_lost < LOST_MAX) {
+        frame->scanout->is_asked = true;
+        return;
+    }
+    frame->nr_lost = 0;
+    console_refreshed(frame->scanout->console);
+}
+
 static void draw(struct deferred *deferred)
 {
     bql_assert_held();
@@ -143,6 +180,8 @@ static void draw(struct deferred *deferred)
     frame->resource = NULL;
     frame->is_on_its_way = false;
     (void)fetch_sub(&gpu->nr_in_flight, 1);
+    gpu_frame_trim(scanout);
+    end_refresh(frame, frame->serial != scanout->serial);
     gpu_frame_start(scanout);
 }
 

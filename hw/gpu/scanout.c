@@ -19,6 +19,7 @@ static void turn_off(struct gpu_scanout *scanout) REQUIRES(bql)
     scanout->serial++;
     scanout->damage = (struct rect){ 0 };
     (void)console_resize(scanout->console, 0, 0); /* needs no memory */
+    gpu_frame_trim(scanout);
 }
 
 static bool is_same_layout(const struct gpu_scanout *scanout, const struct renderer_layout *layout)
@@ -66,6 +67,7 @@ static uint32_t show(struct gpu_scanout *scanout, struct gpu_resource *resource,
     if (layout)
         scanout->layout = *layout;
     scanout->damage = (struct rect){ 0, 0, part.width, part.height };
+    gpu_frame_trim(scanout);
     return 0;
 }
 

@@ -13,6 +13,10 @@ void gpu_frame_init(struct gpu_scanout *scanout) REQUIRES(bql);
 void gpu_frame_fini(struct gpu_scanout *scanout) REQUIRES(bql);
 /** Read what is damaged, if anybody wants to see it and no frame is being read. */
 void gpu_frame_start(struct gpu_scanout *scanout) REQUIRES(bql);
+/** Another picture is shown, or none: keep no more memory for frames than it needs. */
+void gpu_frame_trim(struct gpu_scanout *scanout) REQUIRES(bql);
+/** So much is kept. */
+size_t gpu_frame_bytes(const struct gpu_scanout *scanout) REQUIRES(bql);
 
 /* cursor.c */
 void gpu_pointer_init(struct gpu_scanout *scanout) REQUIRES(bql);

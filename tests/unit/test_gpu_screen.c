@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* When pictures are read for screens, and what becomes of one that is being read meanwhile. */
-#include "hw/gpu/gpu_internal.h"
+#include "hw/gpu/screen.h"
 #include "tests/gpu/fake_renderer.h"
 #include "tests/gpu/gpu_scene.h"
 
@@ -241,6 +241,62 @@ static void a_refresh_waits_for_what_is_being_read(void)
     end(scene);
 }
 
+/* The guest draws faster than it is read: whoever waits for a picture has one all the same. */
+static void a_refresh_ends_while_the_guest_draws_on(void)
+{
+    bql_assert_held();
+    struct gpu_scene *scene = begin();
+    const struct gpu_stats *stats = &scene->gpu->stats;
+    int state = 0;
+
+    watch(scene);
+    (void)begin_frame(scene);
+    console_refresh(display_console(scene->display, 0), refreshed, &state);
+    for (unsigned i = 0; i < 2; i++) {
+        const uint64_t frames = stats->frames;
+        const unsigned before = fake_count(FAKE_READ);
+
+        g_assert_cmpint(state, ==, 0);
+        (void)post(scene, flush_resource(5, all())); /* while one is being read */
+        scene_run(scene);
+        fake_let_go();
+        fake_wait_for(FAKE_READ, before + 1);
+        fake_hold(FAKE_READ);
+        while (stats->frames == frames)
+            (void)loop_iterate(true); /* looked at above; the next one is begun */
+    }
+    g_assert_cmpint(state, ==, 1);
+    fake_let_go();
+    end(scene);
+}
+
+/* Of a large picture nothing is kept when there is a small one, or none. */
+static void memory_is_that_of_what_is_shown(void)
+{
+    bql_assert_held();
+    struct gpu_scene *scene = begin();
+    struct gpu_scanout *scanout = &scene->gpu->scanouts[0];
+
+    must(scene, create_2d(7, BGRX, 1024, 1024));
+    watch(scene);
+    must(scene, set_scanout(0, 7, rect_of(0, 0, 1024, 1024)));
+    must(scene, flush_resource(7, rect_of(0, 0, 1024, 1024)));
+    wait_until_shown(scene, 7);
+    g_assert_cmpuint(gpu_frame_bytes(scanout), ==, 4 << 20);
+    must(scene, set_scanout(0, 6, all()));
+    g_assert_cmpuint(gpu_frame_bytes(scanout), <=, SIDE * SIDE * 4);
+    must(scene, set_scanout(0, 7, rect_of(0, 0, 1024, 1024)));
+    fake_hold(FAKE_READ);
+    (void)post(scene, flush_resource(7, rect_of(0, 0, 1024, 1024)));
+    scene_run(scene);
+    must(scene, set_scanout(0, 0, all())); /* while it is being read */
+    g_assert_cmpuint(gpu_frame_bytes(scanout), ==, 4 << 20);
+    fake_let_go();
+    while (gpu_frame_bytes(scanout) > 0)
+        (void)loop_iterate(true); /* looked at above */
+    end(scene);
+}
+
 static void add_tests(void)
 {
 #define ADD(test) g_test_add_func("/gpu_screen/" #test, test)
@@ -253,6 +309,8 @@ static void add_tests(void)
     ADD(the_picture_goes_meanwhile);
     ADD(a_reset_comes_meanwhile);
     ADD(a_refresh_waits_for_what_is_being_read);
+    ADD(a_refresh_ends_while_the_guest_draws_on);
+    ADD(memory_is_that_of_what_is_shown);
 #undef ADD
 }
 
