@@ -44,6 +44,21 @@ static struct gpu_scene *begin_with_picture(void) REQUIRES(bql)
     return scene;
 }
 
+/* A buffer may be wider than a picture; that does not pass its backing by. */
+static void transfers_of_wide_buffers_stay_in_the_backing(void)
+{
+    bql_assert_held();
+    const struct virtio_gpu_mem_entry memory = entry(SCENE_DATA, BYTES);
+    struct gpu_scene *scene = begin();
+
+    must(scene, create_3d(5, 0, BGRA, 1 << 4, UINT32_C(1) << 30, 1));
+    must(scene, attach_backing(5, &memory, 1));
+    g_assert_cmphex(ask(scene, to_host_2d(5, rect_of(0, 0, UINT32_C(1) << 30, 1), 0)), ==, BAD);
+    g_assert_cmphex(ask(scene, to_host_2d(5, rect_of(0, 0, BYTES / 4 + 1, 1), 0)), ==, BAD);
+    must(scene, to_host_2d(5, rect_of(0, 0, BYTES / 4, 1), 0));
+    gpu_scene_free(scene);
+}
+
 /* Since the last time, once all is answered. */
 static void assert_done(const char *expected)
 {
@@ -469,6 +484,7 @@ static void add_tests(void)
     ADD(streams_are_the_contexts);
     ADD(streams_that_are_not_there_are_refused);
     ADD(rings_that_cannot_be_are_refused);
+    ADD(transfers_of_wide_buffers_stay_in_the_backing);
     ADD(transfers_need_what_they_are_between);
     ADD(memory_is_given_back_behind_its_last_use);
     ADD(what_is_not_made_is_not_there);
