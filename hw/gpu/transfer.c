@@ -11,9 +11,13 @@ static bool is_in_backing(const struct virtio_gpu_transfer_to_host_2d *request,
                           const struct gpu_resource *resource)
 {
     const uint64_t stride = (uint64_t)resource->width * PIXEL_BYTES;
-    const uint64_t row = (uint64_t)request->r.width * PIXEL_BYTES; /* a buffer may be wide */
-    const uint64_t size = stride * (request->r.height - 1) + row; /* < 2^34 times 2^32 */
+    const uint64_t row = (uint64_t)request->r.width * PIXEL_BYTES;
+    uint64_t size;
 
+    /* Those of a buffer can be any numbers. */
+    if (__builtin_mul_overflow(stride, request->r.height - 1, &size) ||
+        __builtin_add_overflow(size, row, &size))
+        return false;
     return size <= resource->backing->size && request->offset <= resource->backing->size - size;
 }
 

@@ -56,6 +56,10 @@ static void transfers_of_wide_buffers_stay_in_the_backing(void)
     g_assert_cmphex(ask(scene, to_host_2d(5, rect_of(0, 0, UINT32_C(1) << 30, 1), 0)), ==, BAD);
     g_assert_cmphex(ask(scene, to_host_2d(5, rect_of(0, 0, BYTES / 4 + 1, 1), 0)), ==, BAD);
     must(scene, to_host_2d(5, rect_of(0, 0, BYTES / 4, 1), 0));
+    must(scene, create_3d(6, 0, BGRA, 1 << 4, UINT32_C(1) << 31, UINT32_MAX));
+    must(scene, attach_backing(6, &memory, 1));
+    g_assert_cmphex(ask(scene, to_host_2d(6, rect_of(0, 0, 1, (UINT32_C(1) << 31) + 1), 0)), ==,
+                    BAD);
     gpu_scene_free(scene);
 }
 
