@@ -209,7 +209,7 @@ static void hide_failed(struct gpu_mapping *mapping, const GError *error) REQUIR
 
     LOG_RATELIMITED(log_warn, "virtio-gpu: resource %u cannot be unmapped: %s", mapping->id,
                     error->message);
-    if (!command) { /* a reset, and nobody else will ask for it: with the next change */
+    if (!command) { /* a reset, which lasts until it is hidden */
         list_insert_tail(&mapping->gpu->window_map->to_hide, &mapping->way_link);
         return;
     }
@@ -408,7 +408,12 @@ static void on_grace_period(struct rcu_head *head)
     bql_assert_held();
     struct gpu_window *window = container_of(head, struct gpu_window, reset);
 
-    gpu_window_news(&window->news); /* so that there are fewer orphans */
+    gpu_window_news(&window->news);         /* so that there are fewer orphans */
+    if (!list_is_empty(&window->to_hide)) { /* it was refused: another try, another period */
+        gpu_window_commit(window->gpu);
+        call_rcu1_bql(&window->reset, on_grace_period, sizeof(window->reset));
+        return;
+    }
     gpu_reset_go_on(window->gpu);
 }
 

@@ -267,6 +267,54 @@ static void one_that_is_refused_takes_no_other_along(void)
     end_with_slots();
 }
 
+/* What is under the window would have to be shown again, and cannot. */
+static bool refuses;
+
+static bool add_under(struct mem_listener *listener G_GNUC_UNUSED, const struct range *range,
+                      GError **error)
+{
+    if (!refuses || range->start != SCENE_WINDOW || range->ram == NULL)
+        return true;
+    g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_NOSPC, "no room");
+    return false;
+}
+
+static void del_under(struct mem_listener *listener G_GNUC_UNUSED,
+                      const struct range *range G_GNUC_UNUSED)
+{
+}
+
+static struct mem_listener under = { .name = "under", .add = add_under, .del = del_under };
+
+static void unmap_that_is_refused_is_tried_again(void)
+{
+    bql_assert_held();
+    struct region *ram;
+
+    begin();
+    ram = ram_region(&scene->guest.scene, "under the window", WINDOW);
+    put_in(scene->guest.scene.root, SCENE_WINDOW, ram, -1);
+    g_assert_true(space_add_listener(scene->guest.scene.space, &under, NULL));
+    make_mapped(5, PAGE, 0);
+    refuses = true;
+    must_be(unmap_blob(5), VIRTIO_GPU_RESP_ERR_UNSPEC);
+    g_assert_true(shows(0, 5));
+    scene_begin_reset(scene);
+    for (unsigned i = 0; i < 3; i++) {
+        wait_for_grace_period();
+        scene_run(scene);
+        g_assert_true(shows(0, 5)); /* and so … */
+        g_assert_cmphex(virtio_get_status(scene->guest.device), !=, 0);
+    }
+    refuses = false;
+    scene_end_reset(scene);
+    g_assert_cmphex(window_read(scene, 0), ==, 0); /* the RAM */
+    space_del_listener(scene->guest.scene.space, &under);
+    take_out(ram);
+    region_unref(ram);
+    end();
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
@@ -285,6 +333,7 @@ int main(int argc, char **argv)
         TEST(blob_larger_than_its_buffer_is_not_shown),
         TEST(map_that_is_refused_is_an_error),
         TEST(one_that_is_refused_takes_no_other_along),
+        TEST(unmap_that_is_refused_is_tried_again),
     };
 
     g_test_init(&argc, &argv, NULL);
