@@ -25,6 +25,19 @@ static uint32_t check_map(const struct gpu *gpu, const struct gpu_resource *reso
     return 0;
 }
 
+const struct gpu_mapping *gpu_map_obstacle(struct gpu *gpu, const struct gpu_command *command)
+{
+    const struct virtio_gpu_resource_map_blob *request = &command->request.map_blob;
+    const struct gpu_resource *resource;
+
+    if (command->type->type != VIRTIO_GPU_CMD_RESOURCE_MAP_BLOB)
+        return NULL;
+    resource = gpu_resource_find(gpu, request->resource_id);
+    if (check_map(gpu, resource, request->offset) != 0)
+        return NULL;
+    return gpu_window_find(gpu, request->offset, resource->blob_size);
+}
+
 static void refuse(struct gpu_command *command, uint32_t error)
 {
     (void)fetch_add_relaxed(&command->gpu->stats.refused_maps, 1);

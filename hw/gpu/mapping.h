@@ -82,6 +82,9 @@ struct gpu_window {
 
 /** Whether the place is free; then it is taken. */
 bool gpu_window_take(struct gpu *gpu, struct gpu_mapping *mapping) MUST_CHECK REQUIRES(bql);
+/** The first one that reaches into [offset, offset + size); NULL: none. */
+const struct gpu_mapping *gpu_window_find(struct gpu *gpu, uint64_t offset, uint64_t size)
+    REQUIRES(bql);
 /** The place is free again, if it is not already. */
 void gpu_window_give(struct gpu_mapping *mapping) REQUIRES(bql);
 /** window->news: what was released since it ran last. */
@@ -103,6 +106,10 @@ void gpu_window_commit(struct gpu *gpu) REQUIRES(bql);
 void gpu_unmap(struct gpu_resource *resource, struct gpu_command *command) REQUIRES(bql);
 /** As above, and then the resource is retired: RESOURCE_UNREF of a mapped one. */
 void gpu_unref_mapped(struct gpu_resource *resource, struct gpu_command *command) REQUIRES(bql);
+
+/** What is in the way of a command that maps (blob.c); NULL: nothing, or it is none that could. */
+const struct gpu_mapping *gpu_map_obstacle(struct gpu *gpu, const struct gpu_command *command)
+    REQUIRES(bql);
 
 /** Show what the renderer has mapped; then @command is answered. */
 void gpu_map(struct gpu_resource *resource, struct gpu_command *command) REQUIRES(bql);

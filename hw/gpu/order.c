@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Commands that wait. One that names a resource whose mapping is being made or unmade does, and so
- * does one that names any resource, context or scanout of a command that waits already: a stream
- * that is executed before the resource that it uses is attached would poison its context for good,
- * and of what a screen is to show the last counts. They
- * keep their order among themselves. All others go on.
+ * Commands that wait. One that names a resource whose mapping is being made or unmade does, one
+ * that maps to where such a one is does, and so does one that names any resource, context
+ * or scanout of a command that waits already: a stream that is executed before the resource that it
+ * uses is attached would poison its context for good, and of what a screen is to show the last
+ * counts. They keep their order among themselves. All others go on.
  */
 #include <assert.h>
 #include <string.h>
@@ -57,13 +57,31 @@ static bool is_changing(struct gpu *gpu, uint32_t id) REQUIRES(bql)
     return resource && (resource->map_state == MAP_MAPPING || resource->map_state == MAP_UNMAPPING);
 }
 
-static bool has_to_wait(const struct gpu_order *order, struct names names) REQUIRES(bql)
+/* Whether what is where a command wants to map something may yet go, by commands that came before.
+ * If there are none, it is gone when it is released. */
+static bool is_place_changing(const struct gpu_order *order, const struct gpu_command *command)
+    REQUIRES(bql)
+{
+    const struct gpu_mapping *obstacle = gpu_map_obstacle(order->gpu, command);
+
+    if (!obstacle)
+        return false;
+    if (obstacle->resource->map_state == MAP_UNMAPPING && order->nr == 0)
+        return !load_acquire(&obstacle->is_released); /* as in gpu_window_take() */
+    return obstacle->resource->map_state != MAP_MAPPED ||
+           g_hash_table_contains(order->resources, GUINT_TO_POINTER(obstacle->id));
+}
+
+static bool has_to_wait(const struct gpu_order *order, const struct gpu_command *command,
+                        struct names names) REQUIRES(bql)
 {
     if (names.resource &&
         (g_hash_table_contains(order->resources, GUINT_TO_POINTER(names.resource)) ||
          is_changing(order->gpu, names.resource)))
         return true;
     if (names.scanout & order->scanouts)
+        return true;
+    if (is_place_changing(order, command))
         return true;
     return names.context && !MUTANT(gpu_context_goes_on) &&
            g_hash_table_contains(order->contexts, GUINT_TO_POINTER(names.context));
@@ -89,7 +107,7 @@ bool gpu_order_park(struct gpu_order *order, struct gpu_command *command)
 {
     const struct names names = names_of(command);
 
-    if (!has_to_wait(order, names))
+    if (!has_to_wait(order, command, names))
         return false;
     if (order->nr == WAITING_MAX) {
         gpu_refuse(command, gpu_limit_met(order->gpu, LIMIT_WAITING), "too many commands wait");
@@ -116,7 +134,7 @@ static void walk(struct gpu_order *order) REQUIRES(bql)
         const struct names names = names_of(command);
 
         list_remove(&command->wait_link);
-        if (has_to_wait(order, names)) {
+        if (has_to_wait(order, command, names)) {
             note(order, names);
             list_insert_tail(&order->waiting, &command->wait_link);
             order->nr++;

@@ -55,6 +55,24 @@ bool gpu_window_take(struct gpu *gpu, struct gpu_mapping *mapping)
     }
 }
 
+const struct gpu_mapping *gpu_window_find(struct gpu *gpu, uint64_t offset, uint64_t size)
+{
+    struct gpu_mapping wanted = { .offset = offset, .size = size };
+    GSequenceIter *after = g_sequence_search(gpu->window_map->places, &wanted, by_offset, NULL);
+    GSequenceIter *const around[] = { g_sequence_iter_prev(after), after };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(around); i++) {
+        const struct gpu_mapping *other;
+
+        if (g_sequence_iter_is_end(around[i]))
+            continue;
+        other = g_sequence_get(around[i]);
+        if (other->offset < offset + size && offset < other->offset + other->size)
+            return other;
+    }
+    return NULL;
+}
+
 void gpu_window_give(struct gpu_mapping *mapping)
 {
     if (!mapping->place)

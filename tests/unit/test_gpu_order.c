@@ -159,6 +159,31 @@ static void a_scanout_is_set_in_order(void)
     end();
 }
 
+/* What comes in where another one goes out need not wait for the answer to that. */
+static void map_waits_for_its_place(void)
+{
+    bql_assert_held();
+    unsigned calls[4], taken;
+
+    begin_unmapping();
+    make(6, PAGE);
+    make(7, 2 * PAGE);
+    make_mapped(8, PAGE, 2 * PAGE);
+    calls[0] = post(scene, map_blob(6, 0));
+    calls[1] = post(scene, unmap_blob(6));
+    calls[2] = post(scene, map_blob(7, 0));
+    calls[3] = post(scene, submit_3d(1, words, 1)); /* has nothing to do with it */
+    g_assert_cmphex(finish(scene, calls[3]), ==, VIRTIO_GPU_RESP_OK_NODATA);
+    taken = post(scene, map_blob(6, 2 * PAGE)); /* in the end: there, 8 stays */
+    scene_run(scene);
+    g_assert_cmpuint(stats()->waits, ==, 4);
+    end_unmapping();
+    finish_well(calls, 3);
+    g_assert_cmphex(finish(scene, taken), ==, VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER);
+    g_assert_true(shows(0, 7));
+    end();
+}
+
 /* A map that fails lets go of those that wait for it. */
 static void failed_map_wakes_those_behind_it(void)
 {
@@ -386,6 +411,7 @@ int main(int argc, char **argv)
         TEST(what_a_waiting_command_names_waits_as_well),
         TEST(map_waits_for_the_unmap_of_the_same),
         TEST(commands_wait_for_a_map_as_well),
+        TEST(map_waits_for_its_place),
         TEST(a_scanout_is_set_in_order),
         TEST(failed_map_wakes_those_behind_it),
         TEST(wrong_commands_wait_and_are_wrong),
