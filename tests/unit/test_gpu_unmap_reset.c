@@ -202,6 +202,37 @@ static void reset_while_the_renderer_unmaps_does_not_wait(void)
     reset_while_the_renderer_unmaps(true, true);
 }
 
+/* VIRTIO_F_RING_RESET: the queue alone. What it had is done all the same, and seen by nobody. */
+static void queue_is_reset_alone(void)
+{
+    bql_assert_held();
+    struct virtq *queue;
+    struct reader *stubborn;
+
+    begin();
+    queue = virtio_queue(scene->guest.device, QUEUE_CONTROL);
+    make_mapped(5, PAGE, 0);
+    stubborn = reader_start(false);
+    fake_hold_fences();
+    (void)post(scene, unmap_blob(5));
+    (void)post(scene, fenced(attach_resource(1, 5), 1)); /* waits */
+    (void)post(scene, fenced(submit_3d(2, words, 1), 2));
+    scene_run(scene);
+    scene->guest.device->accepted |= VIRTIO_F_RING_RESET; /* which the scene does not */
+    virtq_reset(queue);
+    g_assert_true(virtq_is_resetting(queue));
+    reader_end(stubborn);
+    fake_let_fences_go();
+    while (virtq_is_resetting(queue))
+        (void)loop_iterate(false); /* looked at above */
+    memset(scene->calls, 0, sizeof(scene->calls));
+    guest_setup_queue(&scene->guest, QUEUE_CONTROL);
+    must(scene, fenced(submit_3d(1, words, 1), 1));
+    must_be(map_blob(5, 0), VIRTIO_GPU_RESP_OK_MAP_INFO); /* it is the same device */
+    g_assert_true(shows(0, 5));
+    end();
+}
+
 /* ---- Orphans --------------------------------------------------------------------------------- */
 
 static void disk_keeps_its_orphan_and_nothing_else(void)
@@ -336,6 +367,7 @@ int main(int argc, char **argv)
         TEST(reset_in_the_grace_period_of_an_unref),
         TEST(reset_between_release_and_news),
         TEST(reset_while_the_renderer_unmaps_does_not_wait),
+        TEST(queue_is_reset_alone),
         TEST(disk_keeps_its_orphan_and_nothing_else),
         TEST(orphan_outlives_several_resets),
         TEST(device_ends_behind_its_orphans),
