@@ -17,6 +17,7 @@ enum gpu_limit {
     LIMIT_SIDE,     /* pixels each way */
     LIMIT_ATTACHED, /* resources to contexts, together */
     LIMIT_SCREENS,  /* bytes of what scanouts show, together */
+    LIMIT_WAITING,  /* commands that wait for a map or an unmap */
     NR_GPU_LIMITS,
 };
 
@@ -28,6 +29,7 @@ enum {
     SUBMIT_BYTES_MAX = 16 << 20,
     PICTURE_SIDE_MAX = 16384,
     ATTACHED_MAX = 1 << 20,
+    WAITING_MAX = 1024, /* as many as a queue can have, unless a descriptor is used twice */
 };
 #define BYTES_MAX (UINT64_C(8) << 30)
 #define SCREENS_BYTES_MAX (UINT64_C(1) << 30) /* 16 of 3840 by 2160 are half of it */

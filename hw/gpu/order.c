@@ -77,8 +77,8 @@ bool gpu_order_park(struct gpu_order *order, struct gpu_command *command)
 
     if (!has_to_wait(order, names))
         return false;
-    if (order->nr == VIRTQ_SIZE_MAX) { /* only a driver that uses a descriptor twice gets here */
-        gpu_answer(command, VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY);
+    if (order->nr == WAITING_MAX) {
+        gpu_refuse(command, gpu_limit_met(order->gpu, LIMIT_WAITING), "too many commands wait");
         return true;
     }
     note(order, names);

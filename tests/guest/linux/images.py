@@ -29,7 +29,7 @@ import userland
 HERE = os.path.dirname(os.path.abspath(__file__))
 KERNELS = ('6.1', '6.12')
 MODULES = ('virtio_pci', 'virtio_blk', 'virtio_rng', 'ext4', 'button', 'evdev', 'autofs4',
-           'pvpanic_mmio')
+           'pvpanic_mmio', 'virtio_input')
 # Where in the kernel's package modules are that such a guest may use.
 MODULE_PLACES = tuple(f'kernel/{place}' for place in (
     'arch/', 'block/', 'crypto/', 'drivers/acpi/', 'drivers/block/', 'drivers/char/',

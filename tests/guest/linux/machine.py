@@ -208,6 +208,21 @@ class Machine:
             if not self._pump(deadline):
                 raise self.failure(f'it ended before it said "{pattern}"')
 
+    def has_said(self, pattern):
+        """Whether expect(@pattern) would not have to wait."""
+        return re.compile(pattern.encode(), re.M).search(self._output, self._read_upto) is not None
+
+    def listen(self, for_s):
+        """What it says in that time; when that is over, all that it has said has been read."""
+        before = len(self._output)
+        deadline = time.monotonic() + for_s
+        while self._selector.select(0) or time.monotonic() < deadline:
+            for key, _ in self._selector.select(max(0, deadline - time.monotonic())):
+                if key.data is None:
+                    raise self.failure('it ended')
+                self._take(key.fileobj, key.data)
+        return self._output[before:].decode(errors='replace')
+
     def send(self, text):
         self._process.stdin.write(text.encode())
 

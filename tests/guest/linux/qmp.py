@@ -25,6 +25,7 @@ class Client:
                 raise OSError(f'{path}: nobody listens')
             time.sleep(POLL_S)
         self._lines = self._socket.makefile('r', encoding='utf-8')
+        self._events = []  # that have come and nobody has asked for
         self.greeting = json.loads(self._lines.readline())
         self.execute('qmp_capabilities')
 
@@ -35,14 +36,27 @@ class Client:
         self._lines.close()
         self._socket.close()
 
+    def _line(self, what):
+        line = self._lines.readline()
+        if not line:
+            raise OSError(f'{what}: the machine hung up')
+        return json.loads(line)
+
+    def event(self, name):
+        """The data of the next event @name; those before it are dropped."""
+        while True:
+            event = self._events.pop(0) if self._events else self._line(name)
+            if event.get('event') == name:
+                return event.get('data')
+
     def execute(self, name, **arguments):
-        """What the command @name returns. Events on the way are dropped."""
+        """What the command @name returns. Events on the way are kept."""
         request = {'execute': name, 'arguments': arguments} if arguments else {'execute': name}
         self._socket.sendall(json.dumps(request).encode() + b'\n')
-        while line := self._lines.readline():
-            answer = json.loads(line)
+        while True:
+            answer = self._line(name)
             if 'error' in answer:
                 raise Refused(f'{name}: {answer["error"]}')
             if 'return' in answer:
                 return answer['return']
-        raise OSError(f'{name}: the machine hung up')
+            self._events.append(answer)

@@ -22,6 +22,7 @@ import machine
 import packages
 import refusals
 import sessions
+import steering
 import tap
 from machine import Program
 
@@ -33,6 +34,7 @@ GROUPS = {
     'ends': ends.ends,
     'userland': sessions.sessions,
     'drawing': drawing.drawing,
+    'steering': steering.steering,
     'refusals': refusals.refusals,
 }
 
