@@ -4,9 +4,9 @@
  *
  * How long the device takes, as the driver sees it: for UNMAP_BLOB of a buffer of KIB KiB; for a
  * fenced command that does nothing; and for such a command of another context right behind an
- * unmap, by turns with one behind the end of a buffer that was not mapped. BUSY processes do nothing
- * but compute meanwhile, one a processor, from the last one down. One JSON object on a line; all
- * times are microseconds.
+ * unmap, by turns with one behind the end of a buffer that was not mapped. BUSY processes do
+ * nothing but compute meanwhile, one a processor, from the last one down. One JSON object on a
+ * line; all times are microseconds.
  */
 #include <math.h>
 #include <sched.h>
