@@ -128,14 +128,14 @@ static GError *write_into(const struct shot *shot, const char *path)
 
 static GError *write_shot(const struct shot *shot)
 {
-    char *target = realpath(shot->path, NULL); /* a link stays one */
     struct stat status;
     GError *error;
+    char *target;
 
-    if (!target || stat(target, &status) < 0 || S_ISREG(status.st_mode))
-        error = replace(shot, target ? target : shot->path);
-    else
-        error = write_into(shot, target);
+    if (stat(shot->path, &status) == 0 && !S_ISREG(status.st_mode))
+        return write_into(shot, shot->path);
+    target = realpath(shot->path, NULL); /* a link stays one */
+    error = replace(shot, target ? target : shot->path);
     free(target);
     return error;
 }

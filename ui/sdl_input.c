@@ -17,8 +17,7 @@ static bool take_our_key(struct sdl *sdl, struct window *window, const SDL_Keybo
     switch (event->keysym.sym) {
     case SDLK_f:
         input_release_all(sdl->config.input); /* the guest need not know of Ctrl and Alt */
-        if (window)
-            window_toggle_full_screen(window);
+        window_toggle_full_screen(window);
         return true;
     case SDLK_g:
         input_release_all(sdl->config.input);
@@ -34,7 +33,8 @@ void sdl_key_event(struct sdl *sdl, struct window *window, const SDL_KeyboardEve
     const uint16_t code = sdl_key_code(event->keysym.scancode);
     const bool is_down = event->type == SDL_KEYDOWN;
 
-    if (event->repeat || (is_down && take_our_key(sdl, window, event)))
+    /* Without the focus keys come when the pointer is above us, and their releases perhaps not. */
+    if (event->repeat || (is_down && (!window || take_our_key(sdl, window, event))))
         return;
     if (!code) {
         log_topic(display, "there is no key code for scancode %d", (int)event->keysym.scancode);

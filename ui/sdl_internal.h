@@ -89,7 +89,7 @@ void canvas_draw(struct canvas *canvas, pixman_image_t *picture, const struct fi
 
 /* ---- ui/sdl_input.c -------------------------------------------------------------------------- */
 
-/** @window: that it happened in; NULL: unknown. */
+/** @window has the keyboard; NULL: none has. */
 void sdl_key_event(struct sdl *sdl, struct window *window, const SDL_KeyboardEvent *event)
     REQUIRES(bql);
 void sdl_motion_event(struct window *window, const SDL_MouseMotionEvent *event) REQUIRES(bql);

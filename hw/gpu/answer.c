@@ -10,7 +10,7 @@
 
 #include "hw/gpu/mapping.h"
 #include "util/atomic.h"
-#include "util/clock.h"
+#include "util/mutant.h"
 
 #define TIMELINE_GLOBAL (UINT64_C(1) << 63)
 
@@ -44,8 +44,7 @@ static bool is_error(uint32_t type)
     return type >= VIRTIO_GPU_RESP_ERR_UNSPEC;
 }
 
-/* ---- One answer -------------------------------------------------------------------------------
- */
+/* ---- One answer ------------------------------------------------------------------------------ */
 
 /* 5.7.6.7: what a fenced request says of itself comes back. */
 static void compose(struct gpu_command *command, uint32_t type)
@@ -94,7 +93,7 @@ static struct virtq *push(struct gpu_command *command)
     return queue;
 }
 
-/* ---- Timelines --------------------------------------------------------------------------- */
+/* ---- Timelines ------------------------------------------------------------------------------- */
 
 static struct timeline_id timeline_of(const struct virtio_gpu_ctrl_hdr *hdr, int64_t *ret_key)
 {
@@ -149,7 +148,7 @@ static void advance(struct gpu_answers *answers, struct gpu_timeline *timeline)
         (void)g_hash_table_remove(answers->timelines, &timeline->key); /* frees it */
 }
 
-/* ---- Answers ------------------------------------------------------------------------------- */
+/* ---- Answers --------------------------------------------------------------------------------- */
 
 static void push_all(struct list *batch)
 {
@@ -192,6 +191,18 @@ static void push_ready(struct gpu_answers *answers)
     mutex_unlock(&answers->lock);
 }
 
+static void leave_timeline(struct gpu_answers *answers, struct gpu_command *command)
+    REQUIRES(answers->lock)
+{
+    struct gpu_timeline *timeline = command->timeline;
+
+    if (!timeline)
+        return;
+    list_remove(&command->timeline_link);
+    command->timeline = NULL;
+    advance(answers, timeline);
+}
+
 void gpu_answer(struct gpu_command *command, uint32_t type)
 {
     struct gpu_answers *answers = command->gpu->answers;
@@ -204,24 +215,14 @@ void gpu_answer(struct gpu_command *command, uint32_t type)
     }
     WITH_MUTEX (&answers->lock) {
         command->is_done = true;
+        if (MUTANT(gpu_fences_overtake))
+            leave_timeline(answers, command);
         if (command->timeline)
             advance(answers, command->timeline);
         else
             list_insert_tail(&answers->ready, &command->link);
     }
     push_ready(answers);
-}
-
-static void leave_timeline(struct gpu_answers *answers, struct gpu_command *command)
-    REQUIRES(answers->lock)
-{
-    struct gpu_timeline *timeline = command->timeline;
-
-    if (!timeline)
-        return;
-    list_remove(&command->timeline_link);
-    command->timeline = NULL;
-    advance(answers, timeline);
 }
 
 void gpu_command_drop(struct gpu_command *command)
@@ -235,7 +236,7 @@ void gpu_command_drop(struct gpu_command *command)
     push_ready(answers);
 }
 
-/* ---- The render thread, and fences --------------------------------------------------------- */
+/* ---- The render thread, and fences ----------------------------------------------------------- */
 
 static void rendered(struct gpu_command *command)
 {

@@ -4,8 +4,7 @@
 #include "hw/gpu/mapping.h"
 #include "util/atomic.h"
 
-/* ---- RESOURCE_MAP_BLOB ------------------------------------------------------------------------
- */
+/* ---- RESOURCE_MAP_BLOB ----------------------------------------------------------------------- */
 
 /* The gate, but for what else is in the window: 0, or the answer. */
 static uint32_t check_map(const struct gpu *gpu, const struct gpu_resource *resource,
@@ -109,8 +108,7 @@ void gpu_map_blob_finish(struct gpu *gpu, struct gpu_command *command)
     gpu_order_wake(gpu->order);
 }
 
-/* ---- RESOURCE_UNMAP_BLOB ----------------------------------------------------------------------
- */
+/* ---- RESOURCE_UNMAP_BLOB --------------------------------------------------------------------- */
 
 void gpu_unmap_blob(struct gpu *gpu, struct gpu_command *command)
 {

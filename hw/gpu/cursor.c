@@ -89,10 +89,21 @@ static void send(struct gpu_pointer *pointer) REQUIRES(bql)
     render_queue(gpu->render, &pointer->work);
 }
 
+/* Whether the resource has gone from the table, and so from the renderer, while it waited. */
+static bool is_gone(struct gpu *gpu, struct gpu_resource *resource) REQUIRES(bql)
+{
+    return resource && gpu_resource_find(gpu, resource->id) != resource;
+}
+
 static void start(struct gpu_pointer *pointer) REQUIRES(bql)
 {
     if (pointer->is_on_its_way || !pointer->next.is_new)
         return;
+    if (is_gone(pointer->scanout->gpu, pointer->next.resource)) {
+        gpu_resource_unref(pointer->next.resource);
+        pointer->next = (struct wish){ .resource = NULL }; /* what is shown stays */
+        return;
+    }
     if (pointer->next.resource) {
         send(pointer);
     } else {

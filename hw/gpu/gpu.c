@@ -14,7 +14,7 @@
 #include "util/clock.h"
 #include "util/log.h"
 
-enum { QUEUE_SIZE = 256 };
+enum { QUEUE_SIZE = 256, LOOK_NS = 100 * 1000 * 1000 };
 
 static struct gpu *gpu_of(struct virtio_device *device)
 {
@@ -129,15 +129,47 @@ static bool reset(struct virtio_device *device)
 /* ---- The end -----------------------------------------------------------------------------------
  */
 
-static void on_deadline(struct loop_timer *timer UNUSED)
+bool gpu_is_stuck(struct gpu *gpu)
+{
+    const char *what;
+
+    return gpu->render && render_busy_ns(gpu->render, &what) > GPU_STUCK_NS;
+}
+
+static void on_look(struct loop_timer *timer UNUSED)
 {
     /* It is enough that the loop turns. */
+}
+
+/* False: the render thread is stuck before that. While it gets on, it has the time that it needs.
+ */
+static bool wait_until(struct gpu *gpu, bool (*is_done)(struct gpu *gpu)) REQUIRES(bql)
+{
+    struct loop_timer look = { .fn = on_look };
+
+    while (!is_done(gpu) && !gpu_is_stuck(gpu)) {
+        loop_timer_set(&look, monotonic_ns() + LOOK_NS);
+        (void)loop_iterate(true); /* what it was is seen above */
+    }
+    loop_timer_cancel(&look);
+    return is_done(gpu);
+}
+
+static bool has_reset(struct gpu *gpu)
+{
+    bql_assert_held();
+    return !gpu->device.is_resetting;
+}
+
+bool gpu_wait_for_reset(struct gpu *gpu)
+{
+    return wait_until(gpu, has_reset);
 }
 
 static void on_settled(struct deferred *deferred)
 {
     bql_assert_held();
-    container_of(deferred, struct gpu, settled)->is_settled = true;
+    container_of(deferred, struct gpu, settled)->settling = GPU_HAS_SETTLED;
 }
 
 static void settle(struct render_work *work, void *renderer UNUSED)
@@ -145,42 +177,29 @@ static void settle(struct render_work *work, void *renderer UNUSED)
     (void)loop_defer(&container_of(work, struct gpu, settle)->settled); /* is not pending */
 }
 
-static bool has_settled(const struct gpu *gpu) REQUIRES(bql)
+static bool has_settled(struct gpu *gpu)
 {
-    return gpu->is_settled && !gpu->device.is_resetting;
-}
-
-static bool wait_until_settled(struct gpu *gpu) REQUIRES(bql)
-{
-    const int64_t deadline_ns = monotonic_ns() + GPU_STUCK_NS;
-    struct loop_timer timer = { .fn = on_deadline };
-
-    loop_timer_set(&timer, deadline_ns);
-    while (!has_settled(gpu) && monotonic_ns() < deadline_ns)
-        (void)loop_iterate(true); /* what it was is seen above */
-    loop_timer_cancel(&timer);
-    return has_settled(gpu);
+    bql_assert_held();
+    return has_reset(gpu) && gpu->settling == GPU_HAS_SETTLED && gpu_window_is_idle(gpu);
 }
 
 bool gpu_settle(struct gpu *gpu)
 {
+    if (!gpu->render)
+        return true;
     virtio_set_status(&gpu->device, 0); /* what is queued has become stale */
-    gpu->is_settled = false;
-    render_queue(gpu->render, &gpu->settle);
-    return wait_until_settled(gpu);
-}
-
-bool gpu_wait_for_reset(struct gpu *gpu)
-{
-    gpu->is_settled = true;
-    return wait_until_settled(gpu);
-}
-
-bool gpu_is_stuck(struct gpu *gpu)
-{
-    const char *what;
-
-    return render_busy_ns(gpu->render, &what) > GPU_STUCK_NS;
+    if (gpu->settling == GPU_NOT_SETTLING) {
+        gpu->settling = GPU_SETTLING;
+        render_queue(gpu->render, &gpu->settle);
+    }
+    if (!wait_until(gpu, has_settled) || !render_stop(gpu->render, GPU_STUCK_NS))
+        return false;
+    gpu->render = NULL;
+    watchdog_free(gpu->watchdog);
+    gpu->watchdog = NULL;
+    while (load_acquire(&gpu->nr_in_flight) > 0) /* pairs with gpu_command_free() */
+        (void)loop_iterate(true);                /* what was rendered last is finished and drawn */
+    return true;
 }
 
 /* ---- Beginning and end -------------------------------------------------------------------------
@@ -223,21 +242,15 @@ static void free_tables(struct gpu *gpu) REQUIRES(bql)
 
 void gpu_free(struct gpu *gpu)
 {
+    bool has_settled;
+
     if (!gpu)
         return;
-    while (gpu->device.is_resetting || !gpu_window_is_idle(gpu)) /* a disk may still hold a blob */
-        (void)loop_iterate(true);                                /* what it was is seen above */
-    watchdog_free(gpu->watchdog);
-    if (!render_stop(gpu->render, GPU_STUCK_NS)) {
-        log_error("virtio-gpu: the render thread does not end; its memory is left to it");
-        return;
-    }
-    while (load_acquire(&gpu->nr_in_flight) > 0)
-        (void)loop_iterate(true); /* what was rendered last is finished and drawn */
+    has_settled = gpu_settle(gpu);
+    assert(has_settled); /* as promised */
     gpu_scanouts_fini(gpu);
     gpu_window_fini(gpu);
     loop_cancel(&gpu->written);
-    loop_cancel(&gpu->settled);
     virtio_device_fini(&gpu->device);
     free_tables(gpu);
 }

@@ -70,7 +70,7 @@ struct gpu {
     struct mem *mem;
     struct display *display;
     const struct renderer_ops *renderer; /* called on the render thread */
-    struct render *render;
+    struct render *render;               /* NULL: it has ended, gpu_settle() */
     struct watchdog *watchdog;
     struct renderer_caps caps;
     struct gpu_stats stats;
@@ -96,7 +96,7 @@ struct gpu {
     struct deferred written; /* it is GPU_NOT_WRITING, and was waited for */
     struct render_work settle;
     struct deferred settled;
-    bool is_settled;
+    enum gpu_settling { GPU_NOT_SETTLING, GPU_SETTLING, GPU_HAS_SETTLED } settling;
 };
 
 /* gpu.c */

@@ -9,7 +9,7 @@
 static const char *const limit_names[NR_GPU_LIMITS] = {
     [LIMIT_RESOURCES] = "resources", [LIMIT_BYTES] = "bytes",     [LIMIT_CONTEXTS] = "contexts",
     [LIMIT_ENTRIES] = "entries",     [LIMIT_PAYLOAD] = "payload", [LIMIT_SIDE] = "side",
-    [LIMIT_ATTACHED] = "attached",   [LIMIT_SCREENS] = "screens",
+    [LIMIT_ATTACHED] = "attached",   [LIMIT_SCREENS] = "screens", [LIMIT_WAITING] = "waiting",
 };
 
 /* ---- Metrics -----------------------------------------------------------------------------------

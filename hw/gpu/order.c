@@ -10,6 +10,7 @@
 
 #include "hw/gpu/mapping.h"
 #include "util/atomic.h"
+#include "util/mutant.h"
 
 struct gpu_order {
     struct gpu *gpu;
@@ -52,7 +53,8 @@ static bool has_to_wait(const struct gpu_order *order, struct names names) REQUI
         (g_hash_table_contains(order->resources, GUINT_TO_POINTER(names.resource)) ||
          is_changing(order->gpu, names.resource)))
         return true;
-    return names.context && g_hash_table_contains(order->contexts, GUINT_TO_POINTER(names.context));
+    return names.context && !MUTANT(gpu_context_goes_on) &&
+           g_hash_table_contains(order->contexts, GUINT_TO_POINTER(names.context));
 }
 
 static void note(struct gpu_order *order, struct names names)
@@ -75,8 +77,8 @@ bool gpu_order_park(struct gpu_order *order, struct gpu_command *command)
 
     if (!has_to_wait(order, names))
         return false;
-    if (order->nr == VIRTQ_SIZE_MAX) { /* only a driver that uses a descriptor twice gets here */
-        gpu_answer(command, VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY);
+    if (order->nr == WAITING_MAX) {
+        gpu_refuse(command, gpu_limit_met(order->gpu, LIMIT_WAITING), "too many commands wait");
         return true;
     }
     note(order, names);

@@ -30,7 +30,7 @@ void gpu_print_latency_json(struct gpu *gpu, FILE *out)
     fputs("}}", out);
 }
 
-/* ---- Resources ----------------------------------------------------------------------------- */
+/* ---- Resources ------------------------------------------------------------------------------- */
 
 static const char *kind_of(const struct gpu_resource *resource)
 {

@@ -50,7 +50,6 @@ static void retire(struct render_work *work, void *renderer)
         gpu->renderer->resource_unref(renderer, resource->id);
     gpu_backing_free(resource->backing);
     resource->backing = NULL;
-    (void)fetch_sub(&gpu->usage.bytes, resource->bytes);
     gpu_resource_unref(resource);
 }
 
@@ -64,7 +63,7 @@ struct gpu_resource *gpu_resource_new(struct gpu *gpu, uint32_t id, uint64_t byt
         error = VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
     else if (g_hash_table_size(gpu->resources) >= RESOURCES_MAX)
         error = gpu_limit_met(gpu, LIMIT_RESOURCES);
-    else if (bytes > BYTES_MAX - load_relaxed(&gpu->usage.bytes)) /* grows on this thread only */
+    else if (bytes > BYTES_MAX - gpu->usage.bytes)
         error = gpu_limit_met(gpu, LIMIT_BYTES);
     if (error) {
         *ret_error = error;
@@ -77,14 +76,18 @@ struct gpu_resource *gpu_resource_new(struct gpu *gpu, uint32_t id, uint64_t byt
     resource->bytes = bytes;
     resource->retire.run = retire;
     resource->retire.what = "RESOURCE_UNREF";
-    fetch_add_relaxed(&gpu->usage.bytes, bytes);
+    store_relaxed(&gpu->usage.bytes, gpu->usage.bytes + bytes);
     g_hash_table_insert(gpu->resources, GUINT_TO_POINTER(id), resource);
     return resource;
 }
 
-/* With the table's reference, which the render thread drops. */
+/* With the table's reference, which the render thread drops. What it has counted for it counts no
+ * longer: the renderer frees it before it makes what may come instead. */
 static void let_go(struct gpu_resource *resource) REQUIRES(bql)
 {
+    struct gpu_usage *usage = &resource->gpu->usage;
+
+    store_relaxed(&usage->bytes, usage->bytes - resource->bytes);
     gpu_scanouts_forget(resource->gpu, resource);
     render_queue(resource->gpu->render, &resource->retire);
 }

@@ -240,7 +240,7 @@ bool gpu_scanouts_init(struct gpu *gpu, GError **error)
 
 void gpu_scanouts_reset(struct gpu *gpu)
 {
-    for (unsigned i = 0; i < gpu->config.nr_scanouts; i++) {
+    for (unsigned i = 0; i < gpu->config.nr_scanouts && gpu->scanouts[i].console; i++) {
         turn_off(&gpu->scanouts[i]);
         gpu_pointer_reset(&gpu->scanouts[i]);
     }
@@ -248,11 +248,9 @@ void gpu_scanouts_reset(struct gpu *gpu)
 
 void gpu_scanouts_fini(struct gpu *gpu)
 {
-    for (unsigned i = 0; i < gpu->config.nr_scanouts; i++) {
+    for (unsigned i = 0; i < gpu->config.nr_scanouts && gpu->scanouts[i].console; i++) {
         struct gpu_scanout *scanout = &gpu->scanouts[i];
 
-        if (!scanout->console)
-            break;
         console_free(scanout->console);
         gpu_frame_fini(scanout);
         gpu_pointer_fini(scanout);

@@ -69,8 +69,65 @@ static bool is_fenced(const struct gpu_command *command)
     return command->request.hdr.flags & VIRTIO_GPU_FLAG_FENCE;
 }
 
-/* ---- 1, 2: into the map, and out of it ---------------------------------------------------------
- */
+/* ---- 5, 6: answer and renderer --------------------------------------------------------------- */
+
+/* Which thread answers follows from what does not change any more. */
+static bool answers_at_release(const struct gpu_mapping *mapping)
+{
+    return mapping->command && !mapping->is_behind_renderer;
+}
+
+static bool answers_behind_unmap(const struct gpu_mapping *mapping)
+{
+    return mapping->command && mapping->is_behind_renderer && !mapping->is_unref;
+}
+
+static bool answers_behind_unref(const struct gpu_mapping *mapping)
+{
+    return mapping->command && mapping->is_behind_renderer && mapping->is_unref;
+}
+
+static void answer(struct gpu_mapping *mapping)
+{
+    int64_t before_ns = monotonic_ns(), after_ns;
+
+    gpu_answer(mapping->command, mapping->result);
+    after_ns = monotonic_ns();
+    record(mapping, STAGE_RESPOND, after_ns - before_ns);
+    record(mapping, STAGE_TOTAL, after_ns - mapping->popped_ns);
+    TRACE2(gpu_unmap_respond, mapping->id, after_ns - mapping->popped_ns);
+}
+
+static void mapping_unref(struct gpu_mapping *mapping)
+{
+    if (fetch_sub(&mapping->refs, 1) == 1)
+        g_free(mapping);
+}
+
+static void run_unmap(struct render_work *work, void *renderer)
+{
+    struct gpu_mapping *mapping = container_of(work, struct gpu_mapping, work);
+    int64_t ns;
+
+    mapping->gpu->renderer->unmap(renderer, mapping->id);
+    mapping->resource->is_renderer_mapped = false; /* it goes behind this on the same thread */
+    ns = monotonic_ns() - mapping->released_ns;
+    record(mapping, STAGE_RENDERER, ns);
+    TRACE2(gpu_unmap_renderer, mapping->id, ns);
+    if (answers_behind_unmap(mapping))
+        answer(mapping);
+    mapping_unref(mapping);
+}
+
+/* Stage 6, of which nobody waits for the end. */
+static void unmap_in_renderer(struct gpu_mapping *mapping)
+{
+    mapping->work.run = run_unmap;
+    mapping->work.what = "unmap";
+    render_queue(mapping->gpu->render, &mapping->work);
+}
+
+/* ---- 1, 2: into the map, and out of it ------------------------------------------------------- */
 
 void gpu_map(struct gpu_resource *resource, struct gpu_command *command)
 {
@@ -133,6 +190,12 @@ static void show_failed(struct gpu_mapping *mapping, const GError *error) REQUIR
 
 static void hidden(struct gpu_mapping *mapping, int64_t start_ns, int64_t end_ns) REQUIRES(bql)
 {
+    if (MUTANT(gpu_answer_at_commit) && answers_at_release(mapping)) {
+        answer(mapping);
+        mapping->command = NULL;
+    }
+    if (MUTANT(gpu_renderer_at_commit))
+        unmap_in_renderer(mapping);
     record(mapping, STAGE_QUEUE, start_ns - mapping->popped_ns);
     record(mapping, STAGE_COMMIT, end_ns - start_ns);
     TRACE2(gpu_unmap_commit, mapping->id, end_ns - start_ns);
@@ -156,7 +219,7 @@ static void hide_failed(struct gpu_mapping *mapping, const GError *error) REQUIR
     gpu_answer(command, VIRTIO_GPU_RESP_ERR_UNSPEC);
 }
 
-/* ---- The commit ----------------------------------------------------------------------------- */
+/* ---- The commit ------------------------------------------------------------------------------ */
 
 struct changes {
     struct list to_show, to_hide;
@@ -240,57 +303,7 @@ void gpu_window_commit(struct gpu *gpu)
     gpu_order_wake(gpu->order);
 }
 
-/* ---- 4, 5: release and answer -------------------------------------------------------------------
- */
-
-/* Which thread answers follows from what does not change any more. */
-static bool answers_at_release(const struct gpu_mapping *mapping)
-{
-    return mapping->command && !mapping->is_behind_renderer;
-}
-
-static bool answers_behind_unmap(const struct gpu_mapping *mapping)
-{
-    return mapping->command && mapping->is_behind_renderer && !mapping->is_unref;
-}
-
-static bool answers_behind_unref(const struct gpu_mapping *mapping)
-{
-    return mapping->command && mapping->is_behind_renderer && mapping->is_unref;
-}
-
-static void answer(struct gpu_mapping *mapping)
-{
-    int64_t before_ns = monotonic_ns(), after_ns;
-
-    gpu_answer(mapping->command, mapping->result);
-    after_ns = monotonic_ns();
-    record(mapping, STAGE_RESPOND, after_ns - before_ns);
-    record(mapping, STAGE_TOTAL, after_ns - mapping->popped_ns);
-    TRACE2(gpu_unmap_respond, mapping->id, after_ns - mapping->popped_ns);
-}
-
-static void mapping_unref(struct gpu_mapping *mapping)
-{
-    if (fetch_sub(&mapping->refs, 1) == 1)
-        g_free(mapping);
-}
-
-/* Render thread: stage 6. */
-static void unmap_in_renderer(struct render_work *work, void *renderer)
-{
-    struct gpu_mapping *mapping = container_of(work, struct gpu_mapping, work);
-    int64_t ns;
-
-    mapping->gpu->renderer->unmap(renderer, mapping->id);
-    mapping->resource->is_renderer_mapped = false; /* it goes behind this on the same thread */
-    ns = monotonic_ns() - mapping->released_ns;
-    record(mapping, STAGE_RENDERER, ns);
-    TRACE2(gpu_unmap_renderer, mapping->id, ns);
-    if (answers_behind_unmap(mapping))
-        answer(mapping);
-    mapping_unref(mapping);
-}
+/* ---- 4: release ----------------------------------------------------------------------------- */
 
 void gpu_mapping_released(struct gpu_mapping *mapping)
 {
@@ -304,17 +317,15 @@ void gpu_mapping_released(struct gpu_mapping *mapping)
     store_release(&mapping->is_released, 1);
     if (answers_at_release(mapping))
         answer(mapping);
-    mapping->work.run = unmap_in_renderer;
-    mapping->work.what = "unmap";
-    render_queue(gpu->render, &mapping->work);
+    if (!MUTANT(gpu_renderer_at_commit) || mapping->result != VIRTIO_GPU_RESP_OK_NODATA)
+        unmap_in_renderer(mapping);
     WITH_MUTEX (&window->lock) { /* which gpu_window_fini() takes: after it, this thread is gone */
         list_insert_tail(&window->released, &mapping->way_link);
         (void)loop_defer(&window->news); /* pending already is as good */
     }
 }
 
-/* ---- Back on the main thread
- * --------------------------------------------------------------------- */
+/* ---- Back on the main thread ----------------------------------------------------------------- */
 
 static void end(struct gpu_mapping *mapping) REQUIRES(bql)
 {
@@ -364,7 +375,7 @@ void gpu_window_news(struct deferred *deferred)
         gpu_order_wake(gpu->order);
 }
 
-/* ---- Reset ---------------------------------------------------------------------------------- */
+/* ---- Reset ----------------------------------------------------------------------------------- */
 
 /* One mapping of before it. Whether the memory map has it, or may have. */
 static bool forget(struct gpu_mapping *mapping) REQUIRES(bql)
@@ -415,7 +426,7 @@ void gpu_unmap_all(struct gpu *gpu)
         }
         gpu_window_commit(gpu);
     }
-    if (!is_mapped) {
+    if (!is_mapped || MUTANT(gpu_reset_without_grace)) {
         gpu_reset_go_on(gpu);
         return;
     }

@@ -19,14 +19,12 @@ struct egl;
  * soname. Told by functions that it has. */
 enum virgl_age { VIRGL_0_10, VIRGL_1_0, VIRGL_1_2, VIRGL_1_3 };
 
-enum virgl_kind { VIRGL_2D, VIRGL_3D, VIRGL_BLOB };
-
 struct virgl_resource {
     uint32_t id;
-    enum virgl_kind kind;
+    bool is_blob;
     bool is_soft; /* renderer_2d has it: 2D, of a format that the library does not know */
     bool is_flat; /* a texture that can be shown: 2D, with one sample a pixel */
-    uint32_t target, width, height, depth, array_size, last_level, format; /* of blobs: 0 */
+    uint32_t target, width, height, depth, array_size, last_level; /* not of blobs */
     uint32_t blob_mem;
     uint64_t blob_size;
     struct iovec *iov; /* the device's; NULL: none */
@@ -62,10 +60,9 @@ struct virgl {
     GHashTable *resources; /* id → struct virgl_resource * */
     GHashTable *contexts;  /* id → struct virgl_context * */
 
-    int epoll_fd;              /* over all that the library waits for */
-    uint32_t last_number;      /* of a global fence */
-    GQueue global;             /* struct virgl_global_fence *, oldest first */
-    uint64_t nr_failed_fences; /* passed at once, since the library would not have them */
+    int epoll_fd;         /* over all that the library waits for */
+    uint32_t last_number; /* of a global fence */
+    GQueue global;        /* struct virgl_global_fence *, oldest first */
 
     uint32_t *row; /* for conversions; grows */
     size_t row_size;

@@ -142,7 +142,6 @@ bool virgl_fence(void *renderer, const struct timeline_id *timeline, uint64_t fe
     if (timeline->is_global ? make_global(virgl, fence)
                             : make_context_fence(virgl, timeline, fence))
         return true;
-    virgl->nr_failed_fences++;
     LOG_RATELIMITED(log_virgl, "no fence for context %u, ring %u: passed at once",
                     timeline->context, timeline->ring);
     return false;

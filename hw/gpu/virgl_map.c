@@ -42,7 +42,7 @@ uint32_t virgl_map(void *renderer, uint32_t id, uint64_t size, void **ret_host,
 
     if (!resource)
         return VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
-    if (resource->kind != VIRGL_BLOB || resource->host || size == 0)
+    if (!resource->is_blob || resource->host || size == 0)
         return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
     error = virgl_renderer_resource_map(id, &host, &host_size);
     if (error)

@@ -41,12 +41,10 @@ static void add(struct virgl *virgl, const struct virgl_resource *resource)
                         g_memdup2(resource, sizeof(*resource)));
 }
 
-static uint32_t create(struct virgl *virgl, struct virgl_renderer_resource_create_args *args,
-                       enum virgl_kind kind)
+static uint32_t create(struct virgl *virgl, struct virgl_renderer_resource_create_args *args)
 {
     const struct virgl_resource resource = {
         .id = args->handle,
-        .kind = kind,
         .is_flat =
             (args->target == TARGET_2D || args->target == TARGET_RECT) && args->nr_samples <= 1,
         .target = args->target,
@@ -55,7 +53,6 @@ static uint32_t create(struct virgl *virgl, struct virgl_renderer_resource_creat
         .depth = args->depth,
         .array_size = args->array_size,
         .last_level = args->last_level,
-        .format = args->format,
     };
     int error;
 
@@ -98,7 +95,7 @@ uint32_t virgl_create_2d(void *renderer, const struct virtio_gpu_resource_create
 
     if (!picture_format(request->format, &format))
         return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
-    error = create(renderer, &args, VIRGL_2D);
+    error = create(renderer, &args);
     return error == VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER ? create_soft(renderer, request) : error;
 }
 
@@ -118,7 +115,7 @@ uint32_t virgl_create_3d(void *renderer, const struct virtio_gpu_resource_create
         .flags = request->flags,
     };
 
-    return create(renderer, &args, VIRGL_3D);
+    return create(renderer, &args);
 }
 
 uint32_t virgl_create_blob(void *renderer, const struct virtio_gpu_resource_create_blob *request,
@@ -136,7 +133,7 @@ uint32_t virgl_create_blob(void *renderer, const struct virtio_gpu_resource_crea
     };
     struct virgl *virgl = renderer;
     struct virgl_resource resource = { .id = request->resource_id,
-                                       .kind = VIRGL_BLOB,
+                                       .is_blob = true,
                                        .blob_mem = request->blob_mem,
                                        .blob_size = request->size,
                                        .iov = nr_iov ? iov : NULL,

@@ -61,7 +61,7 @@ static uint32_t check(const struct virgl *virgl, const struct virgl_resource *re
         return VIRTIO_GPU_RESP_ERR_INVALID_CONTEXT_ID;
     if (!resource->iov) /* nor has renderer_2d any for us */
         return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
-    if (resource->kind == VIRGL_BLOB)
+    if (resource->is_blob)
         return context && request->box.h && request->box.d && backing_reaches(resource, request)
                    ? 0
                    : VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
@@ -117,7 +117,7 @@ uint32_t virgl_to_host_2d(void *renderer, const struct virtio_gpu_transfer_to_ho
 
     if (resource && resource->is_soft)
         return renderer_2d.to_host_2d(virgl->soft, request);
-    if (resource && resource->kind == VIRGL_BLOB) /* its memory is the guest's: nothing to do */
+    if (resource && resource->is_blob) /* its memory is the guest's: nothing to do */
         return 0;
     if (rect->width == 0 || rect->height == 0)
         return 0;

@@ -76,7 +76,12 @@
     X(irq_kick_first, "an interrupt is posted before its bit is in IRR")                           \
     X(irq_timer_asleep_awake, "the thread of the timers looks at them without saying so first")    \
     X(irq_message_without_grace, "a message that was replaced is freed without a grace period")    \
-    X(irq_unmask_is_deaf, "an IOAPIC pin that is unmasked does not look at its level")
+    X(irq_unmask_is_deaf, "an IOAPIC pin that is unmasked does not look at its level")             \
+    X(gpu_answer_at_commit, "an unmap is answered before its grace period")                        \
+    X(gpu_renderer_at_commit, "the renderer unmaps what processors may still use")                 \
+    X(gpu_fences_overtake, "fences of a timeline are answered as they come")                       \
+    X(gpu_context_goes_on, "a command does not wait for others of its context that do")            \
+    X(gpu_reset_without_grace, "a reset ends before its grace period")
 
 #ifdef MUTANTS
 enum mutant {

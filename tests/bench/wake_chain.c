@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * How long a chain of threads takes that wake each other: what a path of as many hops costs on this
- * machine, under the load that there is now.
+ * What it costs on this machine to make busy threads take note, with nothing else to do: they spin
+ * as processors of guests do, each sees a flag, and the last one wakes who has raised it. A forced
+ * grace period cannot be quicker.
  *
- *     wake_chain HOPS ROUNDS
+ *     wake_chain THREADS ROUNDS
  *
- * One line: the nanoseconds of each round, from the first thread's write until it has read what the
- * last one wrote.
+ * One line: the nanoseconds of each round, from the flag until this thread runs again.
  */
 #include <assert.h>
 #include <inttypes.h>
@@ -16,64 +16,62 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "util/atomic.h"
 #include "util/clock.h"
 
-enum { HOPS_MAX = 16, ROUNDS_MAX = 100000, LEAST_PAUSE_US = 200, MOST_PAUSE_US = 2000 };
+enum { THREADS_MAX = 64, ROUNDS_MAX = 100000, LEAST_PAUSE_US = 200, MOST_PAUSE_US = 2000 };
 
-struct hop {
-    int from, to;
-};
+static uint32_t flag, nr_left; /* atomic */
+static int woken;
 
-static void pass(const struct hop *hop)
+static void *spin(void *unused)
 {
-    uint64_t count;
+    uint32_t seen = 0;
 
-    assert(read(hop->from, &count, sizeof(count)) == sizeof(count));
-    assert(write(hop->to, &count, sizeof(count)) == sizeof(count));
-}
+    (void)unused;
+    for (;;) {
+        uint64_t one = 1;
 
-static void *pass_on(void *arg)
-{
-    for (;;)
-        pass(arg);
+        if (load_acquire(&flag) == seen)
+            continue;
+        seen++;
+        if (fetch_sub(&nr_left, 1) == 1)
+            assert(write(woken, &one, sizeof(one)) == sizeof(one));
+    }
     return NULL;
 }
 
-/* The first thread wakes the second, and so on: @hops - 1 threads, and back to this one. */
-static int64_t once(int first, int last)
+static int64_t once(uint32_t nr_threads)
 {
-    uint64_t one = 1;
     int64_t began = monotonic_ns();
+    uint64_t count;
 
-    assert(write(first, &one, sizeof(one)) == sizeof(one));
-    assert(read(last, &one, sizeof(one)) == sizeof(one));
+    store_relaxed(&nr_left, nr_threads);
+    store_release(&flag, flag + 1);
+    assert(read(woken, &count, sizeof(count)) == sizeof(count));
     return monotonic_ns() - began;
 }
 
 int main(int argc, char **argv)
 {
-    static struct hop hops[HOPS_MAX];
-    int fds[HOPS_MAX];
-    const int nr = argc == 3 ? atoi(argv[1]) : 0, rounds = argc == 3 ? atoi(argv[2]) : 0;
+    const int nr_threads = argc == 3 ? atoi(argv[1]) : 0, rounds = argc == 3 ? atoi(argv[2]) : 0;
 
-    if (nr < 2 || nr > HOPS_MAX || rounds < 1 || rounds > ROUNDS_MAX) {
-        fprintf(stderr, "usage: wake_chain HOPS ROUNDS (2 to %d, 1 to %d)\n", HOPS_MAX, ROUNDS_MAX);
+    if (nr_threads < 1 || nr_threads > THREADS_MAX || rounds < 1 || rounds > ROUNDS_MAX) {
+        fprintf(stderr, "usage: wake_chain THREADS ROUNDS (1 to %d, 1 to %d)\n", THREADS_MAX,
+                ROUNDS_MAX);
         return 2;
     }
-    for (int i = 0; i < nr; i++) {
-        fds[i] = eventfd(0, EFD_CLOEXEC);
-        assert(fds[i] >= 0);
-    }
-    for (int i = 1; i < nr; i++) {
+    woken = eventfd(0, EFD_CLOEXEC);
+    assert(woken >= 0);
+    for (int i = 0; i < nr_threads; i++) {
         pthread_t thread;
+        int error = pthread_create(&thread, NULL, spin, NULL);
 
-        hops[i] = (struct hop){ .from = fds[i - 1], .to = fds[i] };
-        int error = pthread_create(&thread, NULL, pass_on, &hops[i]);
         assert(!error);
     }
     for (int i = 0; i < rounds; i++) {
         usleep((useconds_t)(LEAST_PAUSE_US + rand() % (MOST_PAUSE_US - LEAST_PAUSE_US)));
-        printf("%" PRId64 " ", once(fds[0], fds[nr - 1]));
+        printf("%" PRId64 " ", once((uint32_t)nr_threads));
     }
     printf("\n");
     return 0;

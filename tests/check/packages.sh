@@ -30,6 +30,8 @@ need | all        | libsdl2-dev                | library sdl2        | windows
 need | all        | libjson-glib-dev           | library json-glib-1.0 | QMP
 need | all        | libpng-dev                 | library libpng      | screenshots
 want | quick,full | xvfb                       | has Xvfb            | tests: windows
+want | quick,full | python3-xlib               | python Xlib         | tests: windows
+want | quick,full | edid-decode                | has edid-decode     | tests: EDID
 need | all        | acpica-tools               | has iasl            | every build: the DSDT
 need | all        | python3                    | has python3         | lints, counting
 want | quick,full | clang-format-14            | has clang-format-14 | lint: format
@@ -63,6 +65,7 @@ has() { type -P "$1" >/dev/null; } # a program, not one of these functions
 sbin() { PATH=$PATH:/usr/sbin:/sbin type -P "$1" >/dev/null; } # or for administrators
 library() { has pkg-config && pkg-config --exists "$1"; }
 compiles() { has "$1" && echo 'int main(void) { return 0; }' | compile "$@"; }
+python() { has /usr/bin/python3 && /usr/bin/python3 -c "import $1" 2>/dev/null; }
 shared() { compgen -G "/usr/lib*/$1" >/dev/null || compgen -G "/usr/lib/*/$1" >/dev/null; }
 includes() { has gcc && echo "#include <$1>" | compile gcc -c; }
 compile() { "$@" -x c - -o /dev/null 2>/dev/null; } # a compiler that fails is the answer "no"

@@ -204,3 +204,82 @@ struct message take_message(struct input *input, union input_payload *ret_payloa
     }
     return message;
 }
+
+/* ---- Good ones ------------------------------------------------------------------------------ */
+
+enum { SIDE = 64, BLOB_PAGES = 4 };
+
+static struct message good_picture(uint8_t which, uint32_t id, union input_payload *payload)
+{
+    const struct renderer_layout layout = { VIRTIO_GPU_FORMAT_B8G8R8X8_UNORM, SIDE, 32, 256, 0 };
+    const struct virtio_gpu_rect all = rect_of(0, 0, SIDE, SIDE), half = rect_of(0, 0, SIDE, 32);
+
+    payload->entries[0] = entry(SCENE_DATA, SIDE * SIDE * 4);
+    switch (which % 8) {
+    case 0:
+        return create_2d(id, VIRTIO_GPU_FORMAT_B8G8R8A8_UNORM, SIDE, SIDE);
+    case 1:
+        return attach_backing(id, payload->entries, 1);
+    case 2:
+        return to_host_2d(id, all, 0);
+    case 3:
+        return set_scanout(which >> 7, id, all);
+    case 4:
+        return flush_resource(id, half);
+    case 5:
+        return guest_blob(id, SIDE * SIDE * 4, payload->entries, 1);
+    case 6:
+        return set_scanout_blob(which >> 7, id, half, &layout);
+    default:
+        return update_cursor(which >> 7, id, 1, 1);
+    }
+}
+
+static struct message good_3d(uint8_t which, uint32_t id, uint32_t context,
+                              union input_payload *payload)
+{
+    const struct virtio_gpu_box box = { 0, 0, 0, 16, 16, 1 };
+
+    payload->words[0] = 0;
+    switch (which % 12) {
+    case 0:
+        return create_context(context, 0);
+    case 1:
+        return host_blob(id, BLOB_PAGES * PAGE, context, id);
+    case 2:
+    case 3:
+        return map_blob(id, (which >> 4) * PAGE);
+    case 4:
+    case 5:
+        return unmap_blob(id);
+    case 6:
+        return attach_resource(context, id);
+    case 7:
+        return submit_3d(context, payload->words, 1);
+    case 8:
+        return create_3d(id, 2, 1, 10, SIDE, SIDE);
+    case 9:
+        return to_host_3d(context, id, box, 0);
+    case 10:
+        return detach_resource(context, id);
+    default:
+        return destroy_context(context);
+    }
+}
+
+struct message take_good_message(struct input *input, union input_payload *ret_payload)
+{
+    uint8_t which = take(input), whom = take(input);
+    uint32_t id = 1 + whom % 4, context = 1 + (whom >> 2 & 1);
+    struct message message;
+
+    if (which % 4 == 0)
+        message = good_picture(which >> 2 | (whom & 0x80), id, ret_payload);
+    else if (which % 4 < 3)
+        message = good_3d(which >> 2 | (whom & 0xf0), id, context, ret_payload);
+    else
+        message = unref_resource(id);
+    if (whom & 8 && message.queue == QUEUE_CONTROL)
+        message = whom & 4 ? fenced_on_ring(message, context, 0, whom) : fenced(message, whom);
+    return message;
+}

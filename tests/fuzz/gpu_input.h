@@ -38,4 +38,7 @@ uint64_t take_address(struct input *input);
 
 struct message take_message(struct input *input, union input_payload *ret_payload);
 
+/** One as a driver would send it, about one of a few resources and contexts. */
+struct message take_good_message(struct input *input, union input_payload *ret_payload);
+
 #endif

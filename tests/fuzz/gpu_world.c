@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <assert.h>
+#include <inttypes.h>
 
 #include "hw/gpu/gpu_internal.h"
 #include "hw/mem/access.h"
 #include "hw/mem/dma.h"
+#include "hw/mem/listener.h"
 #include "tests/fuzz/gpu_world.h"
 #include "tests/gpu/inline_render.h"
 #include "util/clock.h"
@@ -20,23 +22,28 @@ enum {
     OWN_PAGE = SCENE_DATA + INPUT_PAGES * 4096, /* the honest driver's */
 };
 
+#define PATIENCE_NS (60 * NS_PER_S)
+
 struct gpu_world {
     struct gpu_world_ops ops;
     struct gpu_scene *scene;
     struct gpu *gpu;
     struct mem_stats at_start;
+    struct mem_listener listener;
 
     /* Of one input. */
     bool is_honest; /* the rings are as the driver has made them */
     unsigned outstanding[QUEUES];
     uint8_t by_head[QUEUES][GUEST_QUEUE_SIZE];
     unsigned place;
-    bool is_held; /* the renderer */
+    bool is_held;        /* the renderer */
+    unsigned nr_refuses; /* of ranges of memory, by the listener, from now on */
     struct dma_mapping holders[HOLDERS];
     bool is_holding[HOLDERS];
     struct viewer viewers[VIEWERS];
     unsigned nr_refreshes; /* that have not come back */
     struct loop_timer timer;
+    int64_t waits_since_ns; /* 0: it has not waited in this input */
 };
 
 static const struct viewer_ops viewer_ops = { .resized = NULL };
@@ -44,6 +51,35 @@ static const struct viewer_ops viewer_ops = { .resized = NULL };
 static void on_timer(struct loop_timer *timer G_GNUC_UNUSED)
 {
     /* The loop has woken: that was all. */
+}
+
+/* As KVM does when it has no slots left. */
+static bool on_range(struct mem_listener *listener, const struct range *range G_GNUC_UNUSED,
+                     GError **error)
+{
+    struct gpu_world *world = container_of(listener, struct gpu_world, listener);
+
+    if (world->nr_refuses == 0)
+        return true;
+    world->nr_refuses--;
+    g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_NOMEM, "no room");
+    return false;
+}
+
+static void on_no_range(struct mem_listener *listener G_GNUC_UNUSED,
+                        const struct range *range G_GNUC_UNUSED)
+{
+    /* It keeps none. */
+}
+
+static void add_listener(struct gpu_world *world) REQUIRES(bql)
+{
+    bool is_added;
+
+    world->listener =
+        (struct mem_listener){ .name = "fuzzer", .add = on_range, .del = on_no_range };
+    is_added = space_add_listener(world->scene->guest.scene.space, &world->listener, NULL);
+    assert(is_added);
 }
 
 struct gpu_world *gpu_world_new(const struct gpu_world_ops *ops, GError **error)
@@ -59,6 +95,7 @@ struct gpu_world *gpu_world_new(const struct gpu_world_ops *ops, GError **error)
     world->scene = scene;
     world->gpu = scene->gpu;
     world->timer.fn = on_timer;
+    add_listener(world);
     scene_begin_reset(world->scene);
     scene_end_reset(world->scene);
     drain_call_rcu();
@@ -106,9 +143,21 @@ static void let_loop_run(struct gpu_world *world) REQUIRES(bql)
     collect(world);
 }
 
-/* For what other threads do: they may or may not wake the loop. */
-static void wait_a_turn(struct gpu_world *world) REQUIRES(bql)
+/* What hangs is told here, and not by a test's timeout; @what is waited for. */
+static void check_patience(struct gpu_world *world, const char *what)
 {
+    if (world->waits_since_ns == 0)
+        world->waits_since_ns = monotonic_ns();
+    if (monotonic_ns() - world->waits_since_ns > PATIENCE_NS)
+        g_error("for %d s: no %s; %u in flight, %" PRIu64 " bytes, %" PRIu64 " entries",
+                (int)(PATIENCE_NS / NS_PER_S), what, world->gpu->nr_in_flight,
+                world->gpu->usage.bytes, world->gpu->usage.entries);
+}
+
+/* For what other threads do: they may or may not wake the loop. */
+static void wait_a_turn(struct gpu_world *world, const char *what) REQUIRES(bql)
+{
+    check_patience(world, what);
     if (loop_iterate(false))
         return;
     loop_timer_set(&world->timer, deadline_after_ns(monotonic_ns(), 100000));
@@ -118,6 +167,7 @@ static void wait_a_turn(struct gpu_world *world) REQUIRES(bql)
 static void let_go(struct gpu_world *world) REQUIRES(bql)
 {
     world->is_held = false;
+    world->nr_refuses = 0;
     inline_render_hold(false);
     if (world->ops.calm)
         world->ops.calm();
@@ -135,7 +185,7 @@ static void reset(struct gpu_world *world) REQUIRES(bql)
     let_go(world);
     scene_begin_reset(world->scene);
     while (virtio_get_status(world->scene->guest.device) != 0)
-        wait_a_turn(world);
+        wait_a_turn(world, "end of a reset");
     world->is_honest = false; /* what was in flight is dropped */
 }
 
@@ -173,9 +223,19 @@ static void send_chain(struct gpu_world *world, unsigned queue, const struct gue
     world->by_head[queue][head]++;
 }
 
-static uint64_t next_place(struct gpu_world *world)
+/* The request's bytes in guest memory; behind them, at PLACE / 2, is room for the answer. */
+static uint64_t put_request(struct gpu_world *world, struct input *input, struct message *message)
 {
-    return GUEST_DATA + (uint64_t)(world->place++ % PLACES) * PLACE;
+    uint64_t place = GUEST_DATA + (uint64_t)(world->place++ % PLACES) * PLACE;
+    uint8_t *bytes = world->scene->guest.bytes + place;
+
+    if (message->request.hdr.type == VIRTIO_GPU_CMD_SUBMIT_3D && world->ops.submit)
+        world->ops.submit(input, message);
+    assert(message->size + message->payload_size <= PLACE / 2);
+    memcpy(bytes, &message->request, message->size);
+    if (message->payload_size)
+        memcpy(bytes + message->size, message->payload, message->payload_size);
+    return place;
 }
 
 /* The command, cut, shortened or prolonged as the input likes. */
@@ -185,18 +245,11 @@ static void send_command(struct gpu_world *world, struct input *input) REQUIRES(
     union input_payload payload;
     struct message message = take_message(input, &payload);
     struct guest_buffer buffers[BUFFERS];
-    uint64_t place = next_place(world);
-    uint8_t *bytes = world->scene->guest.bytes + place, kind = take(input);
-    uint32_t size, room = message.room;
+    uint64_t place = put_request(world, input, &message);
+    uint32_t size = (uint32_t)(message.size + message.payload_size), room = message.room;
+    uint8_t kind = take(input);
     unsigned nr;
 
-    if (message.request.hdr.type == VIRTIO_GPU_CMD_SUBMIT_3D && world->ops.submit)
-        world->ops.submit(input, &message);
-    memcpy(bytes, &message.request, message.size);
-    if (message.payload_size)
-        memcpy(bytes + message.size, message.payload, message.payload_size);
-    size = (uint32_t)(message.size + message.payload_size);
-    assert(size <= PLACE / 2);
     if (kind >= 240)
         size = (uint32_t)take_bytes(input, 2) % (PLACE / 2);
     else if (kind >= 224)
@@ -207,6 +260,19 @@ static void send_command(struct gpu_world *world, struct input *input) REQUIRES(
     if (room > 0)
         nr += cut(input, place + PLACE / 2, room, true, buffers + nr);
     send_chain(world, message.queue, buffers, nr);
+}
+
+static void send_good_command(struct gpu_world *world, struct input *input) REQUIRES(bql)
+{
+    union input_payload payload;
+    struct message message = take_good_message(input, &payload);
+    uint64_t place = put_request(world, input, &message);
+    const struct guest_buffer buffers[] = {
+        { place, (uint32_t)(message.size + message.payload_size), false },
+        { place + PLACE / 2, message.room, true },
+    };
+
+    send_chain(world, message.queue, buffers, message.room ? 2 : 1);
 }
 
 static void send_anything(struct gpu_world *world, struct input *input) REQUIRES(bql)
@@ -251,7 +317,7 @@ static void reset_queue(struct gpu_world *world, unsigned queue) REQUIRES(bql)
     virtq_reset(virtq);
     world->is_honest = false; /* what was in flight is not answered */
     if (!virtq_is_resetting(virtq) && !virtq_setup(virtq)->is_enabled &&
-        !guest_device_is_broken(&world->scene->guest))
+        !world->scene->guest.device->is_resetting && !guest_device_is_broken(&world->scene->guest))
         guest_setup_queue(&world->scene->guest, queue);
 }
 
@@ -356,7 +422,9 @@ static void step(struct gpu_world *world, struct input *input) REQUIRES(bql)
         reset(world);
         start(world, 0);
     }
-    if (kind < 140)
+    if (kind < 70)
+        send_good_command(world, input);
+    else if (kind < 140)
         send_command(world, input);
     else if (kind < 190)
         let_loop_run(world);
@@ -376,8 +444,10 @@ static void step(struct gpu_world *world, struct input *input) REQUIRES(bql)
         touch_config(world, input);
     else if (kind < 238)
         reset_queue(world, kind & 1);
-    else if (kind < 246)
+    else if (kind < 244)
         reset_or_start(world, input);
+    else if (kind < 246)
+        world->nr_refuses = take(input) % 4;
     else if (world->ops.step)
         world->ops.step(input);
 }
@@ -399,7 +469,7 @@ static void settle(struct gpu_world *world) REQUIRES(bql)
         release(world, i);
     let_loop_run(world);
     while (!is_quiet(world))
-        wait_a_turn(world);
+        wait_a_turn(world, "rest");
     let_loop_run(world);
     for (unsigned queue = 0; queue < QUEUES && world->is_honest && is_running(world); queue++)
         assert(world->outstanding[queue] == 0);
@@ -420,7 +490,7 @@ static void expect_nothing(struct gpu_world *world) REQUIRES(bql)
     struct mem_stats stats;
 
     while (!is_all_released(world))
-        wait_a_turn(world);
+        wait_a_turn(world, "memory back");
     mem_get_stats(mem, &stats);
     if (stats.commits != world->at_start.commits) {
         drain_call_rcu(); /* what is still to be freed would look like a leak to libFuzzer, too */
@@ -456,6 +526,7 @@ void gpu_world_run(struct gpu_world *world, struct input *input)
 {
     bool is_to_serve = take(input) % 8 == 7; /* it takes as long as all else */
 
+    world->waits_since_ns = 0;
     start(world, take(input));
     for (unsigned i = 0; i < STEPS && input->left > 0; i++)
         step(world, input);

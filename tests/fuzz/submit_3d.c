@@ -207,6 +207,8 @@ static void on_crash(int number, siginfo_t *info UNUSED, void *context)
 #endif
     while (first < nr_frames && frames[first] != at)
         first++;
+    if (write(STDERR_FILENO, "\n", 1) < 0) /* behind what the library has begun to say */
+        _exit(1);
     if (first == nr_frames) { /* a jump to nowhere: its caller follows the handler's frames */
         if (at)
             print_frame(at);

@@ -8,7 +8,7 @@
 #include "util/iov.h"
 #include "util/lock.h"
 
-enum { PAGE = 4096, MAP_CACHED = 1, BLOB_MAX = 64 << 20, LOG_MAX = 1 << 16 };
+enum { PAGE = 4096, MAP_CACHED = 1, BLOB_MAX = 128 << 20, LOG_MAX = 1 << 16 };
 
 struct thing {
     uint32_t id;

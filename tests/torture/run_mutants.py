@@ -61,6 +61,10 @@ def irq(mutant, scenario, ends):
     return Row(mutant, scenario, ends, seconds=10, program='torture_irq', alone=True)
 
 
+def gpu(mutant, ends=(FAILS,)):
+    return Row(mutant, 'storm', ends, seconds=10, program='torture_gpu', alone=True)
+
+
 ROWS = (
     Row('no_barrier', 'tight', (FAILS,), 'membarrier', 8, alone=True),
     Row('no_reader_fence', 'tight', (FAILS,), 'fences', 8, alone=True),
@@ -130,6 +134,11 @@ ROWS = (
     irq('irq_timer_asleep_awake', 'one-timer', (HANGS,)),
     irq('irq_message_without_grace', 'route', (FAILS, CRASHES)),
     irq('irq_unmask_is_deaf', 'level', (HANGS,)),
+    gpu('gpu_answer_at_commit'),
+    gpu('gpu_renderer_at_commit', (CRASHES,)),
+    gpu('gpu_fences_overtake'),
+    gpu('gpu_context_goes_on'),
+    gpu('gpu_reset_without_grace'),
 )
 
 

@@ -7,11 +7,12 @@
 #define TESTS_UNIT_GPU_BLOBS_H
 
 #include "hw/gpu/mapping.h"
+#include "hw/mem/dma.h"
 #include "tests/gpu/fake_renderer.h"
 #include "tests/gpu/gpu_scene.h"
 #include "tests/gpu/reader.h"
 
-enum { PAGE = 4096, WINDOW = 64 << 20 };
+enum { PAGE = 4096, WINDOW = 16 << 20 };
 
 static struct gpu_scene *scene;
 
@@ -66,6 +67,37 @@ static inline void settle(void) REQUIRES(bql)
     }
     while (load_acquire(&scene->gpu->nr_in_flight) != scene_in_flight(scene))
         g_thread_yield(); /* pairs with gpu_command_free() */
+}
+
+/* What others do without the BQL. */
+static inline void wait_for_grace_period(void) REQUIRES(bql)
+{
+    bql_unlock();
+    synchronize_rcu();
+    bql_lock();
+}
+
+static inline void wait_for_release(const struct gpu_mapping *mapping) REQUIRES(bql)
+{
+    while (!load_acquire(&mapping->is_released)) /* pairs with the release of the release */
+        wait_for_grace_period();
+}
+
+/* A slow disk, that has the first sector of the window in its hands. */
+static inline void disk_begin(struct dma_mapping *mapping) REQUIRES(bql)
+{
+    g_assert_cmpuint(
+        dma_map(scene->guest.scene.space, SCENE_WINDOW, 512, DMA_TO_GUEST, "slow disk", mapping),
+        ==, 512);
+}
+
+/* On its thread, which has no lock. */
+static inline void disk_end(struct dma_mapping *mapping) REQUIRES(bql)
+{
+    memset(mapping->host, 0x55, 512);
+    bql_unlock();
+    dma_unmap(mapping, 512);
+    bql_lock();
 }
 
 static inline void check_log(const char *expected)

@@ -436,6 +436,32 @@ static void a_cursor_is_a_resource_of_its_size(void)
     gpu_scene_free(scene);
 }
 
+/* While the one before is being read. */
+static void a_cursor_whose_resource_goes_is_not_read(void)
+{
+    bql_assert_held();
+    const struct gpu_config config = scene_config(true, 0);
+    struct gpu_scene *scene = gpu_scene_new(&config, &fake_renderer);
+    unsigned unref;
+    int x, y;
+
+    must(scene, create_2d(1, BGRA, 64, 64));
+    must(scene, create_2d(2, BGRA, 64, 64));
+    fake_hold(FAKE_READ);
+    must(scene, update_cursor(0, 1, 0, 0));
+    fake_wait_until_held(FAKE_READ);
+    must(scene, update_cursor(0, 2, 0, 0));
+    unref = post(scene, unref_resource(2));
+    g_assert_false(is_answered(scene, unref));
+    fake_let_go();
+    g_assert_cmphex(finish(scene, unref), ==, OK);
+    wait_for_cursor(scene, true);
+    g_assert_cmphex(console_cursor(display_console(scene->display, 0), &x, &y)->pixels[0], ==,
+                    0xff000001);
+    g_assert_cmpuint(fake_count(FAKE_READ), ==, 1);
+    gpu_scene_free(scene);
+}
+
 /* ---- Answers ------------------------------------------------------------------------------- */
 
 static void fences_come_back_in_order(void)
@@ -483,30 +509,7 @@ static void an_answer_that_has_no_room_is_cut(void)
     gpu_scene_free(scene);
 }
 
-/* ---- Limits, reset ------------------------------------------------------------------------- */
-
-/* With a renderer that makes nothing of it: the memory is only counted. */
-static void what_pictures_take_is_limited_together(void)
-{
-    bql_assert_held();
-    const struct gpu_config config = scene_config(true, 0);
-    struct gpu_scene *scene = gpu_scene_new(&config, &fake_renderer);
-    const uint64_t *limits = scene->gpu->stats.limits;
-
-    g_assert_cmphex(ask(scene, create_2d(1, BGRX, PICTURE_SIDE_MAX + 1, 1)), ==, NO_MEMORY);
-    g_assert_cmphex(ask(scene, create_2d(1, BGRX, 1, PICTURE_SIDE_MAX + 1)), ==, NO_MEMORY);
-    g_assert_cmpuint(limits[LIMIT_SIDE], ==, 2);
-    for (uint32_t id = 1; id <= 8; id++) /* of 1 GiB */
-        must(scene, create_2d(id, BGRX, PICTURE_SIDE_MAX, PICTURE_SIDE_MAX));
-    g_assert_cmphex(ask(scene, create_2d(9, BGRX, 1, 1)), ==, NO_MEMORY);
-    g_assert_cmpuint(limits[LIMIT_BYTES], ==, 1);
-    must(scene, unref_resource(3));
-    must(scene, create_2d(9, BGRX, PICTURE_SIDE_MAX, PICTURE_SIDE_MAX));
-    scene_reset(scene);
-    for (uint32_t id = 1; id <= 8; id++)
-        must(scene, create_2d(id, BGRX, PICTURE_SIDE_MAX, PICTURE_SIDE_MAX));
-    gpu_scene_free(scene);
-}
+/* ---- Reset ---------------------------------------------------------------------------------- */
 
 static void a_reset_forgets_all_that_there_was(void)
 {
@@ -560,9 +563,9 @@ static void add_tests(void)
     ADD(a_screen_says_what_size_it_would_like);
     ADD(an_edid_is_the_screens);
     ADD(a_cursor_is_a_resource_of_its_size);
+    ADD(a_cursor_whose_resource_goes_is_not_read);
     ADD(fences_come_back_in_order);
     ADD(an_answer_that_has_no_room_is_cut);
-    ADD(what_pictures_take_is_limited_together);
     ADD(a_reset_forgets_all_that_there_was);
     ADD(a_reset_comes_at_any_moment);
 #undef ADD

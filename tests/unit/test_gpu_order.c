@@ -31,8 +31,7 @@ static void finish_well(const unsigned *calls, unsigned nr) REQUIRES(bql)
         g_assert_cmphex(finish(scene, calls[i]), <, VIRTIO_GPU_RESP_ERR_UNSPEC);
 }
 
-/* ---- Waiting
- * ------------------------------------------------------------------------------------- */
+/* ---- Waiting --------------------------------------------------------------------------------- */
 
 static void unmap_attach_submit_stay_in_order(void)
 {
@@ -177,8 +176,36 @@ static void many_may_wait(void)
     end();
 }
 
-/* ---- Fences
- * -------------------------------------------------------------------------------------- */
+/* One descriptor, again and again: there is an end to what is kept for it. */
+static void too_many_that_wait_are_refused(void)
+{
+    bql_assert_held();
+    struct guest *guest;
+    unsigned call;
+
+    begin_unmapping();
+    guest = &scene->guest;
+    call = post(scene, attach_resource(2, 5));
+    scene_run(scene);
+    for (unsigned i = 1; i < WAITING_MAX; i++) {
+        guest_add(guest, QUEUE_CONTROL, scene->calls[call].head);
+        virtio_doorbell(guest->device, QUEUE_CONTROL);
+        while (loop_iterate(false))
+            continue;
+    }
+    g_assert_cmpuint(guest_answers(guest, QUEUE_CONTROL), ==, 0);
+    g_assert_cmpuint(stats()->waits, ==, WAITING_MAX);
+    guest_add(guest, QUEUE_CONTROL, scene->calls[call].head);
+    virtio_doorbell(guest->device, QUEUE_CONTROL);
+    g_assert_cmphex(finish(scene, call), ==, VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY);
+    g_assert_cmpuint(stats()->limits[LIMIT_WAITING], ==, 1);
+    scene_begin_reset(scene); /* of the answers to come the scene knows nothing */
+    reader_end(stubborn);
+    scene_end_reset(scene);
+    end();
+}
+
+/* ---- Fences ---------------------------------------------------------------------------------- */
 
 static void second_fence_waits_for_the_first(void)
 {
@@ -325,6 +352,7 @@ int main(int argc, char **argv)
         TEST(failed_map_wakes_those_behind_it),
         TEST(wrong_commands_wait_and_are_wrong),
         TEST(many_may_wait),
+        TEST(too_many_that_wait_are_refused),
         TEST(second_fence_waits_for_the_first),
         TEST(fenced_unmap_is_in_order_too),
         TEST(fences_are_the_renderers_to_pass),

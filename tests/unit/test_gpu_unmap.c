@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* RESOURCE_UNMAP_BLOB, stage by stage: who is waited for, who answers when, and who is not held up.
  */
-#include "hw/mem/dma.h"
 #include "tests/unit/gpu_blobs.h"
 
 static enum gpu_map_state state_of(uint32_t id) REQUIRES(bql)
@@ -9,8 +8,7 @@ static enum gpu_map_state state_of(uint32_t id) REQUIRES(bql)
     return gpu_resource_find(scene->gpu, id)->map_state;
 }
 
-/* ---- 2, 3: commit and grace --------------------------------------------------------------------
- */
+/* ---- 2, 3: commit and grace ------------------------------------------------------------------ */
 
 static void answer_waits_for_all_readers(void)
 {
@@ -55,27 +53,19 @@ static void disk_that_is_at_it_is_waited_for(void)
 
     begin();
     make_mapped(5, PAGE, 0);
-    g_assert_cmpuint(
-        dma_map(scene->guest.scene.space, SCENE_WINDOW, 512, DMA_TO_GUEST, "slow disk", &mapping),
-        ==, 512);
+    disk_begin(&mapping);
     unmap = post(scene, unmap_blob(5));
     scene_run(scene);
-    bql_unlock();
-    synchronize_rcu(); /* no reader is in the old view … */
-    bql_lock();
+    wait_for_grace_period();                   /* no reader is in the old view … */
     g_assert_false(is_answered(scene, unmap)); /* … but this is no reader */
     g_assert_true(fake_is_mapped(5));
-    memset(mapping.host, 0x55, 512);
-    bql_unlock();
-    dma_unmap(&mapping, 512); /* on its thread: the answer comes from there */
-    bql_lock();
+    disk_end(&mapping); /* the answer comes from there */
     g_assert_cmphex(finish(scene, unmap), ==, VIRTIO_GPU_RESP_OK_NODATA);
     g_assert_cmphex(*(uint32_t *)fake_memory(5), ==, 0x55555555);
     end();
 }
 
-/* ---- 5, 6: answer and renderer ------------------------------------------------------------------
- */
+/* ---- 5, 6: answer and renderer --------------------------------------------------------------- */
 
 static void unfenced_answer_does_not_wait_for_the_renderer(void)
 {
@@ -146,10 +136,7 @@ static void place_is_free_before_the_main_thread_knows(void)
     mapping = gpu_resource_find(scene->gpu, 5)->mapping;
     must_be(map_blob(6, 0), VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER); /* it is not free yet */
     reader_end(stubborn);
-    bql_unlock();
-    while (!load_acquire(&mapping->is_released)) /* pairs with the release of the release */
-        synchronize_rcu();
-    bql_lock();
+    wait_for_release(mapping);
     map = post(scene, map_blob(6, 0));
     gpu_control_queue(scene->gpu); /* before the news of the release */
     g_assert_cmphex(finish(scene, map), ==, VIRTIO_GPU_RESP_OK_MAP_INFO);
@@ -188,8 +175,7 @@ static void changes_of_one_turn_are_one_commit(void)
     end();
 }
 
-/* ---- RESOURCE_UNREF of what is mapped
- * ------------------------------------------------------------ */
+/* ---- RESOURCE_UNREF of what is mapped -------------------------------------------------------- */
 
 static void unref_of_a_mapped_blob_unmaps_it_first(void)
 {
@@ -258,8 +244,7 @@ static void unref_gives_memory_back_when_the_renderer_has_let_go(void)
     end();
 }
 
-/* ---- Others go on
- * --------------------------------------------------------------------------------- */
+/* ---- Others go on ---------------------------------------------------------------------------- */
 
 static void others_are_not_held_up(void)
 {
@@ -307,8 +292,7 @@ static void what_is_on_a_screen_may_be_unmapped(void)
     end();
 }
 
-/* ---- A command's own buffers in what it unmaps
- * ------------------------------------------------------ */
+/* ---- A command's own buffers in what it unmaps ----------------------------------------------- */
 
 /* The answer has nowhere to go, but nothing waits for it for ever. */
 static void command_that_lies_in_its_blob_holds_up_nothing(void)
@@ -334,8 +318,7 @@ static void command_that_lies_in_its_blob_holds_up_nothing(void)
     end();
 }
 
-/* ---- What is told of it
- * ------------------------------------------------------------------------------ */
+/* ---- What is told of it ---------------------------------------------------------------------- */
 
 static char *text_of(void (*print)(struct gpu *gpu, FILE *out)) NO_THREAD_SAFETY /* calls it */
 {
@@ -393,7 +376,7 @@ static void resources_are_told(void)
         "\"map\":\"mapped\",\"offset\":12288}],"
         "\"contexts\":[{\"id\":1,\"capset\":0,\"resources\":0},"
         "{\"id\":2,\"capset\":0,\"resources\":1}],"
-        "\"window\":{\"bytes\":67108864,\"taken\":4096,\"places\":1},\"orphans\":0,"
+        "\"window\":{\"bytes\":16777216,\"taken\":4096,\"places\":1},\"orphans\":0,"
         "\"bytes\":4224,\"in-flight\":0}");
     free(text);
     end();

@@ -129,6 +129,14 @@ static void devices_are_checked(void) NO_THREAD_SAFETY
         { "virtio-rng-pci,addr=32", "addr=32 is no slot" },
         { "virtio-rng-pci,addr=x", "addr=x is no slot" },
         { "virtio-rng-pci,drive=d0", "there is no key 'drive'" },
+        { "virtio-gpu-pci,hostmem=1M", "there is no key 'hostmem'" },
+        { "virtio-gpu-pci,xrez=9", "did you mean 'xres'?" },
+        { "virtio-gpu-pci,yres=0", "yres=0 is out of range" },
+        { "virtio-gpu-pci,max_outputs=17", "max_outputs=17 is out of range (1 to 16)" },
+        { "virtio-gpu-gl-pci,hostmem=3M,blob=on", "hostmem=3145728 is no power of two" },
+        { "virtio-gpu-gl-pci,hostmem=4M", "add blob=on" },
+        { "virtio-gpu-gl-pci,hostmem=64k,blob=on", "hostmem=64k is out of range" },
+        { "virtio-gpu-gl-pci,venus=on", "venus=on needs blob=on and hostmem=" },
     };
     struct machine *machine = make(false);
     GError *error = NULL;
@@ -147,6 +155,14 @@ static void devices_are_checked(void) NO_THREAD_SAFETY
     g_clear_error(&error);
     g_assert_false(machine_add_device(machine, "virtio-rng-pci,addr=0x1f", &error));
     g_clear_error(&error);
+    g_assert_null(machine_gpu(machine));
+    g_assert_true(machine_add_device(machine, "virtio-gpu-pci,max_outputs=16", &error));
+    g_assert_no_error(error);
+    g_assert_nonnull(machine_gpu(machine));
+    g_assert_false(machine_add_device(machine, "virtio-gpu-pci", &error)); /* of all together */
+    g_assert_nonnull(strstr(error->message, "more than 16 screens in all"));
+    g_clear_error(&error);
+    g_assert_true(machine_settle(machine));
     machine_free(machine);
 }
 

@@ -205,6 +205,25 @@ static void transfers_take_rows_of_the_resources_width(void)
     }
 }
 
+static void what_has_no_alpha_is_opaque(void)
+{
+    enum { WIDE = 19, ROWS = 2 };
+    struct setting setting = begin();
+    uint32_t pixels[WIDE * ROWS];
+
+    must_create(&setting, VIRTIO_GPU_FORMAT_B8G8R8X8_UNORM, WIDE, ROWS);
+    remember(&setting, sizeof(pixels), 64, 1);
+    attach(&setting);
+    g_assert_cmphex(transfer(&setting, 0, 0, WIDE, ROWS, 0), ==, 0);
+    g_assert_cmphex(look(&setting, NULL, 0, 0, WIDE, ROWS, pixels), ==, 0);
+    for (unsigned i = 0; i < ARRAY_SIZE(pixels); i++)
+        g_assert_cmphex(pixels[i], ==, word_at(1 + i * 4) | 0xff000000);
+    g_assert_cmphex(look(&setting, NULL, 9, 1, 9, 1, pixels), ==, 0);
+    for (unsigned i = 0; i < 9; i++)
+        g_assert_cmphex(pixels[i], ==, word_at(1 + (WIDE + 9 + i) * 4) | 0xff000000);
+    end(&setting);
+}
+
 static void rows_beyond_the_backing_are_refused_whole(void)
 {
     static const struct {
@@ -398,6 +417,7 @@ int main(int argc, char **argv)
     ADD(bytes_of_each_format_are_its_colours);
     ADD(a_new_picture_is_black);
     ADD(transfers_take_rows_of_the_resources_width);
+    ADD(what_has_no_alpha_is_opaque);
     ADD(rows_beyond_the_backing_are_refused_whole);
     ADD(rectangles_outside_the_picture_are_refused);
     ADD(what_is_detached_is_not_read);

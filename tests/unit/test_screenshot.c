@@ -165,15 +165,29 @@ static void errors_name_the_file_and_leave_nothing(void) REQUIRES(bql)
 
 static void devices_stay_what_they_are(void) REQUIRES(bql)
 {
+    g_autofree char *link = g_build_filename(folder, "end", NULL);
+    g_autofree char *end = NULL;
     struct screen screen;
     struct asker asker;
     struct stat status;
+    int ends[2];
 
     screen_start(&screen, 8, 8);
     save_and_wait(&screen, "/dev/null", &asker);
     check_error(&asker, NULL);
     g_assert_cmpint(stat("/dev/null", &status), ==, 0);
     g_assert_true(S_ISCHR(status.st_mode));
+    /* As /dev/stdout is, where that is a pipe: what it links to has no name. */
+    g_assert_cmpint(pipe(ends), ==, 0);
+    end = g_strdup_printf("/proc/self/fd/%d", ends[1]);
+    g_assert_cmpint(symlink(end, link), ==, 0);
+    save_and_wait(&screen, link, &asker);
+    check_error(&asker, NULL);
+    g_assert_cmpint(lstat(link, &status), ==, 0);
+    g_assert_true(S_ISLNK(status.st_mode));
+    close(ends[0]);
+    close(ends[1]);
+    g_unlink(link);
     screen_end(&screen);
 }
 

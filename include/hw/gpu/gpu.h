@@ -42,7 +42,7 @@ struct gpu_config {
 struct gpu *gpu_new(struct space *memory, struct display *display, const struct gpu_config *config,
                     GError **error) MUST_CHECK REQUIRES(bql);
 
-/** After its transport is gone and its reset has ended. Not when gpu_is_stuck(). NULL is fine. */
+/** After its transport is gone. Not where gpu_settle() is false. NULL is fine. */
 void gpu_free(struct gpu *gpu) REQUIRES(bql);
 
 struct virtio_device *gpu_device(struct gpu *gpu);
@@ -55,12 +55,12 @@ bool gpu_is_stuck(struct gpu *gpu) REQUIRES(bql);
 #define GPU_STUCK_NS INT64_C(5000000000)
 
 /**
- * At the end of the program: reset the device, and let the main loop run until the render thread
- * has done what it had. False: that has taken GPU_STUCK_NS, see gpu_is_stuck().
+ * At the end: reset the device and end its render thread, when that has done what it had; the main
+ * loop runs meanwhile. False: it is stuck. After it, what is asked of the device has no answers.
  */
 bool gpu_settle(struct gpu *gpu) MUST_CHECK REQUIRES(bql);
 
-/** Until the reset that was begun has ended; the same. */
+/** Let the main loop run until the reset that was begun has ended. False: as above. */
 bool gpu_wait_for_reset(struct gpu *gpu) MUST_CHECK REQUIRES(bql);
 
 /** Each one JSON object, no newline. Stages of an unmap; resources, window, contexts. */

@@ -8,8 +8,8 @@
  *     wait=halt|poll        this processor halts until the interrupt, or looks at the ring for ever
  *     busy=none|memory|window  what another one does, with interrupts off: halts, spins on its own
  *                           memory, or on the pages that are mapped and unmapped
- *     test=latency|leak|spin   the second only counts, and lets others look before and after; the
- *                           third is no more than a load
+ *     test=latency|leak     the second makes and ends buffers, and lets others look
+ *                           before and after
  *
  * Each figure goes out, in nanoseconds: "series NAME: N N N ...".
  */
@@ -206,21 +206,25 @@ static void let_look(const char *when)
     (void)get_character();
 }
 
-static void count_only(void)
+/* From a buffer's beginning to its end. */
+static void one_life(void)
 {
-    for (u64 i = 0; i < rounds / 10; i++)
-        map_and_touch(), expect(gpu_unmap(&gpu, BUFFER), OK_NODATA);
-    let_look("before");
-    for (u64 i = 0; i < rounds; i++)
-        map_and_touch(), expect(gpu_unmap(&gpu, BUFFER), OK_NODATA);
-    let_look("after");
+    gpu_buffer(&gpu, CONTEXT, BUFFER, (u32)size);
+    map_and_touch();
+    expect(gpu_unmap(&gpu, BUFFER), OK_NODATA);
+    expect(gpu_detach(&gpu, CONTEXT, BUFFER), OK_NODATA);
+    expect(gpu_unref(&gpu, BUFFER), OK_NODATA);
 }
 
-static void spin_for_ever(void)
+static void live_only(void)
 {
-    say("storm: spins\n");
-    for (;;)
-        spin_in_window(NULL);
+    expect(gpu_unref(&gpu, BUFFER), OK_NODATA);
+    for (u64 i = 0; i < rounds / 10; i++)
+        one_life();
+    let_look("before");
+    for (u64 i = 0; i < rounds; i++)
+        one_life();
+    let_look("after");
 }
 
 /* ---- Preparation ----------------------------------------------------------------------------- */
@@ -251,9 +255,7 @@ void payload_main(void)
         check(gpu_use_interrupts(&gpu), "interrupts");
     occupy_others();
     if (parameter_is("test", "leak"))
-        count_only();
-    else if (parameter_is("test", "spin"))
-        spin_for_ever();
+        live_only();
     else
         measure();
     is_enough = true;

@@ -19,6 +19,7 @@ import tempfile
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'linux'))
 
 import machine  # noqa: E402: found by the line above
+import qmp  # noqa: E402
 import run as linux  # noqa: E402
 import storm as storms  # noqa: E402
 import tap  # noqa: E402
@@ -28,7 +29,7 @@ OVERHEAD_KIB = 60 << 10  # of the program, beside its guest's memory
 DISK_BYTES = 4 << 20
 DEADLINE_S = 400
 RESETS = 10
-STORM_ROUNDS, STORM_LIVE = 30, 50
+STORM_ROUNDS, LAZY_ROUNDS, STORM_LIVE = 30, 5, 50
 LEAK_ROUNDS, LEAK_KIB = 10000, 512
 POINT = re.compile(r'^(ok|not ok) (\d+) - (.*)$')
 PANICKED = 3
@@ -187,7 +188,7 @@ def gpu(settings):
 def _gpu_storm(settings, load, force):
     """Nothing is judged by its time, only that all was answered and counted."""
     options = settings.options
-    rounds = options.rounds or STORM_ROUNDS
+    rounds = options.rounds or STORM_ROUNDS if force else LAZY_ROUNDS
     storm = storms.Storm(settings.cpus, load, rounds=rounds, live=STORM_LIVE, force=force)
     result = storms.run(options.program, options.payload, storm, options.accel)
     bad = {name: len(figures) for name, figures in result.series.items()
@@ -200,10 +201,11 @@ def _gpu_storm(settings, load, force):
 
 def _gpu_leak(settings):
     options = settings.options
-    storm = storms.Storm(1, rounds=options.rounds or LEAK_ROUNDS, test='leak')
+    rounds = options.rounds or LEAK_ROUNDS // (10 if options.sanitized else 1)
+    storm = storms.Storm(1, rounds=rounds, test='leak')
     before, after = storms.observe(options.program, options.payload, storm, options.accel)
-    if after.regions != before.regions:
-        raise machine.Failure(f'{before.regions} regions, and then {after.regions}')
+    if after.things != before.things:
+        raise machine.Failure(f'{before.things}, and then {after.things}')
     if not options.sanitized and after.anonymous_kib > before.anonymous_kib + LEAK_KIB:
         raise machine.Failure(f'{before.anonymous_kib} KiB, and then {after.anonymous_kib}')
 
@@ -214,6 +216,30 @@ def gpu_storm(settings):
              for load in storms.LOADS for force in (True, False)}
     tests['many maps and unmaps leak nothing'] = lambda: _gpu_leak(settings)
     return tests
+
+
+def _gpu_hang(settings, test):
+    """Its renderer cannot be ended: the program leaves without it, by itself and with 0."""
+    with tempfile.TemporaryDirectory(prefix='gracevm-qmp-') as folder:
+        path = os.path.join(folder, 'qmp')
+        words = [*settings.words(f'test={test}'), '-display', 'none', '-device', storms.DEVICE,
+                 '-qmp', f'unix:{path},server=on,wait=off']
+        with machine.Machine(words) as running, qmp.Client(path) as control:
+            running.expect('hang: draws')
+            control.execute('query-status')
+            running.send('x')
+            end = running.wait()
+            bad = [name for name, holds in _points(running, end.output).items() if not holds]
+            if bad or end.status != 0 or 'the renderer hangs' not in end.errors:
+                raise running.failure(f'exit status {end.status}; does not hold: {bad}')
+
+
+def gpu_hang(settings):
+    return {
+        'a draw without end holds up nobody, and the end comes':
+            lambda: _gpu_hang(settings, 'power'),
+        'nor a reset': lambda: _gpu_hang(settings, 'reset'),
+    }
 
 
 def main():
@@ -231,6 +257,7 @@ def main():
         return
     name = os.path.basename(settings.options.payload).removesuffix('.elf')
     tests = {'ends': lambda: ends(settings), 'gpu_storm': lambda: gpu_storm(settings),
+             'gpu_hang': lambda: gpu_hang(settings),
              'gpu': lambda: {name: lambda: gpu(settings)}
              }.get(name, lambda: {name: lambda: storm(settings)})()
     if name == 'virtio_storm' and settings.cpus > 1:

@@ -20,7 +20,8 @@ ANSWERED = re.compile(r'^ok \d+ - all was answered as it should be$', re.M)
 LOADS = {
     'idle': ('halt', 'none'),
     'one busy': ('halt', 'memory'),
-    'all busy': ('poll', 'window'),
+    'all busy': ('poll', 'memory'),
+    'all busy, on the buffer': ('poll', 'window'),
 }
 
 
@@ -81,11 +82,19 @@ def run(program, payload, storm, accel='soft'):
 class Look:
     """What a machine holds at one moment."""
     anonymous_kib: int
-    regions: int
+    things: dict  # {what of: how many}
 
 
 def _look(running, control):
-    return Look(running.status_kib('RssAnon'), str(control.execute('x-mtree')).count('\\n'))
+    held = control.execute('x-gpu-resources')
+    regions = control.execute('x-mtree')['human-readable-text']
+    return Look(running.status_kib('RssAnon'), {
+        'regions': len(regions.splitlines()),
+        'resources': len(held['resources']),
+        'places in the window': held['window']['places'],
+        'orphans': held['orphans'],
+        'descriptors': len(os.listdir(f'/proc/{running.pid}/fd')),
+    })
 
 
 def observe(program, payload, storm, accel='soft'):

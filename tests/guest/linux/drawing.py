@@ -29,6 +29,8 @@ FRAMES, BUFFERS_A_FRAME = 40, 4
 LEAST_GL = (4, 3)
 # What kmscube clears the screen to, and how far off a channel may be.
 GROUND, TOLERANCE = (128, 128, 128), 3
+REACH = 8  # in pixels, from a point to what its colour is compared with
+LEAST_TURN = 100  # of a product of two differences of colours
 # What the driver says when something is wrong: "*ERROR*", or a line of its own about it.
 BAD_DRIVER = re.compile(r'\*ERROR\*|(\[drm\]|virtio).*\b([Ee]rror|[Ff]ailed|WARN|timed out)')
 SMALL_SCREEN = (640, 480)
@@ -49,8 +51,7 @@ class Session:
 
     def __init__(self, running, control):
         self.running, self.control = running, control
-        running.expect(PROMPT)
-        self.run('stty -echo')
+        self.run_any('stty -echo')
 
     def run(self, command):
         """What @command says, all of it; it must end with status 0."""
@@ -88,7 +89,9 @@ class Session:
             if BAD_DRIVER.search(line):
                 raise self.running.failure(f'the kernel said: {line}')
         self.running.send('exit\n')
-        machine.check_end(program, self.running)
+        end = machine.check_end(program, self.running)
+        if re.search('^gracevm: ', end.errors, re.M):
+            raise self.running.failure('the machine had something to say about the guest')
 
 
 @contextlib.contextmanager
@@ -101,8 +104,10 @@ def session(program, system, device=GL_DEVICE, cpus=1, **how):
         guest = Guest('test=gpu quiet', memory=MEMORY, cpus=cpus, initrd=initrd,
                       linux=gpu_images.SYSTEMS[system].linux, drives=((disk, True),),
                       devices=(device,), options=options, **how)
-        with machine.start(program, guest) as running, qmp.Client(path) as control:
-            yield Session(running, control)
+        with machine.start(program, guest) as running:
+            running.expect(PROMPT)
+            with qmp.Client(path) as control:
+                yield Session(running, control)
 
 
 def _check_renderer(there):
@@ -120,6 +125,13 @@ def nr_unmaps(control):
     return control.execute('query-gpu-latency')['unmap']['total']['count']
 
 
+def _check_nothing_left(there):
+    """Of what programs that have ended had mapped."""
+    resources = there.control.execute('x-gpu-resources')
+    if resources['window']['places'] or resources['orphans']:
+        raise Failure(f'left are {resources}')
+
+
 def _check_persist(there):
     before = nr_unmaps(there.control)
     result = there.object(f'persist {FRAMES}')
@@ -128,11 +140,44 @@ def _check_persist(there):
         raise there.running.failure(f'drawn wrong: {result}')
     if result['buffers'] < BUFFERS_A_FRAME * FRAMES or counted < result['buffers']:
         raise there.running.failure(f'{result["buffers"]} buffers, and {counted} unmaps')
+    _until_good(there, lambda: _check_nothing_left(there))
     print(f'# persist: {result["fps"]:.0f} frames/s, {counted} unmaps', flush=True)
 
 
+def _is_mirrored(picture, x, y):
+    """Whether the cube around a point is one that a mirror shows; None: not to be said there.
+
+    Its colours are its coordinates, from 0 to 1, darker where the light falls flat. So from where a
+    face is, which is seen from outside, follows which way round its colours change.
+    """
+    here, right, left, up, down = (picture.rows[y + dy][x + dx] for dx, dy in (
+        (0, 0), (REACH, 0), (-REACH, 0), (0, -REACH), (0, REACH)))
+    across = [a - b for a, b in zip(right, left)]
+    upward = [a - b for a, b in zip(up, down)]
+    bends = [abs(a + b - 2 * c) for one, other in ((right, left), (up, down))
+             for a, b, c in zip(one, other, here)]
+    still = [axis for axis in range(3) if max(abs(across[axis]), abs(upward[axis])) <= 1]
+    if max(bends) > 2 or len(still) != 1:
+        return None  # not one face, or hardly a change
+    axis, other, third = still[0], (still[0] + 1) % 3, (still[0] + 2) % 3
+    normal = across[other] * upward[third] - across[third] * upward[other]
+    if abs(normal) < LEAST_TURN:
+        return None
+    return (normal > 0) != (here[axis] > 2)
+
+
+def _check_not_mirrored(picture):
+    width, height = picture.width, picture.height
+    found = [_is_mirrored(picture, x, y)
+             for x in range(width * 3 // 8, width * 5 // 8, REACH)
+             for y in range(height * 3 // 8, height * 5 // 8, REACH)]
+    if found.count(True) >= found.count(False):
+        raise Failure(f'the cube is in a mirror at {found.count(True)} points, '
+                      f'as it should be at {found.count(False)}')
+
+
 def check_cube(picture):
-    """That it is kmscube's: a cube of many colours before a grey ground."""
+    """That it is kmscube's: a cube of many colours before a grey ground, and no mirror image."""
     width, height = picture.width, picture.height
     edge = width // 16
     for left in (0, width - edge):
@@ -144,6 +189,7 @@ def check_cube(picture):
         raise Failure('the ground is to be seen in the middle')
     if middle.nr_colours() < 50:
         raise Failure(f'the middle has {middle.nr_colours()} colours')
+    _check_not_mirrored(picture)
 
 
 def _check_window(screen):
@@ -154,15 +200,15 @@ def _check_window(screen):
 
 
 def _until_good(there, check):
-    """Until check() does not raise Failure: what is drawn is seen a little later."""
+    """Until check() does not raise Failure: what is done is seen a little later."""
     deadline = time.monotonic() + machine.DEADLINE_S
     while True:
         try:
             return check()
         except Failure as failure:
             if time.monotonic() >= deadline:
-                raise there.running.failure(f'{failure}; kmscube: {there.run("cat /tmp/cube")}') \
-                    from failure
+                said = there.run_any('cat /tmp/cube')
+                raise there.running.failure(f'{failure}; kmscube: {said}') from failure
 
 
 @contextlib.contextmanager
