@@ -255,16 +255,15 @@ static void taker_end(struct taker *taker, struct play *play) REQUIRES(bql)
 static void keys_are_pressed_and_released(void)
 {
     bql_assert_held();
-    static const char three[] = SEND_KEY(
-        "\"hold-time\": 1, \"keys\": [" KEY("ctrl") ", " KEY("alt") ", " KEY("delete") "]");
     struct play play = play_begin(halts, false);
     struct taker taker;
 
     client_say(&play.client, SEND_KEY("\"keys\": [" KEY("a") "]"));
     client_hears_of(&play.client, "no device takes keys");
     taker_begin(&taker, &play, INPUT_KEYS);
-    client_say(&play.client, three);
-    client_say(&play.client, SEND_KEY("\"keys\": [" KEY("a") "], \"hold-time\": 0"));
+    client_say(&play.client, SEND_KEY("\"keys\": [" KEY("ctrl") "," KEY("alt") "," KEY(
+                                 "delete") "], \"hold-time\": 1")
+                                 SEND_KEY("\"keys\": [" KEY("a") "], \"hold-time\": 0"));
     client_hears(&play.client, OK);
     client_hears(&play.client, OK);
     g_assert_cmpstr(taker.got->str, ==,
@@ -333,6 +332,12 @@ static void keys_are_released_when_the_client_has_gone(void)
 static void events_are_one_report_or_nothing(void)
 {
     bql_assert_held();
+    static const char good[] =
+        EVENTS(EVENT("abs", "\"axis\": \"x\", \"value\": 7")                  /**/
+               "," EVENT("abs", "\"axis\": \"y\", \"value\": 32767")          /**/
+               "," EVENT("btn", "\"down\": true, \"button\": \"left\"")       /**/
+               "," EVENT("btn", "\"down\": true, \"button\": \"wheel-down\"") /**/
+               "," EVENT("btn", "\"down\": false, \"button\": \"wheel-down\""));
     static const struct {
         const char *command, *desc;
     } rows[] = {
@@ -344,13 +349,6 @@ static void events_are_one_report_or_nothing(void)
         { EVENTS(EVENT("btn", "\"down\": 1, \"button\": \"left\"")), "'down' is to be a boolean" },
         { EVENTS(EVENT("key", "\"down\": true, \"key\": " KEY("a"))), "no device takes keys" },
     };
-    static const char gesture[] =
-        "{\"execute\": \"input-send-event\", \"arguments\": {\"events\": ["
-        "{\"type\": \"abs\", \"data\": {\"axis\": \"x\", \"value\": 7}},"
-        "{\"type\": \"abs\", \"data\": {\"axis\": \"y\", \"value\": 32767}},"
-        "{\"type\": \"btn\", \"data\": {\"down\": true, \"button\": \"left\"}},"
-        "{\"type\": \"btn\", \"data\": {\"down\": true, \"button\": \"wheel-down\"}},"
-        "{\"type\": \"btn\", \"data\": {\"down\": false, \"button\": \"wheel-down\"}}]}}";
     struct play play = play_begin(halts, false);
     struct taker taker;
 
@@ -360,7 +358,7 @@ static void events_are_one_report_or_nothing(void)
         client_hears_of(&play.client, rows[i].desc);
     }
     g_assert_cmpstr(taker.got->str, ==, "");
-    client_say(&play.client, gesture);
+    client_say(&play.client, good);
     client_hears(&play.client, OK);
     g_assert_cmpstr(taker.got->str, ==, "3:0=7 3:1=32767 1:272=1 2:8=-1 | ");
     taker_end(&taker, &play);
