@@ -15,6 +15,7 @@ BENCH = 'unmap'
 CASES = ((1, (('idle', 0), ('all busy', 1))), (2, (('idle', 0), ('one busy', 1), ('all busy', 2))))
 SIZES_KIB = (4, 64, 1024, 16384)
 USUAL_KIB = 64
+DEADLINE_S = 1200  # of one measurement, where all processors are busy
 ROUNDS, PAIRS, FRAMES = 500, 2000, 300
 OVER_NO_OP_US, STALL_RATIO, FRAMES_A_SECOND = 250, 1.10, 100
 
@@ -65,6 +66,7 @@ def linux(program, folder):
             name = f'Linux {parts.linux}, {cpus} vCPU{"s" if cpus > 1 else ""}'
             try:
                 with drawing.session(own, system, display='egl-headless', cpus=cpus) as there:
+                    there.within_s = DEADLINE_S
                     for load, nr_busy in loads:
                         sizes = SIZES_KIB if load == 'idle' else (USUAL_KIB,)
                         _case(f'{name}, {load}', there, nr_busy, sizes)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What it costs on this machine to make busy threads take note, with nothing else to do: they spin
- * as processors of guests do, each sees a flag, and the last one wakes who has raised it. A forced
- * grace period cannot be quicker.
+ * as processors of guests do, each sees a flag, the last one wakes a thread, and that one wakes who
+ * has raised it. A forced grace period is such a chain: processors leave, one wakes who drives it,
+ * and that one the thread that runs its callbacks.
  *
  *     wake_chain THREADS ROUNDS
  *
@@ -22,7 +23,7 @@
 enum { THREADS_MAX = 64, ROUNDS_MAX = 100000, LEAST_PAUSE_US = 200, MOST_PAUSE_US = 2000 };
 
 static uint32_t flag, nr_left; /* atomic */
-static int woken;
+static int relayed, woken;
 
 static void *spin(void *unused)
 {
@@ -36,9 +37,29 @@ static void *spin(void *unused)
             continue;
         seen++;
         if (fetch_sub(&nr_left, 1) == 1)
-            assert(write(woken, &one, sizeof(one)) == sizeof(one));
+            assert(write(relayed, &one, sizeof(one)) == sizeof(one));
     }
     return NULL;
+}
+
+static void *relay(void *unused)
+{
+    uint64_t count;
+
+    (void)unused;
+    for (;;) {
+        assert(read(relayed, &count, sizeof(count)) == sizeof(count));
+        assert(write(woken, &count, sizeof(count)) == sizeof(count));
+    }
+    return NULL;
+}
+
+static void start(void *(*function)(void *))
+{
+    pthread_t thread;
+    int error = pthread_create(&thread, NULL, function, NULL);
+
+    assert(!error);
 }
 
 static int64_t once(uint32_t nr_threads)
@@ -61,14 +82,12 @@ int main(int argc, char **argv)
                 ROUNDS_MAX);
         return 2;
     }
+    relayed = eventfd(0, EFD_CLOEXEC);
     woken = eventfd(0, EFD_CLOEXEC);
-    assert(woken >= 0);
-    for (int i = 0; i < nr_threads; i++) {
-        pthread_t thread;
-        int error = pthread_create(&thread, NULL, spin, NULL);
-
-        assert(!error);
-    }
+    assert(relayed >= 0 && woken >= 0);
+    start(relay);
+    for (int i = 0; i < nr_threads; i++)
+        start(spin);
     for (int i = 0; i < rounds; i++) {
         usleep((useconds_t)(LEAST_PAUSE_US + rand() % (MOST_PAUSE_US - LEAST_PAUSE_US)));
         printf("%" PRId64 " ", once((uint32_t)nr_threads));

@@ -6,7 +6,6 @@
 #include "tests/guest/board/pci.h"
 
 enum {
-    CAPABILITY_MSIX = 0x11,
     MSIX_BAR_SIZE = 0x8080,
     MODE_SHIFT = 8,
     ENTRY_SIZE = 16,

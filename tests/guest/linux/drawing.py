@@ -51,6 +51,7 @@ class Session:
 
     def __init__(self, running, control):
         self.running, self.control = running, control
+        self.within_s = machine.DEADLINE_S  # a command ends
         self.run_any('stty -echo')
 
     def run(self, command):
@@ -64,7 +65,7 @@ class Session:
     def run_any(self, command):
         before = len(self.running.output)
         self.running.send(f'{command}\n')
-        self.running.expect(PROMPT)
+        self.running.expect(PROMPT, self.within_s)
         return self.running.output[before:].removesuffix(PROMPT)
 
     def object(self, command):
@@ -125,9 +126,11 @@ def nr_unmaps(control):
     return control.execute('query-gpu-latency')['unmap']['total']['count']
 
 
-def _check_nothing_left(there):
-    """Of what programs that have ended had mapped."""
-    resources = there.control.execute('x-gpu-resources')
+def _check_unmapped(there, least):
+    """That the device has answered so many unmaps, and keeps nothing of ended programs."""
+    counted, resources = nr_unmaps(there.control), there.control.execute('x-gpu-resources')
+    if counted < least:
+        raise Failure(f'{counted} unmaps, not {least}')
     if resources['window']['places'] or resources['orphans']:
         raise Failure(f'left are {resources}')
 
@@ -135,12 +138,12 @@ def _check_nothing_left(there):
 def _check_persist(there):
     before = nr_unmaps(there.control)
     result = there.object(f'persist {FRAMES}')
-    counted = nr_unmaps(there.control) - before
     if result['wrong_floats'] or result['wrong_pixels'] or result['gl_errors']:
         raise there.running.failure(f'drawn wrong: {result}')
-    if result['buffers'] < BUFFERS_A_FRAME * FRAMES or counted < result['buffers']:
-        raise there.running.failure(f'{result["buffers"]} buffers, and {counted} unmaps')
-    _until_good(there, lambda: _check_nothing_left(there))
+    if result['buffers'] < BUFFERS_A_FRAME * FRAMES:
+        raise there.running.failure(f'only {result["buffers"]} buffers')
+    _until_good(there, lambda: _check_unmapped(there, before + result['buffers']))
+    counted = nr_unmaps(there.control) - before
     print(f'# persist: {result["fps"]:.0f} frames/s, {counted} unmaps', flush=True)
 
 
