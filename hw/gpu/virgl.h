@@ -74,6 +74,9 @@ struct virgl {
 /** A response type: of EINVAL, ENOMEM and their like, of either sign. */
 uint32_t virgl_response(int error);
 
+/** Whether the library may make a resource of that target and format, of virgl's protocol. */
+bool virgl_may_make(uint32_t target, uint32_t format);
+
 /* ---- virgl_start.c: from nothing to caps, and back --------------------------------------------
  */
 

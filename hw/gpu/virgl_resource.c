@@ -8,7 +8,8 @@
 #include "hw/gpu/virgl.h"
 #include "util/iov.h"
 
-enum { TARGET_2D = 2, TARGET_RECT = 5 }; /* of virgl's protocol: kinds of textures */
+/* Of virgl's protocol: buffers and kinds of textures; the format of bytes. */
+enum { TARGET_BUFFER = 0, TARGET_2D = 2, TARGET_RECT = 5, FORMAT_R8 = 64 };
 
 uint32_t virgl_response(int error)
 {
@@ -22,6 +23,14 @@ uint32_t virgl_response(int error)
     default:
         return VIRTIO_GPU_RESP_ERR_UNSPEC;
     }
+}
+
+/* A buffer's width is bytes to the library when it makes one, and pixels when it copies (0.10.4):
+ * of a wider format, transfers read and write our heap behind its end. Guests' buffers are of
+ * bytes. */
+bool virgl_may_make(uint32_t target, uint32_t format)
+{
+    return target != TARGET_BUFFER || format == FORMAT_R8;
 }
 
 struct virgl_resource *virgl_find(const struct virgl *virgl, uint32_t id)
@@ -115,6 +124,8 @@ uint32_t virgl_create_3d(void *renderer, const struct virtio_gpu_resource_create
         .flags = request->flags,
     };
 
+    if (!virgl_may_make(request->target, request->format))
+        return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
     return create(renderer, &args);
 }
 

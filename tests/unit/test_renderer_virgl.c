@@ -468,6 +468,41 @@ static void transfers_beyond_the_resource_break_nothing(void)
     }
 }
 
+/* To the library, a buffer of four bytes a pixel has four times its memory in transfers. */
+static void buffers_are_of_bytes(void)
+{
+    struct virtio_gpu_resource_create_3d request = { .resource_id = 7,
+                                                     .target = STREAM_TARGET_BUFFER,
+                                                     .format = STREAM_B8G8R8A8,
+                                                     .bind = STREAM_BIND_VERTEX_BUFFER,
+                                                     .width = SCENE_PAGE,
+                                                     .height = 1,
+                                                     .depth = 1,
+                                                     .array_size = 1 };
+    struct virgl_scene *scene = begin();
+    void *vertices;
+    uint32_t at;
+
+    scene_set_up(scene, &vertices);
+    g_assert_cmphex(renderer_virgl.create_3d(scene->renderer, &request), ==, BAD);
+    request.format = STREAM_R8;
+    g_assert_cmphex(renderer_virgl.create_3d(scene->renderer, &request), ==, 0);
+    g_assert_cmphex(scene_context(scene, 4, CAPSET_VIRGL2), ==, 0);
+    stream_nop(&scene->stream);
+    stream_buffer(&scene->stream, 5, SCENE_PAGE, STREAM_BIND_VERTEX_BUFFER, 0);
+    g_assert_cmphex(scene_submit(scene, 4), ==, 0);
+    stream_nop(&scene->stream);
+    at = scene->stream.nr_words;
+    stream_buffer(&scene->stream, 6, SCENE_PAGE, STREAM_BIND_VERTEX_BUFFER, 0);
+    g_assert_cmphex(scene->stream.words[at + 2], ==, STREAM_R8);
+    scene->stream.words[at + 2] = STREAM_B8G8R8A8;
+    g_assert_cmphex(scene_submit(scene, 4), ==, BAD);
+    stream_nop(&scene->stream);
+    g_assert_cmphex(scene_submit(scene, 4), ==, BAD); /* as after the library's errors */
+    draw_and_check(scene);
+    scene_free(scene);
+}
+
 static void the_top_row_comes_first(void)
 {
     static const uint32_t flags[] = { 0, VIRTIO_GPU_RESOURCE_FLAG_Y_0_TOP };
@@ -680,6 +715,7 @@ int main(int argc, char **argv)
     ADD(a_blobs_buffer_can_be_looked_at);
     ADD(transfers_go_both_ways);
     ADD(transfers_beyond_the_resource_break_nothing);
+    ADD(buffers_are_of_bytes);
     ADD(the_top_row_comes_first);
     ADD(other_formats_are_shown_too);
     ADD(resources_have_one_id_each);
