@@ -132,13 +132,11 @@ uint32_t gpu_attach_backing_read(struct gpu *gpu, struct gpu_command *command)
 void gpu_attach_backing(struct gpu *gpu, struct gpu_command *command)
 {
     const struct virtio_gpu_resource_attach_backing *request = &command->request.attach_backing;
-    struct gpu_resource *resource = gpu_resource_find(gpu, request->resource_id);
+    struct gpu_resource *resource = gpu_named_resource(gpu, command, request->resource_id);
     uint32_t error;
 
-    if (!resource) {
-        gpu_refuse(command, VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID, "there is no such resource");
+    if (!resource)
         return;
-    }
     if (resource->is_blob || resource->backing || request->nr_entries == 0) {
         gpu_refuse(command, VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER,
                    "a blob, a second backing, or none");
@@ -168,12 +166,10 @@ uint32_t gpu_attach_backing_render(struct gpu_command *command, void *renderer)
 void gpu_detach_backing(struct gpu *gpu, struct gpu_command *command)
 {
     struct gpu_resource *resource =
-        gpu_resource_find(gpu, command->request.detach_backing.resource_id);
+        gpu_named_resource(gpu, command, command->request.detach_backing.resource_id);
 
-    if (!resource) {
-        gpu_refuse(command, VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID, "there is no such resource");
+    if (!resource)
         return;
-    }
     if (resource->is_blob || !resource->backing) {
         gpu_refuse(command, VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER, "a blob, or no backing");
         return;

@@ -136,6 +136,9 @@ void gpu_command_free(struct gpu_command *command);
 bool gpu_is_stale(const struct gpu_command *command);
 /** gpu_answer() with an error that the guest is to blame for: told with @why. Any thread. */
 void gpu_refuse(struct gpu_command *command, uint32_t type, const char *why);
+/** Resource @id; or NULL, and the command is refused. */
+struct gpu_resource *gpu_named_resource(struct gpu *gpu, struct gpu_command *command, uint32_t id)
+    REQUIRES(bql);
 /** Read @size bytes that follow the request into command->payload. An error, or 0. */
 uint32_t gpu_read_payload(struct gpu *gpu, struct gpu_command *command, uint64_t size)
     REQUIRES(bql);

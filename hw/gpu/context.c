@@ -180,16 +180,14 @@ void gpu_ctx_destroy(struct gpu *gpu, struct gpu_command *command)
 
 void gpu_ctx_attach(struct gpu *gpu, struct gpu_command *command)
 {
-    struct gpu_resource *resource =
-        gpu_resource_find(gpu, command->request.ctx_resource.resource_id);
     struct gpu_context *context = named_context(gpu, command);
+    struct gpu_resource *resource;
 
     if (!context)
         return;
-    if (!resource) {
-        gpu_refuse(command, VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID, "there is no such resource");
+    resource = gpu_named_resource(gpu, command, command->request.ctx_resource.resource_id);
+    if (!resource)
         return;
-    }
     if (gpu->usage.attached >= ATTACHED_MAX) {
         gpu_refuse(command, gpu_limit_met(gpu, LIMIT_ATTACHED), "too many are attached");
         return;

@@ -68,8 +68,8 @@ uint32_t gpu_create_2d_render(struct gpu_command *command, void *renderer)
 
 /* ---- 3D -------------------------------------------------------------------------------------- */
 
-/* Bytes a pixel, or more: of virgl's formats (numbered as in research of Gallium's) those with up
- * to 32 bits that are common; the largest have 128. */
+/* Bytes a pixel, or more. Of virgl's formats (Gallium's, by number) these have up to 32 bits; the
+ * largest have 128. */
 static unsigned pixel_bytes(uint32_t format)
 {
     return format < 24 || (format >= 64 && format <= 68) || gpu_is_format(format) ? 4 : 16;

@@ -32,8 +32,7 @@ struct gpu_pointer {
     struct cursor cursor;
 };
 
-/* ---- Reading -----------------------------------------------------------------------------------
- */
+/* ---- Reading --------------------------------------------------------------------------------- */
 
 /* Of a blob it is known by convention only how its pixels lie: Linux has them so. */
 static const struct renderer_layout blob_layout = {

@@ -58,8 +58,7 @@ static struct rect cut(const struct virtio_gpu_rect *flushed, const struct rect 
     return (struct rect){ left - shown->x, top - shown->y, right - left, bottom - top };
 }
 
-/* ---- Reading -----------------------------------------------------------------------------------
- */
+/* ---- Reading --------------------------------------------------------------------------------- */
 
 /* Render thread. */
 static void read_frame(struct render_work *work, void *renderer)
@@ -146,8 +145,7 @@ static void draw(struct deferred *deferred)
     gpu_frame_start(scanout);
 }
 
-/* ---- RESOURCE_FLUSH ---------------------------------------------------------------------------
- */
+/* ---- RESOURCE_FLUSH -------------------------------------------------------------------------- */
 
 static void damage(struct gpu *gpu, const struct gpu_resource *resource,
                    const struct virtio_gpu_rect *rect) REQUIRES(bql)
@@ -180,12 +178,10 @@ static bool is_flush(const struct gpu_resource *resource, const struct virtio_gp
 void gpu_flush(struct gpu *gpu, struct gpu_command *command)
 {
     const struct virtio_gpu_resource_flush *request = &command->request.flush;
-    struct gpu_resource *resource = gpu_resource_find(gpu, request->resource_id);
+    struct gpu_resource *resource = gpu_named_resource(gpu, command, request->resource_id);
 
-    if (!resource) {
-        gpu_refuse(command, VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID, "there is no such resource");
+    if (!resource)
         return;
-    }
     if (!is_flush(resource, &request->r)) {
         gpu_refuse(command, VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER, "not inside it");
         return;

@@ -60,8 +60,7 @@ static void handle_queue(struct virtio_device *device, unsigned queue)
         gpu_control_queue(gpu_of(device));
 }
 
-/* ---- Reset ------------------------------------------------------------------------------------
- */
+/* ---- Reset ----------------------------------------------------------------------------------- */
 
 /*
  * The driver may use its memory for something else as soon as the status reads 0. So the reset
@@ -126,8 +125,7 @@ static bool reset(struct virtio_device *device)
     return false; /* it has ended already, or will */
 }
 
-/* ---- The end -----------------------------------------------------------------------------------
- */
+/* ---- The end --------------------------------------------------------------------------------- */
 
 bool gpu_is_stuck(struct gpu *gpu)
 {
@@ -192,18 +190,19 @@ bool gpu_settle(struct gpu *gpu)
         gpu->settling = GPU_SETTLING;
         render_queue(gpu->render, &gpu->settle);
     }
-    if (!wait_until(gpu, has_settled) || !render_stop(gpu->render, GPU_STUCK_NS))
+    if (!wait_until(gpu, has_settled))
         return false;
-    gpu->render = NULL;
     watchdog_free(gpu->watchdog);
     gpu->watchdog = NULL;
+    if (!render_stop(gpu->render, GPU_STUCK_NS))
+        return false;
+    gpu->render = NULL;
     while (load_acquire(&gpu->nr_in_flight) > 0) /* pairs with gpu_command_free() */
         (void)loop_iterate(true);                /* what was rendered last is finished and drawn */
     return true;
 }
 
-/* ---- Beginning and end -------------------------------------------------------------------------
- */
+/* ---- Beginning and end ----------------------------------------------------------------------- */
 
 static uint64_t features_of(const struct gpu *gpu)
 {

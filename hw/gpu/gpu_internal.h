@@ -38,8 +38,7 @@ struct gpu_scanout {
     struct gpu_pointer *pointer;
 };
 
-/* ---- The device -------------------------------------------------------------------------------
- */
+/* ---- The device ------------------------------------------------------------------------------ */
 
 enum { GPU_QUEUE_CONTROL, GPU_QUEUE_CURSOR, NR_GPU_QUEUES }; /* 5.7.2 */
 

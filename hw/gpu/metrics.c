@@ -12,8 +12,7 @@ static const char *const limit_names[NR_GPU_LIMITS] = {
     [LIMIT_ATTACHED] = "attached",   [LIMIT_SCREENS] = "screens", [LIMIT_WAITING] = "waiting",
 };
 
-/* ---- Metrics -----------------------------------------------------------------------------------
- */
+/* ---- Metrics --------------------------------------------------------------------------------- */
 
 static void add_counters(struct gpu *gpu, struct metrics *metrics)
 {

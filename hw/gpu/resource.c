@@ -24,6 +24,15 @@ struct gpu_resource *gpu_resource_find(struct gpu *gpu, uint32_t id)
     return g_hash_table_lookup(gpu->resources, GUINT_TO_POINTER(id));
 }
 
+struct gpu_resource *gpu_named_resource(struct gpu *gpu, struct gpu_command *command, uint32_t id)
+{
+    struct gpu_resource *resource = gpu_resource_find(gpu, id);
+
+    if (!resource)
+        gpu_refuse(command, VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID, "there is no such resource");
+    return resource;
+}
+
 /* ---- Life ------------------------------------------------------------------------------------ */
 
 struct gpu_resource *gpu_resource_ref(struct gpu_resource *resource)
@@ -130,11 +139,12 @@ void gpu_resources_retire(struct gpu *gpu)
 /* The answer comes behind the renderer's last use of the guest's memory. */
 void gpu_unref(struct gpu *gpu, struct gpu_command *command)
 {
-    struct gpu_resource *resource = gpu_resource_find(gpu, command->request.unref.resource_id);
+    struct gpu_resource *resource =
+        gpu_named_resource(gpu, command, command->request.unref.resource_id);
 
-    if (!resource) {
-        gpu_refuse(command, VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID, "there is no such resource");
-    } else if (resource->map_state == MAP_MAPPED) {
+    if (!resource)
+        return;
+    if (resource->map_state == MAP_MAPPED) {
         gpu_unref_mapped(resource, command);
     } else {
         gpu_resource_retire(resource);
@@ -159,12 +169,10 @@ static bool make_uuid(uint8_t uuid[16])
 void gpu_assign_uuid(struct gpu *gpu, struct gpu_command *command)
 {
     struct gpu_resource *resource =
-        gpu_resource_find(gpu, command->request.assign_uuid.resource_id);
+        gpu_named_resource(gpu, command, command->request.assign_uuid.resource_id);
 
-    if (!resource) {
-        gpu_refuse(command, VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID, "there is no such resource");
+    if (!resource)
         return;
-    }
     if (!resource->has_uuid && !make_uuid(resource->uuid)) {
         gpu_answer(command, VIRTIO_GPU_RESP_ERR_UNSPEC);
         return;

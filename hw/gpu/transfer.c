@@ -19,12 +19,10 @@ static bool is_in_backing(const struct virtio_gpu_transfer_to_host_2d *request,
 void gpu_to_host_2d(struct gpu *gpu, struct gpu_command *command)
 {
     const struct virtio_gpu_transfer_to_host_2d *request = &command->request.to_host_2d;
-    struct gpu_resource *resource = gpu_resource_find(gpu, request->resource_id);
+    struct gpu_resource *resource = gpu_named_resource(gpu, command, request->resource_id);
 
-    if (!resource) {
-        gpu_refuse(command, VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID, "there is no such resource");
+    if (!resource)
         return;
-    }
     if (resource->is_blob && resource->blob_mem == VIRTIO_GPU_BLOB_MEM_GUEST) {
         gpu_answer(command, VIRTIO_GPU_RESP_OK_NODATA); /* there is no other copy of it */
         return;

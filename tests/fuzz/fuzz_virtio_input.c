@@ -215,24 +215,39 @@ static void hear(const struct virtio_input_event *event)
     world.is_in_report = true;
 }
 
-/* Gives @nr buffers, and hears what there is. How much that was. */
+static unsigned room_for_buffers(void)
+{
+    return guest_queue_size(&world.guest) -
+           (uint16_t)(world.guest.queues[EVENTS].added - world.guest.queues[EVENTS].taken);
+}
+
+/* All that has been said. How much that was. */
+static unsigned hear_all(void) REQUIRES(bql)
+{
+    unsigned nr = 0;
+
+    let_loop_run();
+    for (; guest_answers(&world.guest, EVENTS) > 0; nr++) {
+        uint32_t written;
+        const uint16_t head = guest_take(&world.guest, EVENTS, &written);
+
+        assert(written == EVENT_SIZE);
+        hear((const void *)(world.guest.bytes + GUEST_DATA + head * EVENT_SIZE));
+    }
+    return nr;
+}
+
+/* Gives up to @nr buffers, and hears what there is. How much that was. */
 static unsigned give_and_hear(unsigned nr) REQUIRES(bql)
 {
-    unsigned nr_heard = 0;
+    unsigned nr_heard = hear_all();
 
-    for (unsigned i = 0; i < nr; i++) {
+    for (unsigned i = 0; i < nr && room_for_buffers() > 0; i++) {
         const unsigned slot = world.guest.queues[EVENTS].descriptor;
         const struct guest_buffer buffer = { GUEST_DATA + slot * EVENT_SIZE, EVENT_SIZE, true };
 
         (void)guest_send(&world.guest, EVENTS, &buffer, 1);
-        let_loop_run();
-        for (; guest_answers(&world.guest, EVENTS) > 0; nr_heard++) {
-            uint32_t written;
-            const uint16_t head = guest_take(&world.guest, EVENTS, &written);
-
-            assert(written == EVENT_SIZE);
-            hear((const void *)(world.guest.bytes + GUEST_DATA + head * EVENT_SIZE));
-        }
+        nr_heard += hear_all();
     }
     return nr_heard;
 }

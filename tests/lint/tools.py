@@ -41,10 +41,13 @@ def shell_is_clean(tree_):
     return findings_of(command + paths, tree_.root) if paths else []
 
 
-def glib_flags():
-    """None where there is no GLib; a header that includes it then fails, and says so."""
+LIBRARIES = ('glib-2.0', 'pixman-1')  # that headers of include/ include
+
+
+def library_flags():
+    """None where they are not there; a header that includes one then fails, and says so."""
     try:
-        done = subprocess.run(['pkg-config', '--cflags', 'glib-2.0'], capture_output=True,
+        done = subprocess.run(['pkg-config', '--cflags', *LIBRARIES], capture_output=True,
                               text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return []
@@ -54,7 +57,7 @@ def glib_flags():
 def headers_compile_alone(tree_):
     paths = [path for path in tree_.having('.h') if path.startswith('include/')]
     command = [tool('gcc', 'cc'), '-std=gnu11', '-D_GNU_SOURCE', '-Wall', '-Wextra', '-Werror',
-               '-fsyntax-only', '-Iinclude', '-I.'] + glib_flags()
+               '-fsyntax-only', '-Iinclude', '-I.'] + library_flags()
     with tempfile.TemporaryDirectory() as folder:
         def compile_alone(path):
             source = os.path.join(folder, path.replace('/', '_') + '.c')

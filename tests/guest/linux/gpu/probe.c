@@ -4,8 +4,9 @@
  *
  * How long the device takes, as the driver sees it: for UNMAP_BLOB of a buffer of KIB KiB; for a
  * fenced command that does nothing; and for such a command of another context right behind an
- * unmap, by turns with one behind nothing. BUSY processes do nothing but compute meanwhile, one a
- * processor, from the last one down. One JSON object on a line; all times are microseconds.
+ * unmap, by turns with one behind the end of a buffer that was not mapped. BUSY processes do
+ * nothing but compute meanwhile, one a processor, from the last one down. One JSON object on a
+ * line; all times are microseconds.
  */
 #include <math.h>
 #include <sched.h>
@@ -118,28 +119,31 @@ static void nothing(int fd, int count)
     samples_print(&samples);
 }
 
-/* Microseconds that a command of @other takes behind an unmap, or behind another command instead:
- * what detaches the buffer from its context, which goes in front of the unmap in any case. */
+/* Microseconds that a command of @other takes behind the end of a buffer that was mapped (UNMAP and
+ * UNREF), or of one that was not (DETACH and UNREF). The other one ends afterwards. */
 static double window(int fd, int other, uint64_t size, int is_behind_unmap)
 {
-    struct virtgpu_buffer buffer = prepare(fd, size);
+    struct virtgpu_buffer plain = virtgpu_make(fd, size);
+    struct virtgpu_buffer mapped = prepare(fd, size);
+    virtgpu_close_handle(fd, &mapped);
+    settle(fd);
     if (is_behind_unmap) {
-        virtgpu_close_handle(fd, &buffer);
-        settle(fd);
-        virtgpu_unmap(&buffer);
+        virtgpu_unmap(&mapped);
     } else {
-        virtgpu_close_handle(fd, &buffer);
+        virtgpu_close_handle(fd, &plain);
     }
     const double began = now_us();
     virtgpu_submit_nothing(other);
     const double took = now_us() - began;
     usleep(SETTLE_US);
     settle(fd);
-    if (!is_behind_unmap) {
-        virtgpu_unmap(&buffer);
-        usleep(SETTLE_US);
-        settle(fd);
+    if (is_behind_unmap) {
+        virtgpu_close_handle(fd, &plain);
+    } else {
+        virtgpu_unmap(&mapped);
     }
+    usleep(SETTLE_US);
+    settle(fd);
     return took;
 }
 

@@ -118,7 +118,7 @@ void virtgpu_submit_nothing(int fd)
     virtgpu_submit(fd, words, stream.nr_words);
 }
 
-struct virtgpu_buffer virtgpu_map(int fd, uint64_t size)
+static struct virtgpu_buffer make(int fd, uint64_t size, uint32_t flags)
 {
     static uint32_t last_id;
     uint32_t words[CREATE_WORDS];
@@ -128,20 +128,31 @@ struct virtgpu_buffer virtgpu_map(int fd, uint64_t size)
     stream_persistent_buffer(&stream, id, (uint32_t)size);
     struct create_blob create = {
         .memory = BLOB_HOST3D,
-        .flags = BLOB_MAPPABLE,
+        .flags = flags,
         .size = size,
         .command_size = stream.nr_words * 4,
         .command = (uintptr_t)words,
         .blob_id = id,
     };
     call(fd, CREATE_BLOB, &create, "making a buffer");
-    struct map map = { .handle = create.handle };
+    return (struct virtgpu_buffer){ create.handle, create.resource, size, NULL };
+}
+
+struct virtgpu_buffer virtgpu_make(int fd, uint64_t size)
+{
+    return make(fd, size, 0);
+}
+
+struct virtgpu_buffer virtgpu_map(int fd, uint64_t size)
+{
+    struct virtgpu_buffer buffer = make(fd, size, BLOB_MAPPABLE);
+    struct map map = { .handle = buffer.handle };
     call(fd, MAP, &map, "asking where a buffer is");
-    void *mapped = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)map.offset);
-    if (mapped == MAP_FAILED) {
+    buffer.map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)map.offset);
+    if (buffer.map == MAP_FAILED) {
         virtgpu_fail("mapping a buffer");
     }
-    return (struct virtgpu_buffer){ create.handle, create.resource, size, mapped };
+    return buffer;
 }
 
 void virtgpu_close_handle(int fd, struct virtgpu_buffer *buffer)

@@ -21,9 +21,11 @@ int virtgpu_open(void);
 void virtgpu_submit(int fd, const uint32_t *words, uint32_t nr_words);
 /** The command that does nothing, fenced: the way through the device and back. */
 void virtgpu_submit_nothing(int fd);
-/** A buffer of the host, of @size bytes, and its mapping, which all of the host has answered. */
+/** A buffer of the host, of @size bytes, that cannot be mapped. */
+struct virtgpu_buffer virtgpu_make(int fd, uint64_t size);
+/** Another, and its mapping, which the device has answered. */
 struct virtgpu_buffer virtgpu_map(int fd, uint64_t size);
-/** Gives up the handle. What is mapped stays: the context is detached, nothing is unmapped. */
+/** Gives up the handle. A buffer that is mapped here stays: only the context loses it. */
 void virtgpu_close_handle(int fd, struct virtgpu_buffer *buffer);
 /** Gives up the mapping, and with it, after virtgpu_close_handle(), the buffer. */
 void virtgpu_unmap(struct virtgpu_buffer *buffer);
