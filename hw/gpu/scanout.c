@@ -228,7 +228,7 @@ bool gpu_scanouts_init(struct gpu *gpu, GError **error)
         scanout->console = console_new(gpu->display, name, &console_ops, scanout);
         if (!scanout->console) {
             g_set_error(error, KEYVAL_ERROR, KEYVAL_ERROR_USAGE,
-                        "virtio-gpu: max_outputs=%u would be more than %d screens in all",
+                        "max_outputs=%u would be more than %d screens in all",
                         gpu->config.nr_scanouts, CONSOLES_MAX);
             return false;
         }

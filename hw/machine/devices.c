@@ -210,8 +210,10 @@ static struct virtio_device *make_any_gpu(struct machine *machine,
     if (!check_gpu(config, error))
         return NULL;
     device->gpu = gpu_new(machine->memory, machine->display, &gpu_config, error);
-    if (!device->gpu)
+    if (!device->gpu) {
+        g_prefix_error(error, "-device virtio-gpu%s-pci: ", has_gl ? "-gl" : "");
         return NULL;
+    }
     if (!machine->gpu)
         machine->gpu = device->gpu;
     device->model = device->gpu;

@@ -5,6 +5,7 @@
 
 #include "tests/gpu/virgl_scene.h"
 #include "util/annotate.h"
+#include "util/keyval.h"
 
 enum {
     BAD = VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER,
@@ -72,11 +73,16 @@ static void capsets_are_there(void)
 
 static void one_renderer_in_a_process(void)
 {
+    const struct renderer_host host = { .fence_passed = scene_fence_passed };
     struct virgl_scene *scene = begin();
-    g_autofree char *why = NULL;
+    struct renderer_caps caps;
+    GError *error = NULL;
+    void *renderer;
 
-    g_assert_null(scene_new(&why));
-    g_assert_nonnull(strstr(why, "another device"));
+    g_assert_false(renderer_virgl.start(&host, false, &renderer, &caps, &error));
+    g_assert_error(error, KEYVAL_ERROR, KEYVAL_ERROR_USAGE); /* two devices are asked for */
+    g_assert_nonnull(strstr(error->message, "another device"));
+    g_error_free(error);
     scene_free(scene);
     scene_free(begin()); /* and then the next one */
 }
