@@ -238,6 +238,11 @@ bool gpu_scanouts_init(struct gpu *gpu, GError **error)
     return true;
 }
 
+struct console *gpu_console(struct gpu *gpu, unsigned head)
+{
+    return head < gpu->config.nr_scanouts ? gpu->scanouts[head].console : NULL;
+}
+
 void gpu_scanouts_reset(struct gpu *gpu)
 {
     for (unsigned i = 0; i < gpu->config.nr_scanouts && gpu->scanouts[i].console; i++) {
