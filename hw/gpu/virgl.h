@@ -74,8 +74,8 @@ struct virgl {
 /** A response type: of EINVAL, ENOMEM and their like, of either sign. */
 uint32_t virgl_response(int error);
 
-/** Whether the library may make a resource of that target and format, of virgl's protocol. */
-bool virgl_may_make(uint32_t target, uint32_t format);
+/** The format, of virgl's protocol, with which the library is to make a resource. */
+uint32_t virgl_safe_format(uint32_t target, uint32_t format);
 
 /* ---- virgl_start.c: from nothing to caps, and back --------------------------------------------
  */
