@@ -132,6 +132,7 @@ static int run(const struct options *options, const struct machine_config *confi
     GError *error = NULL;
     struct signals *signals = NULL;
     struct show *show = NULL;
+    bool has_settled;
     int status;
 
     *machine = machine_new(config, &error);
@@ -142,7 +143,9 @@ static int run(const struct options *options, const struct machine_config *confi
     status = show ? live(options, *machine) : report(error);
     show_free(show);
     signals_free(signals);
-    if (*machine && !machine_settle(*machine)) {
+    has_settled = !*machine || machine_settle(*machine);
+    screenshots_finish(); /* what has been drawn only now */
+    if (!has_settled) {
         log_error("the renderer hangs; the program leaves without it");
         return status;
     }

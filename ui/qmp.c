@@ -224,8 +224,6 @@ static void on_accept_again(struct loop_timer *timer) NO_THREAD_SAFETY /* by the
 
 static bool listen_at(struct qmp *qmp, const struct unix_spec *spec, GError **error) REQUIRES(bql)
 {
-    if (!spec->is_server)
-        return keyval_usage(error, "-qmp: server=on is missing: there is no other way");
     if (!unix_listen_init(&qmp->listen, spec->path, error)) {
         g_prefix_error(error, "-qmp: ");
         return false;
@@ -250,10 +248,15 @@ bool qmp_listen(struct qmp *qmp, const char *spec, GError **error)
     if (!g_str_has_prefix(spec, "unix:"))
         return keyval_usage(error, "-qmp: '%s' is not unix:PATH,server=on[,wait=off]", spec);
     is_done = unix_spec_parse(&got, spec + strlen("unix:"), error);
-    if (is_done)
-        is_done = listen_at(qmp, &got, error);
-    else
+    if (!is_done)
         g_prefix_error(error, "-qmp: ");
+    else if (!*got.path) /* to Linux, a name of its own choice that nobody knows */
+        is_done = keyval_usage(error, "-qmp: '%s' lacks its path", spec);
+    else if (!got.is_server)
+        is_done =
+            keyval_usage(error, "-qmp: '%s': server=on is missing: there is no other way", spec);
+    else
+        is_done = listen_at(qmp, &got, error);
     unix_spec_fini(&got);
     return is_done;
 }

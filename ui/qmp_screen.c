@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "hw/display/display.h"
+#include "hw/gpu/gpu.h"
 #include "ui/qmp_internal.h"
 #include "ui/screenshot.h"
 #include "util/clock.h"
@@ -55,15 +56,16 @@ static struct console *find_screen(struct qmp_request *request, GError **error) 
     struct machine *machine = request->qmp->machine;
     const char *device = qmp_string(request->arguments, "device");
     const gint64 head = qmp_integer(request->arguments, "head", 0);
-    const char *type = device ? machine_device_type(machine, device) : "virtio-gpu";
+    struct gpu *gpu = device ? machine_device_gpu(machine, device) : NULL;
     struct console *console = NULL;
 
-    if (!type || !g_str_has_prefix(type, "virtio-gpu")) {
+    if (device && !gpu) {
         qmp_error(error, "no device with screens has the id '%s'", device);
         return NULL;
     }
     if (head >= 0 && head < CONSOLES_MAX)
-        console = display_console(machine_display(machine), (unsigned)head);
+        console = gpu ? gpu_console(gpu, (unsigned)head)
+                      : display_console(machine_display(machine), (unsigned)head);
     if (!console)
         qmp_error(error, "there is no screen %" G_GINT64_FORMAT, head);
     return console;

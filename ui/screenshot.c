@@ -5,9 +5,11 @@
 #include <fcntl.h>
 #include <glib/gstdio.h>
 #include <png.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -26,6 +28,7 @@ struct shot {
     GError *error;
 
     struct thread *writer;
+    int end_fd; /* readable: the program ends. -1: it may have to wait */
     struct deferred on_written;
     struct list_node link;
 };
@@ -111,19 +114,48 @@ static GError *replace(const struct shot *shot, const char *path)
     return error;
 }
 
+/* As fast as the other end takes it; when the program ends, what it takes at once. */
+static GError *write_bytes(const struct shot *shot, int fd, const char *bytes, size_t size)
+{
+    struct pollfd ready[] = { { .fd = fd, .events = POLLOUT },
+                              { .fd = shot->end_fd, .events = POLLIN } };
+
+    while (size > 0) {
+        const ssize_t written = write(fd, bytes, size);
+
+        if (written > 0) {
+            bytes += written;
+            size -= (size_t)written;
+        } else if (written == 0 || (errno != EAGAIN && errno != EINTR)) {
+            return error_of(shot, written ? errno : EIO, g_strerror(written ? errno : EIO));
+        } else if (poll(ready, G_N_ELEMENTS(ready), -1) > 0 && !ready[0].revents) {
+            return error_of(shot, ETIMEDOUT, "the other end does not read");
+        }
+    }
+    return NULL;
+}
+
 /* Nobody at the other end of a pipe is an error, and not waited for. */
 static GError *write_into(const struct shot *shot, const char *path)
 {
     const int fd = open(path, O_WRONLY | O_CLOEXEC | O_NONBLOCK);
+    char *bytes = NULL;
+    size_t size = 0;
+    GError *error;
+    FILE *file;
 
-    if (fd < 0 || fcntl(fd, F_SETFL, O_WRONLY) < 0) {
-        const int reason = errno;
-
-        if (fd >= 0)
-            close(fd);
-        return error_of(shot, reason, g_strerror(reason));
-    }
-    return write_to(shot, fd);
+    if (fd < 0)
+        return error_of(shot, errno, g_strerror(errno));
+    file = open_memstream(&bytes, &size);
+    error = file ? write_png(shot, file) : error_of(shot, errno, g_strerror(errno));
+    if (file && fclose(file) != 0 && !error)
+        error = error_of(shot, errno, g_strerror(errno));
+    if (!error)
+        error = write_bytes(shot, fd, bytes, size);
+    free(bytes);
+    if (close(fd) < 0 && !error)
+        error = error_of(shot, errno, g_strerror(errno));
+    return error;
 }
 
 static GError *write_shot(const struct shot *shot)
@@ -170,6 +202,8 @@ static void end(struct shot *shot)
     shot->done(shot->opaque, shot->error);
     if (shot->picture)
         pixman_image_unref(shot->picture);
+    if (shot->end_fd >= 0)
+        close(shot->end_fd);
     g_free(shot->path);
     g_free(shot);
 }
@@ -248,6 +282,7 @@ void screenshot_save(struct console *console, const char *path,
     shot->path = g_strdup(path);
     shot->done = done;
     shot->opaque = opaque;
+    shot->end_fd = eventfd(0, EFD_CLOEXEC);
     deferred_init(&shot->on_written, on_written);
     *request = (struct request){ console, shot };
     console_refresh(console, on_drawn, request);
@@ -257,6 +292,8 @@ void screenshots_finish(void)
 {
     struct shot *shot;
 
-    while ((shot = list_first_entry(&drawn, struct shot, link)))
+    while ((shot = list_first_entry(&drawn, struct shot, link))) {
+        (void)eventfd_write(shot->end_fd, 1);
         end_first(shot);
+    }
 }

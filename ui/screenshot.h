@@ -25,8 +25,9 @@ void screenshot_save(struct console *console, const char *path,
                      void (*done)(void *opaque, GError *error), void *opaque) REQUIRES(bql);
 
 /**
- * The program ends: wait for the files that are being written, and call their @done. Those whose
- * device is still drawing are told of when the console goes.
+ * The program ends: wait for the files that are being written, but not for who does not empty a
+ * pipe, and call their @done. Those whose device is still drawing are told of when the console
+ * goes; or they have been drawn by then, and this is to be called again.
  */
 void screenshots_finish(void) REQUIRES(bql);
 

@@ -35,7 +35,8 @@ struct window {
     struct loop_timer present;
     struct loop_timer prefer; /* set: somebody is resizing it */
 
-    SDL_Cursor *cursor; /* NULL: none */
+    struct deferred new_cursor; /* to be made of the console's */
+    SDL_Cursor *cursor;         /* NULL: none */
     bool had_cursor;
 };
 

@@ -3,7 +3,9 @@
  * A window and its screen: sizes, and when it is drawn.
  *
  * Viewers' functions are called in the middle of what a device does, so they only note what there
- * is to do and set a timer. What is slow, or gives the BQL back, is done from the timer.
+ * is to do and set a timer, or defer it. What is slow, gives the BQL back or talks to SDL is done
+ * from there: a guest's reset is done on the thread of a processor, while SDL may be at work on
+ * the main thread.
  */
 #include "ui/sdl_internal.h"
 #include "util/clock.h"
@@ -58,7 +60,13 @@ static void on_damaged(struct viewer *viewer, const struct rect *rect) NO_THREAD
 
 static void on_cursor_changed(struct viewer *viewer) NO_THREAD_SAFETY
 {
-    window_cursor_changed(window_of(viewer));
+    loop_defer(&window_of(viewer)->new_cursor);
+}
+
+static void on_new_cursor(struct deferred *deferred)
+{
+    bql_assert_held();
+    window_cursor_changed(container_of(deferred, struct window, new_cursor));
 }
 
 static void on_gone(struct viewer *viewer) NO_THREAD_SAFETY
@@ -307,8 +315,10 @@ bool window_open(struct window *window, GError **error)
     if (!window->window)
         return sdl_fail(error, "no window");
     window->canvas = canvas_new(window->window, window->sdl->config.has_gl, error);
-    if (!window->canvas)
+    if (!window->canvas) {
+        SDL_DestroyWindow(g_steal_pointer(&window->window)); /* or it would be drawn into */
         return false;
+    }
     SDL_SetWindowMinimumSize(window->window, SIDE_LEAST, SIDE_LEAST);
     note_outer_size(window);
     window->has_new_size = true;
@@ -329,6 +339,7 @@ void window_init(struct window *window, struct sdl *sdl, unsigned index, struct 
         .prefer = { .fn = on_prefer },
     };
     pixman_region32_init(&window->damage);
+    deferred_init(&window->new_cursor, on_new_cursor);
     console_add_viewer(console, &window->viewer, &viewer_ops);
     on_resized(&window->viewer);
 }
@@ -338,6 +349,7 @@ void window_fini(struct window *window)
     viewer_remove(&window->viewer);
     loop_timer_cancel(&window->present);
     loop_timer_cancel(&window->prefer);
+    loop_cancel(&window->new_cursor);
     canvas_free(window->canvas);
     if (window->cursor)
         SDL_FreeCursor(window->cursor);

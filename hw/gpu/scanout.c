@@ -230,7 +230,7 @@ bool gpu_scanouts_init(struct gpu *gpu, GError **error)
         scanout->console = console_new(gpu->display, name, &console_ops, scanout);
         if (!scanout->console) {
             g_set_error(error, KEYVAL_ERROR, KEYVAL_ERROR_USAGE,
-                        "virtio-gpu: max_outputs=%u would be more than %d screens in all",
+                        "max_outputs=%u would be more than %d screens in all",
                         gpu->config.nr_scanouts, CONSOLES_MAX);
             return false;
         }
@@ -238,6 +238,11 @@ bool gpu_scanouts_init(struct gpu *gpu, GError **error)
         gpu_pointer_init(scanout);
     }
     return true;
+}
+
+struct console *gpu_console(struct gpu *gpu, unsigned head)
+{
+    return head < gpu->config.nr_scanouts ? gpu->scanouts[head].console : NULL;
 }
 
 void gpu_scanouts_reset(struct gpu *gpu)

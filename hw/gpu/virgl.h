@@ -74,6 +74,9 @@ struct virgl {
 /** A response type: of EINVAL, ENOMEM and their like, of either sign. */
 uint32_t virgl_response(int error);
 
+/** The format, of virgl's protocol, with which the library is to make a resource. */
+uint32_t virgl_safe_format(uint32_t target, uint32_t format);
+
 /* ---- virgl_start.c: from nothing to caps, and back --------------------------------------------
  */
 

@@ -8,7 +8,8 @@
 #include "hw/gpu/virgl.h"
 #include "util/iov.h"
 
-enum { TARGET_2D = 2, TARGET_RECT = 5 }; /* of virgl's protocol: kinds of textures */
+/* Of virgl's protocol: buffers and kinds of textures; the format of bytes. */
+enum { TARGET_BUFFER = 0, TARGET_2D = 2, TARGET_RECT = 5, FORMAT_R8 = 64 };
 
 uint32_t virgl_response(int error)
 {
@@ -22,6 +23,14 @@ uint32_t virgl_response(int error)
     default:
         return VIRTIO_GPU_RESP_ERR_UNSPEC;
     }
+}
+
+/* A buffer's width is bytes to the library when it makes one, and pixels when it copies (0.10.4):
+ * of a wider format, transfers read and write our heap behind its end. So they are of bytes, as
+ * they are to guests: Mesa 22.3 names another format by mistake, where it makes persistent ones. */
+uint32_t virgl_safe_format(uint32_t target, uint32_t format)
+{
+    return target == TARGET_BUFFER ? FORMAT_R8 : format;
 }
 
 struct virgl_resource *virgl_find(const struct virgl *virgl, uint32_t id)
@@ -104,7 +113,7 @@ uint32_t virgl_create_3d(void *renderer, const struct virtio_gpu_resource_create
     struct virgl_renderer_resource_create_args args = {
         .handle = request->resource_id,
         .target = request->target,
-        .format = request->format,
+        .format = virgl_safe_format(request->target, request->format),
         .bind = request->bind,
         .width = request->width,
         .height = request->height,

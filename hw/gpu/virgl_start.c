@@ -11,6 +11,7 @@
 #include "hw/gpu/egl.h"
 #include "hw/gpu/virgl.h"
 #include "util/atomic.h"
+#include "util/keyval.h"
 
 /* One state for all: a second renderer would be given the first one's. */
 static uint32_t is_taken; /* atomic */
@@ -275,11 +276,9 @@ bool virgl_start(const struct renderer_host *host, bool want_venus, void **ret_r
 {
     struct virgl *virgl;
 
-    if (atomic_xchg(&is_taken, 1)) {
-        g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_EXIST,
-                    "another device has OpenGL: virglrenderer serves one in a process");
-        return false;
-    }
+    if (atomic_xchg(&is_taken, 1))
+        return keyval_usage(error, "another device has OpenGL: virglrenderer serves one in a "
+                                   "process");
     virgl = g_new0(struct virgl, 1);
     virgl->host = host;
     virgl->age = find_age();

@@ -210,8 +210,10 @@ static struct virtio_device *make_any_gpu(struct machine *machine,
     if (!check_gpu(config, error))
         return NULL;
     device->gpu = gpu_new(machine->memory, machine->display, &gpu_config, error);
-    if (!device->gpu)
+    if (!device->gpu) {
+        g_prefix_error(error, "-device virtio-gpu%s-pci: ", has_gl ? "-gl" : "");
         return NULL;
+    }
     if (!machine->gpu)
         machine->gpu = device->gpu;
     device->model = device->gpu;
@@ -345,15 +347,23 @@ static bool parse_slot(const struct device_type *type, const char *text, int *re
     return true;
 }
 
-const char *machine_device_type(const struct machine *machine, const char *id)
+/* NULL: none has that id. */
+static const struct machine_device *find_device(const struct machine *machine, const char *id)
 {
     for (guint i = 0; i < machine->devices->len; i++) {
         const struct machine_device *device = machine->devices->pdata[i];
 
         if (g_strcmp0(device->id, id) == 0)
-            return device->type;
+            return device;
     }
     return NULL;
+}
+
+struct gpu *machine_device_gpu(const struct machine *machine, const char *id)
+{
+    const struct machine_device *device = find_device(machine, id);
+
+    return device ? device->gpu : NULL;
 }
 
 static bool plug(struct machine *machine, const struct device_type *type,
@@ -363,7 +373,7 @@ static bool plug(struct machine *machine, const struct device_type *type,
     struct virtio_device *model;
     int slot;
 
-    if (config->id && machine_device_type(machine, config->id))
+    if (config->id && find_device(machine, config->id))
         return keyval_usage(error, "-device %s: the id '%s' is given twice", type->name,
                             config->id);
     if (!parse_slot(type, config->slot, &slot, error))

@@ -260,7 +260,8 @@ static void values_of_the_option_are_checked(void)
         const char *spec, *message;
     } rows[] = {
         { "tcp:localhost:1", "'tcp:localhost:1' is not unix:PATH" },
-        { "unix:/nonexistent/q", "server=on is missing" },
+        { "unix:/nonexistent/q", "'unix:/nonexistent/q': server=on is missing" },
+        { "unix:,server=on,wait=off", "'unix:,server=on,wait=off' lacks its path" },
         { "unix:/nonexistent/q,server=maybe", "'on' or 'off', not 'maybe'" },
         { "unix:/nonexistent/q,server=on,wat=off", "unknown option 'wat=off'" },
         { "unix:/nonexistent/q,server=on,wait=off", "-qmp: cannot listen on '/nonexistent/q'" },

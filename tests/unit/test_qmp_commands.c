@@ -417,6 +417,30 @@ static void a_screendump_is_answered_when_the_file_is_there(void)
     g_assert_cmpint(g_rmdir(folder), ==, 0);
 }
 
+/* Each device numbers its own screens. */
+static void a_screendump_is_of_the_device_that_it_names(void)
+{
+    bql_assert_held();
+    struct play play = play_begin(halts, false);
+    GError *error = NULL;
+
+    g_assert_true(machine_add_device(play.steered.machine, "virtio-rng-pci,id=r", &error));
+    g_assert_true(machine_add_device(play.steered.machine, "virtio-gpu-pci,id=a", &error));
+    g_assert_true(
+        machine_add_device(play.steered.machine, "virtio-gpu-pci,id=b,max_outputs=2", &error));
+    screendump(&play, "a.png", ", \"device\": \"a\", \"head\": 1");
+    client_hears_of(&play.client, "there is no screen 1");
+    screendump(&play, "a.png", ", \"device\": \"b\", \"head\": 1");
+    client_hears_of(&play.client, "a.png: the screen is off");
+    screendump(&play, "a.png", ", \"device\": \"b\", \"head\": 2");
+    client_hears_of(&play.client, "there is no screen 2");
+    screendump(&play, "a.png", ", \"head\": 2"); /* the second device's second */
+    client_hears_of(&play.client, "a.png: the screen is off");
+    screendump(&play, "a.png", ", \"device\": \"r\"");
+    client_hears_of(&play.client, "no device with screens has the id 'r'");
+    play_end(&play);
+}
+
 /* The client's next commands wait, and nobody else's. */
 static void a_screen_that_hangs_holds_nobody_up(void)
 {
@@ -486,6 +510,7 @@ int main(int argc, char **argv)
     ADD(keys_are_released_when_the_client_has_gone);
     ADD(events_are_one_report_or_nothing);
     ADD(a_screendump_is_answered_when_the_file_is_there);
+    ADD(a_screendump_is_of_the_device_that_it_names);
     ADD(a_screen_that_hangs_holds_nobody_up);
     ADD(a_screendump_may_outlive_its_client_and_qmp);
 #undef ADD

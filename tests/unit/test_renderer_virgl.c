@@ -5,6 +5,7 @@
 
 #include "tests/gpu/virgl_scene.h"
 #include "util/annotate.h"
+#include "util/keyval.h"
 
 enum {
     BAD = VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER,
@@ -72,11 +73,16 @@ static void capsets_are_there(void)
 
 static void one_renderer_in_a_process(void)
 {
+    const struct renderer_host host = { .fence_passed = scene_fence_passed };
     struct virgl_scene *scene = begin();
-    g_autofree char *why = NULL;
+    struct renderer_caps caps;
+    GError *error = NULL;
+    void *renderer;
 
-    g_assert_null(scene_new(&why));
-    g_assert_nonnull(strstr(why, "another device"));
+    g_assert_false(renderer_virgl.start(&host, false, &renderer, &caps, &error));
+    g_assert_error(error, KEYVAL_ERROR, KEYVAL_ERROR_USAGE); /* two devices are asked for */
+    g_assert_nonnull(strstr(error->message, "another device"));
+    g_error_free(error);
     scene_free(scene);
     scene_free(begin()); /* and then the next one */
 }
@@ -468,6 +474,55 @@ static void transfers_beyond_the_resource_break_nothing(void)
     }
 }
 
+/* Reads the whole buffer @id into more memory than it has bytes: the rest stays as it was. */
+static void check_bytes_of_buffer(struct virgl_scene *scene, uint32_t id)
+{
+    const struct virtio_gpu_transfer_host_3d whole = { .hdr.ctx_id = SCENE_CONTEXT,
+                                                       .box = { 0, 0, 0, SCENE_PAGE, 1, 1 },
+                                                       .resource_id = id };
+    g_autofree uint8_t *memory = g_malloc(4 * SCENE_PAGE);
+    struct iovec iov = { memory, 4 * SCENE_PAGE };
+
+    memset(memory, 0xa5, 4 * SCENE_PAGE);
+    renderer_virgl.context_attach(scene->renderer, SCENE_CONTEXT, id);
+    g_assert_cmphex(renderer_virgl.attach_backing(scene->renderer, id, &iov, 1), ==, 0);
+    g_assert_cmphex(renderer_virgl.from_host_3d(scene->renderer, &whole), ==, 0);
+    g_assert_cmphex(memory[SCENE_PAGE - 1], ==, 0);
+    for (size_t i = SCENE_PAGE; i < (size_t)4 * SCENE_PAGE; i++)
+        g_assert_cmphex(memory[i], ==, 0xa5);
+    renderer_virgl.detach_backing(scene->renderer, id);
+}
+
+/* To the library, a buffer of four bytes a pixel has four times its memory in transfers. */
+static void buffers_are_of_bytes(void)
+{
+    const struct virtio_gpu_resource_create_3d request = { .resource_id = 7,
+                                                           .target = STREAM_TARGET_BUFFER,
+                                                           .format = STREAM_B8G8R8A8,
+                                                           .bind = STREAM_BIND_VERTEX_BUFFER,
+                                                           .width = SCENE_PAGE,
+                                                           .height = 1,
+                                                           .depth = 1,
+                                                           .array_size = 1 };
+    struct virgl_scene *scene = begin();
+    void *vertices;
+    uint32_t at;
+
+    scene_set_up(scene, &vertices);
+    g_assert_cmphex(renderer_virgl.create_3d(scene->renderer, &request), ==, 0);
+    check_bytes_of_buffer(scene, 7);
+    stream_nop(&scene->stream);
+    at = scene->stream.nr_words;
+    stream_buffer(&scene->stream, 6, SCENE_PAGE, STREAM_BIND_VERTEX_BUFFER, 0);
+    g_assert_cmphex(scene->stream.words[at + 2], ==, STREAM_R8);
+    scene->stream.words[at + 2] = STREAM_B8G8R8A8;
+    g_assert_cmphex(scene_submit(scene, SCENE_CONTEXT), ==, 0);
+    g_assert_cmphex(scene_blob(scene, 8, 6, SCENE_PAGE), ==, 0);
+    check_bytes_of_buffer(scene, 8);
+    draw_and_check(scene);
+    scene_free(scene);
+}
+
 static void the_top_row_comes_first(void)
 {
     static const uint32_t flags[] = { 0, VIRTIO_GPU_RESOURCE_FLAG_Y_0_TOP };
@@ -680,6 +735,7 @@ int main(int argc, char **argv)
     ADD(a_blobs_buffer_can_be_looked_at);
     ADD(transfers_go_both_ways);
     ADD(transfers_beyond_the_resource_break_nothing);
+    ADD(buffers_are_of_bytes);
     ADD(the_top_row_comes_first);
     ADD(other_formats_are_shown_too);
     ADD(resources_have_one_id_each);

@@ -298,6 +298,30 @@ static void all_are_answered_at_the_end(void) REQUIRES(bql)
     }
 }
 
+/* The program ends, though somebody has opened a pipe and takes nothing out of it. */
+static void a_pipe_that_nobody_empties_does_not_hold_up_the_end(void) REQUIRES(bql)
+{
+    g_autofree char *path = g_build_filename(folder, "pipe", NULL);
+    g_autofree char *expected = g_strdup_printf("%s: the other end does not read", path);
+    struct screen screen;
+    struct asker asker;
+    int fd;
+
+    screen_start(&screen, 512, 512);
+    draw_noise(&screen, 512); /* more than a pipe holds */
+    g_assert_cmpint(mkfifo(path, 0600), ==, 0);
+    fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    screen.draws_at_once = true;
+    save(&screen, path, &asker);
+    wait_for_input(fd);
+    screenshots_finish();
+    g_assert_true(asker.is_answered);
+    check_error(&asker, expected);
+    close(fd);
+    g_unlink(path);
+    screen_end(&screen);
+}
+
 static int run(void)
 {
     int status;
@@ -324,6 +348,7 @@ int main(int argc, char **argv)
     ADD(links_stay_links);
     ADD(main_loop_goes_on_while_a_file_is_written);
     ADD(all_are_answered_at_the_end);
+    ADD(a_pipe_that_nobody_empties_does_not_hold_up_the_end);
     status = run();
     g_rmdir(folder);
     g_free(folder);

@@ -18,6 +18,7 @@
 
 #include "util/bql.h"
 
+struct console;
 struct display;
 struct gpu;
 struct metrics;
@@ -46,6 +47,9 @@ struct gpu *gpu_new(struct space *memory, struct display *display, const struct 
 void gpu_free(struct gpu *gpu) REQUIRES(bql);
 
 struct virtio_device *gpu_device(struct gpu *gpu);
+
+/** Its screen of that number, from 0; NULL: it has none. */
+struct console *gpu_console(struct gpu *gpu, unsigned head) REQUIRES(bql);
 
 /**
  * Whether the render thread has not come back from one command for longer than GPU_STUCK_NS: it

@@ -82,8 +82,8 @@ bool machine_add_device(struct machine *machine, const char *text, GError **erro
 void machine_print_devices(FILE *out);
 bool machine_print_device(const char *name, FILE *out);
 
-/** The type of the device that has that id: "virtio-rng-pci"; NULL: none has it. */
-const char *machine_device_type(const struct machine *machine, const char *id) REQUIRES(bql);
+/** The virtio-gpu that has that id; NULL: none has it. */
+struct gpu *machine_device_gpu(const struct machine *machine, const char *id) REQUIRES(bql);
 
 /** No drive is left that no device uses. */
 bool machine_check_drives(struct machine *machine, GError **error) MUST_CHECK REQUIRES(bql);
