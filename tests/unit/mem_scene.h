@@ -8,9 +8,9 @@
 #include <glib.h>
 
 #include "hw/mem/view.h"
+#include "tests/unit/run.h"
 #include "util/bql.h"
 #include "util/rcu.h"
-#include "util/start.h"
 
 struct scene {
     struct mem *mem;
@@ -110,17 +110,6 @@ static inline void count_release(void *count)
     g_assert_false(bql_is_mine());
     g_assert_false(rcu_is_reading());
     (void)fetch_add((int *)count, 1);
-}
-
-static inline int run_with_bql(void)
-{
-    int status;
-
-    if (util_start(NULL) != 0)
-        return 1;
-    status = g_test_run();
-    util_stop();
-    return status;
 }
 
 #endif

@@ -172,10 +172,7 @@ static void queue_in_a_blob_works_while_that_is_mapped(void)
 
 int main(int argc, char **argv)
 {
-    static const struct {
-        const char *name;
-        void (*run)(void);
-    } tests[] = {
+    static const struct named_test tests[] = {
 #define TEST(name) { "/gpu_disk/" #name, name }
         TEST(unmap_waits_for_a_read_in_flight),
         TEST(reset_leaves_the_blob_to_the_read),
@@ -183,8 +180,5 @@ int main(int argc, char **argv)
         TEST(queue_in_a_blob_works_while_that_is_mapped),
     };
 
-    g_test_init(&argc, &argv, NULL);
-    for (unsigned i = 0; i < ARRAY_SIZE(tests); i++)
-        g_test_add_func(tests[i].name, tests[i].run);
-    return run_with_bql();
+    return run_tests(argc, argv, tests, ARRAY_SIZE(tests));
 }

@@ -402,10 +402,7 @@ static void fences_of_a_context_pass_when_it_is_destroyed(void)
 
 int main(int argc, char **argv)
 {
-    static const struct {
-        const char *name;
-        void (*run)(void);
-    } tests[] = {
+    static const struct named_test tests[] = {
 #define TEST(name) { "/gpu_order/" #name, name }
         TEST(unmap_attach_submit_stay_in_order),
         TEST(what_a_waiting_command_names_waits_as_well),
@@ -426,8 +423,5 @@ int main(int argc, char **argv)
         TEST(fences_of_a_context_pass_when_it_is_destroyed),
     };
 
-    g_test_init(&argc, &argv, NULL);
-    for (unsigned i = 0; i < ARRAY_SIZE(tests); i++)
-        g_test_add_func(tests[i].name, tests[i].run);
-    return run_with_bql();
+    return run_tests(argc, argv, tests, ARRAY_SIZE(tests));
 }

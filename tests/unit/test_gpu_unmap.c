@@ -383,10 +383,7 @@ static void resources_are_told(void)
 
 int main(int argc, char **argv)
 {
-    static const struct {
-        const char *name;
-        void (*run)(void);
-    } tests[] = {
+    static const struct named_test tests[] = {
 #define TEST(name) { "/gpu_unmap/" #name, name }
         TEST(answer_waits_for_all_readers),
         TEST(spinning_processor_is_kicked_out),
@@ -406,8 +403,5 @@ int main(int argc, char **argv)
         TEST(resources_are_told),
     };
 
-    g_test_init(&argc, &argv, NULL);
-    for (unsigned i = 0; i < ARRAY_SIZE(tests); i++)
-        g_test_add_func(tests[i].name, tests[i].run);
-    return run_with_bql();
+    return run_tests(argc, argv, tests, ARRAY_SIZE(tests));
 }

@@ -353,10 +353,7 @@ static void context_ends_in_the_grace_period(void)
 
 int main(int argc, char **argv)
 {
-    static const struct {
-        const char *name;
-        void (*run)(void);
-    } tests[] = {
+    static const struct named_test tests[] = {
 #define TEST(name) { "/gpu_unmap_reset/" #name, name }
         TEST(reset_while_the_renderer_maps),
         TEST(reset_while_a_map_waits_for_its_fence),
@@ -375,8 +372,5 @@ int main(int argc, char **argv)
         TEST(context_ends_in_the_grace_period),
     };
 
-    g_test_init(&argc, &argv, NULL);
-    for (unsigned i = 0; i < ARRAY_SIZE(tests); i++)
-        g_test_add_func(tests[i].name, tests[i].run);
-    return run_with_bql();
+    return run_tests(argc, argv, tests, ARRAY_SIZE(tests));
 }

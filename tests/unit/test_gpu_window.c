@@ -317,10 +317,7 @@ static void unmap_that_is_refused_is_tried_again(void)
 
 int main(int argc, char **argv)
 {
-    static const struct {
-        const char *name;
-        void (*run)(void);
-    } tests[] = {
+    static const struct named_test tests[] = {
 #define TEST(name) { "/gpu_window/" #name, name }
         TEST(mapped_blob_is_its_memory),
         TEST(place_must_be_in_the_window),
@@ -336,8 +333,5 @@ int main(int argc, char **argv)
         TEST(unmap_that_is_refused_is_tried_again),
     };
 
-    g_test_init(&argc, &argv, NULL);
-    for (unsigned i = 0; i < ARRAY_SIZE(tests); i++)
-        g_test_add_func(tests[i].name, tests[i].run);
-    return run_with_bql();
+    return run_tests(argc, argv, tests, ARRAY_SIZE(tests));
 }

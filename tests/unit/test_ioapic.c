@@ -374,8 +374,6 @@ static void ends_from_another_thread(void)
 
 int main(int argc, char **argv)
 {
-    int status;
-
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/ioapic/registers", registers);
     g_test_add_func("/ioapic/edges", edges);
@@ -391,11 +389,5 @@ int main(int argc, char **argv)
     g_test_add_func("/ioapic/unconnected-line", unconnected_line);
     g_test_add_func("/ioapic/no-routes-left", no_routes_left);
     g_test_add_func("/ioapic/ends-from-another-thread", ends_from_another_thread);
-    if (util_start(NULL) != 0)
-        return EXIT_FAILURE;
-    bql_unlock();
-    status = g_test_run();
-    bql_lock();
-    util_stop();
-    return status;
+    return run_without_bql();
 }

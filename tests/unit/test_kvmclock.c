@@ -176,17 +176,11 @@ static void what_is_wrong_changes_nothing(void)
 
 int main(int argc, char **argv)
 {
-    int result;
-
     g_test_init(&argc, &argv, NULL);
-    if (util_start(NULL) != 0)
-        return 1;
     g_test_add_func("/kvmclock/system-time", the_page_makes_nanoseconds_of_the_counter);
     g_test_add_func("/kvmclock/counter", the_counter_stands_still_with_the_clock);
     g_test_add_func("/kvmclock/wall-clock", the_wall_clock_is_that_of_the_start);
     g_test_add_func("/kvmclock/registers", registers_keep_what_was_written);
     g_test_add_func("/kvmclock/wrong", what_is_wrong_changes_nothing);
-    result = g_test_run();
-    util_stop();
-    return result;
+    return run_with_bql();
 }

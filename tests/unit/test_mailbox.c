@@ -261,18 +261,12 @@ static void a_reset_forgets_what_was_asked_for(void)
 
 int main(int argc, char **argv)
 {
-    int result;
-
     g_test_init(&argc, &argv, NULL);
-    if (util_start(NULL) != 0)
-        return 1;
     g_test_add_func("/mailbox/begin", a_parked_processor_begins);
     g_test_add_func("/mailbox/nmi", it_begins_without_what_came_before);
     g_test_add_func("/mailbox/again", one_that_halts_for_ever_begins_again);
     g_test_add_func("/mailbox/running", one_that_runs_or_waits_is_left_alone);
     g_test_add_func("/mailbox/wrong", wrong_commands_stay);
     g_test_add_func("/mailbox/reset", a_reset_forgets_what_was_asked_for);
-    result = g_test_run();
-    util_stop();
-    return result;
+    return run_with_bql();
 }

@@ -8,10 +8,10 @@
 #include <unistd.h>
 
 #include "hw/irq/msi.h"
+#include "tests/unit/run.h"
 #include "util/atomic.h"
 #include "util/metric.h"
 #include "util/rcu.h"
-#include "util/start.h"
 #include "util/thread.h"
 
 static struct {
@@ -329,8 +329,6 @@ static void metrics(void)
 
 int main(int argc, char **argv)
 {
-    int status;
-
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/msi/raises-what-is-set", raises_what_is_set);
     g_test_add_func("/msi/sink-is-told", sink_is_told);
@@ -339,11 +337,5 @@ int main(int argc, char **argv)
     g_test_add_func("/msi/changed-while-raised", changed_while_raised);
     g_test_add_func("/msi/raised-in-a-signal-handler", raised_in_a_signal_handler);
     g_test_add_func("/msi/metrics", metrics);
-    if (util_start(NULL) != 0)
-        return EXIT_FAILURE;
-    bql_unlock();
-    status = g_test_run();
-    bql_lock();
-    util_stop();
-    return status;
+    return run_without_bql();
 }

@@ -715,10 +715,7 @@ static void bar_moves_under_readers(void) NO_THREAD_SAFETY
 
 int main(int argc, char **argv)
 {
-    static const struct {
-        const char *name;
-        void (*run)(void);
-    } tests[] = {
+    static const struct named_test tests[] = {
         { "/pci/nobody_answers_with_ones", nobody_answers_with_ones },
         { "/pci/ports_and_ecam_show_the_same", ports_and_ecam_show_the_same },
         { "/pci/address_port_is_four_bytes_only", address_port_is_four_bytes_only },
@@ -745,8 +742,5 @@ int main(int argc, char **argv)
         { "/pci/bar_moves_under_readers", bar_moves_under_readers },
     };
 
-    g_test_init(&argc, &argv, NULL);
-    for (size_t i = 0; i < ARRAY_SIZE(tests); i++)
-        g_test_add_func(tests[i].name, tests[i].run);
-    return run_with_bql();
+    return run_tests(argc, argv, tests, ARRAY_SIZE(tests));
 }

@@ -618,10 +618,7 @@ static void without_leave_memory_is_not_touched(void)
 
 int main(int argc, char **argv)
 {
-    static const struct {
-        const char *name;
-        void (*run)(void);
-    } tests[] = {
+    static const struct named_test tests[] = {
 #define TEST(name) { "/virtq/" #name, name }
         TEST(simple_chain_is_echoed),
         TEST(tables_come_alone_or_behind_others),
@@ -646,8 +643,5 @@ int main(int argc, char **argv)
         TEST(without_leave_memory_is_not_touched),
     };
 
-    g_test_init(&argc, &argv, NULL);
-    for (unsigned i = 0; i < ARRAY_SIZE(tests); i++)
-        g_test_add_func(tests[i].name, tests[i].run);
-    return run_with_bql();
+    return run_tests(argc, argv, tests, ARRAY_SIZE(tests));
 }

@@ -251,10 +251,7 @@ static void ring_in_a_blob_works_until_that_goes(void)
 
 int main(int argc, char **argv)
 {
-    static const struct {
-        const char *name;
-        void (*run)(void);
-    } tests[] = {
+    static const struct named_test tests[] = {
 #define TEST(name) { "/virtq_let_go/" #name, name }
         TEST(nothing_is_held_and_the_answer_arrives),
         TEST(answer_is_cut_to_its_room_and_crosses_borders),
@@ -266,8 +263,5 @@ int main(int argc, char **argv)
         TEST(ring_in_a_blob_works_until_that_goes),
     };
 
-    g_test_init(&argc, &argv, NULL);
-    for (unsigned i = 0; i < ARRAY_SIZE(tests); i++)
-        g_test_add_func(tests[i].name, tests[i].run);
-    return run_with_bql();
+    return run_tests(argc, argv, tests, ARRAY_SIZE(tests));
 }
