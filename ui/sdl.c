@@ -172,6 +172,15 @@ static int descriptor(SDL_Window *window)
     return -1;
 }
 
+/* SDL takes one that shows nothing where it finds no other; but that is for who asks for it. */
+static bool shows_nothing(void)
+{
+    const char *driver = SDL_GetCurrentVideoDriver();
+
+    return !g_getenv("SDL_VIDEODRIVER") &&
+           (g_str_equal(driver, "offscreen") || g_str_equal(driver, "dummy"));
+}
+
 static bool start(GError **error)
 {
     static const char *const hints[][2] = {
@@ -189,6 +198,11 @@ static bool start(GError **error)
     SDL_SetMainReady();
     if (SDL_Init(SDL_INIT_VIDEO) != 0)
         return sdl_fail(error, "no window system");
+    if (shows_nothing()) {
+        SDL_SetError("neither X nor Wayland answers; is DISPLAY or WAYLAND_DISPLAY set?");
+        SDL_QuitSubSystem(SDL_INIT_VIDEO);
+        return sdl_fail(error, "no window system");
+    }
     SDL_StopTextInput(); /* input methods are the guest's */
     return true;
 }

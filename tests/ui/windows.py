@@ -396,6 +396,7 @@ def what_is_missing_is_said(path):
     for arguments, variables, wanted in (
             (('0',), {'SDL_VIDEODRIVER': 'dummy'},
              'error: -display sdl: the machine has no screen'),
+            (('1',), {}, 'error: -display sdl: no window system: '),
             (('1',), {'SDL_VIDEODRIVER': 'x11', 'DISPLAY': ':65432'},
              'error: -display sdl: no window system: ')):
         program = Program(path, *arguments, **variables)
