@@ -278,8 +278,8 @@ void gpu_storm_run(void)
             torture_spawn("disk", hold_dma, NULL, WORKER_READS | WORKER_WATCHED);
         drive_for_a_while();
     }
-    torture.has_met = NULL;
     torture_join();
+    torture.has_met = NULL; /* which they look at */
     WITH_BQL ()
         gpu_scene_free(scene);
     torture_note("%llu unmaps, %llu resets, %llu reads, %llu transfers",
