@@ -159,17 +159,4 @@ static inline void clock_to(int64_t guest_ns)
     bql_unlock();
 }
 
-static inline int run_without_bql(void)
-{
-    int status;
-
-    if (util_start(NULL) != 0)
-        return 1;
-    bql_unlock();
-    status = g_test_run();
-    bql_lock();
-    util_stop();
-    return status;
-}
-
 #endif
