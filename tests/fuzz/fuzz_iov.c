@@ -12,15 +12,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/fuzz/input.h"
 #include "tests/fuzz/target.h"
 #include "util/iov.h"
 
 enum { PIECES_MAX = 8, TOTAL_MAX = PIECES_MAX * 31 };
-
-struct input {
-    const uint8_t *data;
-    size_t left;
-};
 
 struct setup {
     struct iovec iov[PIECES_MAX];
@@ -28,14 +24,6 @@ struct setup {
     uint8_t model[TOTAL_MAX];
     size_t total;
 };
-
-static uint8_t take(struct input *input)
-{
-    if (input->left == 0)
-        return 0;
-    input->left--;
-    return *input->data++;
-}
 
 static void make(struct setup *setup, struct input *input)
 {

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "hw/mem/listener.h"
+#include "tests/fuzz/input.h"
 #include "tests/fuzz/target.h"
 #include "util/start.h"
 
@@ -26,19 +27,6 @@ enum {
     TOLD = UNITS + 1,
     NONE = -1,
 };
-
-struct input {
-    const uint8_t *data;
-    size_t left;
-};
-
-static uint8_t take(struct input *input)
-{
-    if (input->left == 0)
-        return 0;
-    input->left--;
-    return *input->data++;
-}
 
 /* ---- The model ----------------------------------------------------------------------- */
 

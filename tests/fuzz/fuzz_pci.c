@@ -17,6 +17,7 @@
 #include "hw/mem/listener.h"
 #include "hw/pci/msix.h"
 #include "hw/pci/registers.h"
+#include "tests/fuzz/input.h"
 #include "tests/fuzz/target.h"
 #include "util/rcu.h"
 #include "util/start.h"
@@ -35,11 +36,6 @@ enum {
 #define MEMORY_END UINT64_C(0x10000000000)
 
 static const unsigned slot_of[DEVICES] = { 1, 2, 31 };
-
-struct input {
-    const uint8_t *data;
-    size_t left;
-};
 
 struct setup;
 
@@ -62,14 +58,6 @@ struct setup {
     unsigned refuse_in; /* 0: never; else the nth add() from now */
     bool lines[PCI_SLOTS];
 };
-
-static uint8_t take(struct input *input)
-{
-    if (input->left == 0)
-        return 0;
-    input->left--;
-    return *input->data++;
-}
 
 static uint32_t take_number(struct input *input, unsigned nr_bytes)
 {

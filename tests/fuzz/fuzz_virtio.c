@@ -10,6 +10,7 @@
  */
 #include <assert.h>
 
+#include "tests/fuzz/input.h"
 #include "tests/fuzz/target.h"
 #include "tests/virtio/bus.h"
 #include "util/start.h"
@@ -25,11 +26,6 @@ enum {
     LOAD_BOUND = 65536 + 1024, /* VIRTQ_LOAD_MAX, and the chain that goes over it */
 };
 
-struct input {
-    const uint8_t *data;
-    size_t left;
-};
-
 struct setup {
     struct input input;
     struct bus *bus;
@@ -37,14 +33,6 @@ struct setup {
     struct driver driver;
     bool is_high_out; /* the second block of RAM is out of the map */
 };
-
-static uint8_t take(struct input *input)
-{
-    if (input->left == 0)
-        return 0;
-    input->left--;
-    return *input->data++;
-}
 
 static uint32_t take32(struct input *input)
 {

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "hw/dev/virtio_blk.h"
+#include "tests/fuzz/input.h"
 #include "tests/fuzz/target.h"
 #include "tests/unit/virtio_guest.h"
 #include "util/log.h"
@@ -28,11 +29,6 @@ enum {
     HONEST = GUEST_DATA + (2 << 20), /* where the honest driver's things are */
 };
 
-struct input {
-    const uint8_t *data;
-    size_t left;
-};
-
 static struct {
     bool is_started;
     struct guest guest;
@@ -40,23 +36,6 @@ static struct {
     struct virtio_blk *blk;
     int fd;
 } world;
-
-static uint8_t take(struct input *input)
-{
-    if (input->left == 0)
-        return 0;
-    input->left--;
-    return *input->data++;
-}
-
-static uint64_t take_bytes(struct input *input, unsigned nr)
-{
-    uint64_t value = 0;
-
-    while (nr--)
-        value = value << 8 | take(input);
-    return value;
-}
 
 /* Small ones, ones about the disk's end, and any. */
 static uint64_t take_sector(struct input *input)

@@ -12,6 +12,7 @@
 
 #include "hw/dev/virtio_input.h"
 #include "hw/display/input.h"
+#include "tests/fuzz/input.h"
 #include "tests/fuzz/target.h"
 #include "tests/unit/virtio_guest.h"
 #include "util/log.h"
@@ -26,11 +27,6 @@ enum {
     EVENT_SIZE = sizeof(struct virtio_input_event),
 };
 
-struct input_bytes {
-    const uint8_t *data;
-    size_t left;
-};
-
 static struct {
     bool is_started;
     struct guest guest;
@@ -40,23 +36,6 @@ static struct {
     bool is_told[KEY_CNT]; /* … and as the honest driver has heard */
     bool is_in_report;
 } world;
-
-static uint8_t take(struct input_bytes *input)
-{
-    if (input->left == 0)
-        return 0;
-    input->left--;
-    return *input->data++;
-}
-
-static uint64_t take_bytes(struct input_bytes *input, unsigned nr)
-{
-    uint64_t value = 0;
-
-    while (nr--)
-        value = value << 8 | take(input);
-    return value;
-}
 
 static void let_loop_run(void) REQUIRES(bql)
 {
@@ -77,7 +56,7 @@ static void start_world(void) REQUIRES(bql)
  */
 
 /* Some keys often, others seldom. */
-static void press(struct input_bytes *input) REQUIRES(bql)
+static void press(struct input *input) REQUIRES(bql)
 {
     const uint8_t byte = take(input);
     const uint16_t code = byte < 240 ? byte % 8 + KEY_ESC : (uint16_t)take_bytes(input, 2);
@@ -88,7 +67,7 @@ static void press(struct input_bytes *input) REQUIRES(bql)
     input_send(world.input, EV_KEY, code, is_down);
 }
 
-static void use_hands(struct input_bytes *input) REQUIRES(bql)
+static void use_hands(struct input *input) REQUIRES(bql)
 {
     const uint8_t kind = take(input);
 
@@ -118,7 +97,7 @@ static void use_hands(struct input_bytes *input) REQUIRES(bql)
 /* ---- The input's driver ----------------------------------------------------------------------
  */
 
-static void send_anything(struct input_bytes *input, unsigned queue) REQUIRES(bql)
+static void send_anything(struct input *input, unsigned queue) REQUIRES(bql)
 {
     struct guest_buffer buffers[BUFFERS];
     const unsigned nr = 1 + take(input) % BUFFERS;
@@ -135,7 +114,7 @@ static void send_anything(struct input_bytes *input, unsigned queue) REQUIRES(bq
     (void)guest_send(&world.guest, queue, buffers, nr);
 }
 
-static void select_config(struct input_bytes *input) REQUIRES(bql)
+static void select_config(struct input *input) REQUIRES(bql)
 {
     const uint8_t selection[] = { take(input), take(input) };
     uint8_t config[sizeof(struct virtio_input_config)];
@@ -151,7 +130,7 @@ static void select_config(struct input_bytes *input) REQUIRES(bql)
     virtio_read_config(world.guest.device, offset, &value, size);
 }
 
-static void write_over(struct input_bytes *input)
+static void write_over(struct input *input)
 {
     const uint64_t gpa = take_bytes(input, 2) % (QUEUES * GUEST_RINGS);
 
@@ -175,7 +154,7 @@ static void reset_queue(unsigned queue) REQUIRES(bql)
         guest_setup_queue(&world.guest, queue);
 }
 
-static void step(struct input_bytes *input) REQUIRES(bql)
+static void step(struct input *input) REQUIRES(bql)
 {
     const uint8_t kind = take(input);
 
@@ -252,7 +231,7 @@ static unsigned give_and_hear(unsigned nr) REQUIRES(bql)
     return nr_heard;
 }
 
-static void expect_service(struct input_bytes *input) REQUIRES(bql)
+static void expect_service(struct input *input) REQUIRES(bql)
 {
     struct mem_stats stats;
 
@@ -275,7 +254,7 @@ static void expect_service(struct input_bytes *input) REQUIRES(bql)
     reset();
 }
 
-static void run(struct input_bytes *input) REQUIRES(bql)
+static void run(struct input *input) REQUIRES(bql)
 {
     guest_start(&world.guest, take(input) & 1 ? world.guest.device->offered : 0);
     for (unsigned i = 0; i < STEPS && input->left > 0; i++)
@@ -287,7 +266,7 @@ static void run(struct input_bytes *input) REQUIRES(bql)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) NO_THREAD_SAFETY
 {
-    struct input_bytes input = { data, size };
+    struct input input = { data, size };
 
     if (!world.is_started) {
         assert(util_start(NULL) == 0);

@@ -69,23 +69,6 @@ static const struct {
     { 'z', 6, { 4, 64, INPUT_WORDS * 4, 0, 2, 0xfffffffc } }, /* size of a stream */
 };
 
-uint8_t take(struct input *input)
-{
-    if (input->left == 0)
-        return 0;
-    input->left--;
-    return *input->data++;
-}
-
-uint64_t take_bytes(struct input *input, unsigned nr)
-{
-    uint64_t value = 0;
-
-    while (nr--)
-        value = value << 8 | take(input);
-    return value;
-}
-
 uint64_t take_value(struct input *input, const uint64_t *values, unsigned nr_values,
                     unsigned nr_bytes)
 {

@@ -6,6 +6,7 @@
 #ifndef TESTS_FUZZ_GPU_INPUT_H
 #define TESTS_FUZZ_GPU_INPUT_H
 
+#include "tests/fuzz/input.h"
 #include "tests/gpu/message.h"
 
 enum {
@@ -14,20 +15,11 @@ enum {
     INPUT_PAGES = 32, /* of guest memory that entries are about, from SCENE_DATA on */
 };
 
-struct input {
-    const uint8_t *data;
-    size_t left;
-};
-
 /* What a message of take_message() points to. */
 union input_payload {
     struct virtio_gpu_mem_entry entries[INPUT_ENTRIES];
     uint32_t words[INPUT_WORDS];
 };
-
-/* 0 once there are none. */
-uint8_t take(struct input *input);
-uint64_t take_bytes(struct input *input, unsigned nr);
 
 /* One of @values, or rarely any number of @nr_bytes. */
 uint64_t take_value(struct input *input, const uint64_t *values, unsigned nr_values,

@@ -333,10 +333,10 @@ static void events_are_one_report_or_nothing(void)
 {
     bql_assert_held();
     static const char good[] =
-        EVENTS(EVENT("abs", "\"axis\": \"x\", \"value\": 7")                  /**/
-               "," EVENT("abs", "\"axis\": \"y\", \"value\": 32767")          /**/
-               "," EVENT("btn", "\"down\": true, \"button\": \"left\"")       /**/
-               "," EVENT("btn", "\"down\": true, \"button\": \"wheel-down\"") /**/
+        EVENTS(EVENT("abs", "\"axis\": \"x\", \"value\": 7")                  /* and */
+               "," EVENT("abs", "\"axis\": \"y\", \"value\": 32767")          /* and */
+               "," EVENT("btn", "\"down\": true, \"button\": \"left\"")       /* and */
+               "," EVENT("btn", "\"down\": true, \"button\": \"wheel-down\"") /* and */
                "," EVENT("btn", "\"down\": false, \"button\": \"wheel-down\""));
     static const struct {
         const char *command, *desc;
