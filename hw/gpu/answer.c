@@ -225,6 +225,19 @@ void gpu_answer(struct gpu_command *command, uint32_t type)
     push_ready(answers);
 }
 
+void gpu_answer_quietly(struct gpu_command *command, uint32_t type)
+{
+    assert(!is_fenced(command));
+    compose(command, type);
+    (void)push(command);
+    gpu_command_free(command);
+}
+
+void gpu_answers_notify(struct gpu *gpu)
+{
+    virtq_notify(virtio_queue(&gpu->device, GPU_QUEUE_CONTROL));
+}
+
 void gpu_command_drop(struct gpu_command *command)
 {
     struct gpu_answers *answers = command->gpu->answers;

@@ -163,6 +163,10 @@ void gpu_answers_enter(struct gpu_answers *answers, struct gpu_command *command)
  * the command. Any thread; no lock of rank RANK_DEVICE or above held.
  */
 void gpu_answer(struct gpu_command *command, uint32_t type);
+/** gpu_answer() of an unfenced one, which the driver may read now, without an interrupt: that is
+ * raised by the next answer, or by gpu_answers_notify(), which is called soon. Any thread. */
+void gpu_answer_quietly(struct gpu_command *command, uint32_t type);
+void gpu_answers_notify(struct gpu *gpu);
 /** Have type->render() run by the render thread, then finish() or gpu_answer() as result says.
  * Any thread. */
 void gpu_render(struct gpu_command *command);

@@ -60,6 +60,7 @@ struct gpu_mapping {
     bool is_unref;               /* the resource goes as well */
     bool is_behind_renderer;     /* the answer: a fenced one, or the guest gets memory back */
     uint32_t is_released;        /* atomic */
+    bool is_waited_for;          /* by a parked command; atomic */
     uint32_t refs;               /* the main thread's and the render thread's; atomic */
     struct render_work work;     /* its end in the renderer */
     int64_t popped_ns, committed_ns, released_ns;

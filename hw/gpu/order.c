@@ -87,10 +87,21 @@ static bool has_to_wait(const struct gpu_order *order, const struct gpu_command 
            g_hash_table_contains(order->contexts, GUINT_TO_POINTER(names.context));
 }
 
-static void note(struct gpu_order *order, struct names names)
+/* Who unmaps a blob and destroys it gets one interrupt, not two: see gpu_mapping_released(). */
+static void tell_mapping(struct gpu *gpu, uint32_t id) REQUIRES(bql)
 {
-    if (names.resource)
+    const struct gpu_resource *resource = gpu_resource_find(gpu, id);
+
+    if (resource && resource->map_state == MAP_UNMAPPING)
+        store_relaxed(&resource->mapping->is_waited_for, true);
+}
+
+static void note(struct gpu_order *order, struct names names) REQUIRES(bql)
+{
+    if (names.resource) {
         (void)g_hash_table_add(order->resources, GUINT_TO_POINTER(names.resource));
+        tell_mapping(order->gpu, names.resource);
+    }
     if (names.context)
         (void)g_hash_table_add(order->contexts, GUINT_TO_POINTER(names.context));
     order->scanouts |= names.scanout;

@@ -87,11 +87,15 @@ static bool answers_behind_unref(const struct gpu_mapping *mapping)
     return mapping->command && mapping->is_behind_renderer && mapping->is_unref;
 }
 
-static void answer(struct gpu_mapping *mapping)
+/* @is_quiet: gpu_window_news() will raise the interrupt, if none is before. */
+static void answer(struct gpu_mapping *mapping, bool is_quiet)
 {
     int64_t before_ns = monotonic_ns(), after_ns;
 
-    gpu_answer(mapping->command, mapping->result);
+    if (is_quiet)
+        gpu_answer_quietly(mapping->command, mapping->result);
+    else
+        gpu_answer(mapping->command, mapping->result);
     after_ns = monotonic_ns();
     record(mapping, STAGE_RESPOND, after_ns - before_ns);
     record(mapping, STAGE_TOTAL, after_ns - mapping->popped_ns);
@@ -115,7 +119,7 @@ static void run_unmap(struct render_work *work, void *renderer)
     record(mapping, STAGE_RENDERER, ns);
     TRACE2(gpu_unmap_renderer, mapping->id, ns);
     if (answers_behind_unmap(mapping))
-        answer(mapping);
+        answer(mapping, false);
     mapping_unref(mapping);
 }
 
@@ -191,7 +195,7 @@ static void show_failed(struct gpu_mapping *mapping, const GError *error) REQUIR
 static void hidden(struct gpu_mapping *mapping, int64_t start_ns, int64_t end_ns) REQUIRES(bql)
 {
     if (MUTANT(gpu_answer_at_commit) && answers_at_release(mapping)) {
-        answer(mapping);
+        answer(mapping, false);
         mapping->command = NULL;
     }
     if (MUTANT(gpu_renderer_at_commit))
@@ -315,8 +319,10 @@ void gpu_mapping_released(struct gpu_mapping *mapping)
     TRACE2(gpu_unmap_release, mapping->id, mapping->released_ns - mapping->committed_ns);
     /* release: pairs with the acquire in is_in_the_way(). Before the guest can know. */
     store_release(&mapping->is_released, 1);
+    /* An interrupt costs the guest far more than the way to the main thread takes, where what waits
+     * for the release, as a rule the UNREF of the same blob, is answered. */
     if (answers_at_release(mapping))
-        answer(mapping);
+        answer(mapping, load_relaxed(&mapping->is_waited_for));
     if (!MUTANT(gpu_renderer_at_commit) || mapping->result != VIRTIO_GPU_RESP_OK_NODATA)
         unmap_in_renderer(mapping);
     WITH_MUTEX (&window->lock) { /* which gpu_window_fini() takes: after it, this thread is gone */
@@ -371,8 +377,10 @@ void gpu_window_news(struct deferred *deferred)
     }
     if (nr == NEWS_BATCH)
         (void)loop_defer(&window->news); /* pending already is as good */
-    if (gpu)
-        gpu_order_wake(gpu->order);
+    if (!gpu)
+        return;
+    gpu_order_wake(gpu->order);
+    gpu_answers_notify(gpu); /* of what was answered quietly, and nothing behind it was */
 }
 
 /* ---- Reset ----------------------------------------------------------------------------------- */
