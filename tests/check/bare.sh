@@ -39,8 +39,8 @@ enter() { # FOLDER COMMAND
     # shellcheck disable=SC2016 # expanded by the shell in the namespace
     unshare --mount --pid --fork --kill-child bash -c '
         mount -t proc proc "$1/proc" && mount --rbind /dev "$1/dev" &&
-            exec chroot "$1" /usr/bin/env -i HOME=/root TERM=dumb PATH=/usr/sbin:/usr/bin:/sbin:/bin \
-                bash -c "cd /root/gracevm && $2"' enter "$1" "$2" </dev/null
+            exec chroot "$1" /usr/bin/env -i HOME=/root TERM=dumb \
+                PATH=/usr/sbin:/usr/bin:/sbin:/bin bash -c "cd /root/gracevm && $2"' enter "$1" "$2" </dev/null
 }
 
 try() { # SUITE FOLDER COMMAND [REMARK]
