@@ -381,7 +381,8 @@ void gpu_window_news(struct deferred *deferred)
     if (!gpu)
         return;
     gpu_order_wake(gpu->order);
-    gpu_answers_notify(gpu); /* of what was answered quietly, and nothing behind it was */
+    if (!MUTANT(gpu_unmap_untold))
+        gpu_answers_notify(gpu); /* of what was answered quietly, and nothing behind it was */
 }
 
 /* ---- Reset ----------------------------------------------------------------------------------- */
