@@ -18,6 +18,7 @@
 #include "util/keyval.h"
 #include "util/log.h"
 #include "util/start.h"
+#include "util/trace_file.h"
 
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_GUEST = 3 };
 
@@ -154,7 +155,29 @@ static int run(const struct options *options, const struct machine_config *confi
     return status;
 }
 
-static int with_serial(const struct options *options) REQUIRES(bql)
+static struct trace_file *open_trace(const struct options *options, GError **error)
+{
+    g_autofree char *own = g_strdup_printf("trace-%d.json", (int)getpid());
+    struct trace_selection selection = options->trace;
+
+    if (!options->has_trace_pattern && !trace_select(&selection, "*", error))
+        return NULL;
+    return trace_file_open(options->trace_path ? options->trace_path : own, &selection, error);
+}
+
+/* Returns the program's status, which was to be @status. */
+static int close_trace(struct trace_file *trace, int status)
+{
+    GError *error = NULL;
+    int failed;
+
+    if (trace_file_close(trace, &error))
+        return status;
+    failed = report(error);
+    return status == EXIT_OK ? failed : status;
+}
+
+static int with_serial(const struct options *options, struct trace_file *trace) REQUIRES(bql)
 {
     const char *spec = options->serial ? options->serial : options->no_defaults ? "none" : "stdio";
     struct machine_config config = {
@@ -182,10 +205,32 @@ static int with_serial(const struct options *options) REQUIRES(bql)
     status = run(options, &config, &machine);
     char_backend_free(config.serial);
     if (machine) {
+        bql_unlock();
+        status = close_trace(trace, status);
+        bql_lock();
         log_flush();
         (void)fflush(NULL); /* nobody is left to be told */
         _exit(status);
     }
+    return status;
+}
+
+static int with_trace(const struct options *options) REQUIRES(bql)
+{
+    GError *error = NULL;
+    struct trace_file *trace = NULL;
+    int status;
+
+    bql_unlock(); /* the trace's threads come and go without it */
+    if (options->has_trace)
+        trace = open_trace(options, &error);
+    bql_lock();
+    if (error)
+        return report(error);
+    status = with_serial(options, trace);
+    bql_unlock();
+    status = close_trace(trace, status);
+    bql_lock();
     return status;
 }
 
@@ -201,7 +246,7 @@ static int with_options(const struct options *options)
         log_error("RCU cannot be configured as asked for");
         return EXIT_FAILED;
     }
-    status = with_serial(options);
+    status = with_trace(options);
     util_stop();
     log_flush();
     return status;
