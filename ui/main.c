@@ -9,6 +9,7 @@
 #include "hw/cpu/cpu.h"
 #include "hw/machine/machine.h"
 #include "ui/char_backend.h"
+#include "ui/metrics_server.h"
 #include "ui/options.h"
 #include "ui/qmp.h"
 #include "ui/screenshot.h"
@@ -104,11 +105,31 @@ static struct qmp *open_qmp(struct machine *machine, const char *spec, GError **
     return NULL;
 }
 
+/* NULL: none are asked for, or with an error. */
+static struct metrics *open_metrics(struct machine *machine, const char *spec,
+                                    struct metrics_server **ret_server, GError **error)
+    REQUIRES(bql)
+{
+    struct metrics *metrics;
+
+    if (!spec)
+        return NULL;
+    metrics = metrics_new();
+    machine_metrics_register(machine, metrics);
+    *ret_server = metrics_server_new(metrics, spec, error);
+    if (*ret_server)
+        return metrics;
+    metrics_free(metrics);
+    return NULL;
+}
+
 /* From power-on to the end. */
 static int live(const struct options *options, struct machine *machine) REQUIRES(bql)
 {
     GError *error = NULL;
-    struct qmp *qmp = open_qmp(machine, options->qmp, &error);
+    struct metrics_server *server = NULL;
+    struct metrics *metrics = open_metrics(machine, options->metrics, &server, &error);
+    struct qmp *qmp = error ? NULL : open_qmp(machine, options->qmp, &error);
     int status;
 
     if (!error && machine_power_on(machine, &error))
@@ -117,6 +138,8 @@ static int live(const struct options *options, struct machine *machine) REQUIRES
         status = report(error);
     screenshots_finish(); /* QMP answers them */
     qmp_free(qmp);
+    metrics_server_free(server);
+    metrics_free(metrics);
     error = NULL;
     if (options->stats_path && !stats_write(machine, options->stats_path, &error)) {
         int failed = report(error);
