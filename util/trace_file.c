@@ -30,7 +30,8 @@ struct trace_file {
 
     /* The writer's, and after its end trace_file_close()'s. */
     GString *batch;
-    off_t size; /* of what has been written whole */
+    off_t size;        /* of what has been written whole */
+    uint64_t nr_batch; /* events in the batch */
     uint64_t nr_events, lost;
     int error; /* of the first write() that failed; then nothing is written any more */
 };
@@ -84,7 +85,10 @@ static bool write_all(struct trace_file *file)
 /* The first failure ends the recording: a file with a hole would tell lies. */
 static void flush(struct trace_file *file)
 {
-    if (file->error == 0 && !write_all(file)) {
+    if (file->error == 0 && write_all(file)) {
+        file->nr_events += file->nr_batch;
+    } else if (file->error == 0) {
+        file->lost += file->nr_batch;
         file->error = errno ? errno : EIO;
         trace_rings_switch(NULL);
         log_error("-trace: cannot write '%s': %s: the trace ends here", file->path,
@@ -92,6 +96,7 @@ static void flush(struct trace_file *file)
         if (file->is_regular && ftruncate(file->fd, file->size) < 0) /* half a line stays, then */
             log_warn("-trace: cannot cut '%s': %s", file->path, g_strerror(errno));
     }
+    file->nr_batch = 0;
     g_string_truncate(file->batch, 0);
 }
 
@@ -116,7 +121,7 @@ static void empty_ring(struct trace_file *file, unsigned index)
     while (trace_ring_take(index, &event)) {
         if (file->error == 0) {
             trace_json_event(file->batch, &event);
-            file->nr_events += event.point != TRACE_POINT_NAME;
+            file->nr_batch += event.point != TRACE_POINT_NAME;
         } else {
             file->lost++;
         }
@@ -152,7 +157,7 @@ static void finish(struct trace_file *file)
         empty_rings(file);
     } while (nr_unfinished() && monotonic_ns() < end_ns);
     file->lost += nr_unfinished();
-    trace_json_end(file->batch, monotonic_ns(), file->nr_events, file->lost);
+    trace_json_end(file->batch, monotonic_ns(), file->nr_events + file->nr_batch, file->lost);
     flush(file);
 }
 
