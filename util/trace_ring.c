@@ -23,7 +23,7 @@ struct ring {
     CACHE_ALIGNED uint64_t tail; /* the next to be read; the reader's, atomic */
 } CACHE_ALIGNED;
 
-uint8_t trace_is_on[NR_TRACE_POINTS];
+CACHE_ALIGNED uint8_t trace_is_on[TRACE_FLAGS];
 struct event trace_rings_news;
 
 static struct ring rings[TRACE_RINGS];

@@ -55,8 +55,10 @@ enum trace_nr_args { TRACE_POINTS(TRACE_NR_ARGS_) TRACE_ARGS_MAX = 5 };
 #if __SIZEOF_POINTER__ == 8 && defined(__linux__)
 #define TRACE_RECORDER 1
 
-/* A byte for each point: whether it is recorded. Atomic. */
-extern uint8_t trace_is_on[NR_TRACE_POINTS] __attribute__((visibility("hidden")));
+/* A byte for each point: whether it is recorded. Atomic; nothing that is often written is beside
+ * it. */
+enum { TRACE_FLAGS = (NR_TRACE_POINTS + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE };
+extern CACHE_ALIGNED uint8_t trace_is_on[TRACE_FLAGS] __attribute__((visibility("hidden")));
 
 /** Put it into a ring of the calling thread. @at_ns: when it was, by monotonic_ns(); 0: now. */
 void trace_record(enum trace_point point, int64_t at_ns, uint64_t a, uint64_t b, uint64_t c,
