@@ -11,6 +11,7 @@ import tempfile
 import time
 
 import gpu_images
+import images
 import machine
 import packages
 import pictures
@@ -21,7 +22,8 @@ from machine import Failure, Guest
 
 CANNOT = (tap.Skip, packages.Unavailable)  # here
 MEMORY = '768M'
-PROGRAMS = ('glinfo', 'persist', 'probe')
+PROGRAMS = ('busy', 'glinfo', 'persist', 'probe')
+SCRIPTS = (os.path.join(images.HERE, 'gpu', 'workload'),)
 GL_DEVICE = 'virtio-gpu-gl-pci,blob=on,hostmem=256M'
 PLAIN_DEVICE = 'virtio-gpu-pci'
 PROMPT = 'gpu# '
@@ -43,7 +45,7 @@ def programs(program):
     if missing:
         raise tap.Skip(f'not built: {", ".join(map(os.path.basename, missing))} '
                        '(packages libegl-dev, libgl-dev, libgbm-dev)')
-    return paths
+    return [*paths, *SCRIPTS]
 
 
 class Session:
@@ -56,25 +58,44 @@ class Session:
 
     def run(self, command):
         """What @command says, all of it; it must end with status 0."""
-        output = self.run_any(f'{command}; echo "status $?"')
-        said, _, status = output.rpartition('status ')
+        self.begin(command)
+        return self.end()
+
+    def begin(self, command):
+        """As run(), but returns at once: the other half is end()."""
+        self._command = command
+        self._send(f'{command}; echo "status $?"')
+
+    def end(self):
+        said, _, status = self._answer().rpartition('status ')
         if status.strip() != '0':
-            raise self.running.failure(f'{command}: status {status.strip()}')
+            raise self.running.failure(f'{self._command}: status {status.strip()}')
         return said
 
     def run_any(self, command):
-        before = len(self.running.output)
+        self._send(command)
+        return self._answer()
+
+    def _send(self, command):
+        self._began_at = len(self.running.output)
         self.running.send(f'{command}\n')
+
+    def _answer(self):
         self.running.expect(PROMPT, self.within_s)
-        return self.running.output[before:].removesuffix(PROMPT)
+        return self.running.output[self._began_at:].removesuffix(PROMPT)
 
     def object(self, command):
         """The JSON object that @command says on its last line."""
-        lines = self.run(command).strip().splitlines()
+        self.begin(command)
+        return self.end_object()
+
+    def end_object(self):
+        """As end(), for what object() would return."""
+        lines = self.end().strip().splitlines()
         try:
             return json.loads(lines[-1])
         except (IndexError, ValueError) as error:
-            raise self.running.failure(f'{command} says no JSON object') from error
+            raise self.running.failure(f'{self._command} says no JSON object') from error
 
     def picture(self):
         """The first screen, as the machine has it."""
