@@ -119,12 +119,12 @@ class Session:
 @contextlib.contextmanager
 def session(program, system, device=GL_DEVICE, cpus=1, **how):
     """A Session in a Guest with @how in it."""
-    disk, initrd = gpu_images.disk(system), gpu_images.initrd(system, programs(program))
+    parts = gpu_images.prepare(system, programs(program))
     with tempfile.TemporaryDirectory(prefix='gracevm-qmp-') as folder:
         path = os.path.join(folder, 'qmp')
         options = (*how.pop('options', ()), '-qmp', f'unix:{path},server=on,wait=off')
-        guest = Guest('test=gpu quiet', memory=MEMORY, cpus=cpus, initrd=initrd,
-                      linux=gpu_images.SYSTEMS[system].linux, drives=((disk, True),),
+        guest = Guest('test=gpu quiet', memory=MEMORY, cpus=cpus, kernel=parts.kernel,
+                      initrd=parts.initrd, drives=((parts.disk, True),),
                       devices=(device,), options=options, **how)
         with machine.start(program, guest) as running:
             running.expect(PROMPT)
@@ -147,7 +147,7 @@ def nr_unmaps(control):
     return control.execute('query-gpu-latency')['unmap']['total']['count']
 
 
-def _check_unmapped(there, least):
+def check_unmapped(there, least):
     """That the device has answered so many unmaps, and keeps nothing of ended programs."""
     counted, resources = nr_unmaps(there.control), there.control.execute('x-gpu-resources')
     if counted < least:
@@ -163,7 +163,7 @@ def _check_persist(there):
         raise there.running.failure(f'drawn wrong: {result}')
     if result['buffers'] < BUFFERS_A_FRAME * FRAMES:
         raise there.running.failure(f'only {result["buffers"]} buffers')
-    _until_good(there, lambda: _check_unmapped(there, before + result['buffers']))
+    until_good(there, lambda: check_unmapped(there, before + result['buffers']))
     counted = nr_unmaps(there.control) - before
     print(f'# persist: {result["fps"]:.0f} frames/s, {counted} unmaps', flush=True)
 
@@ -223,7 +223,7 @@ def _check_window(screen):
     check_cube(screen.part(*box))
 
 
-def _until_good(there, check):
+def until_good(there, check):
     """Until check() does not raise Failure: what is done is seen a little later."""
     deadline = time.monotonic() + machine.DEADLINE_S
     while True:
@@ -239,7 +239,7 @@ def _until_good(there, check):
 def _cube(there):
     """While kmscube draws, from the first picture on that is one."""
     there.run_any('kmscube >/tmp/cube 2>&1 &')
-    _until_good(there, lambda: check_cube(there.picture()))
+    until_good(there, lambda: check_cube(there.picture()))
     yield
     there.run_any('kill %1; wait')
 
@@ -252,7 +252,7 @@ def _check_moving(there, first):
 def _check_kmscube(there):
     with _cube(there):
         first = there.picture()
-        _until_good(there, lambda: _check_moving(there, first))
+        until_good(there, lambda: _check_moving(there, first))
 
 
 def _headless(program, system, cpus):
@@ -270,7 +270,7 @@ def _in_a_window(program, system):
                      environment=server.environment) as there:
             _check_renderer(there)
             with _cube(there):
-                _until_good(there, lambda: _check_window(server.picture()))
+                until_good(there, lambda: _check_window(server.picture()))
             _check_persist(there)
             there.leave(program)
 

@@ -183,6 +183,21 @@ def initrd(name, programs):
     return cache.keep('images', f'gpu-initrd-{name}-{key}', make)
 
 
+@dataclasses.dataclass(frozen=True)
+class Parts:
+    """What a guest is started with, as paths, and the packages that all of it is made of."""
+    kernel: str
+    initrd: str
+    disk: str
+    packages: list
+
+
+def prepare(name, programs):
+    """All that the system @name needs, made where it is not there yet. Raises Unavailable."""
+    return Parts(images.vmlinuz(SYSTEMS[name].linux), initrd(name, programs), disk(name),
+                 manifest(name))
+
+
 def main():
     words = sys.argv[1:]
     if not words:
