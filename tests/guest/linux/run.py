@@ -19,6 +19,7 @@ import disks
 import drawing
 import ends
 import machine
+import network
 import packages
 import refusals
 import sessions
@@ -34,6 +35,7 @@ GROUPS = {
     'ends': ends.ends,
     'userland': sessions.sessions,
     'drawing': drawing.drawing,
+    'network': network.network,
     'steering': steering.steering,
     'refusals': refusals.refusals,
 }
