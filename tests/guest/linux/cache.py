@@ -125,7 +125,7 @@ def _drop_locks():
 
 
 def tidy():
-    """What is old or too much goes; what is in use stays, if it is more than LIMIT_BYTES as well."""
+    """What is old or too much goes; what is in use stays, even if that is too much."""
     try:
         with _alone('tidy', 'all', fcntl.LOCK_EX | fcntl.LOCK_NB):
             now = time.time()
