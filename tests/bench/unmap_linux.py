@@ -77,8 +77,8 @@ def _measure(own, system, name, cpus, loads):
                 if boot == 0:
                     sizes = SIZES_KIB if load == 'idle' else (USUAL_KIB,)
                     _case(f'{name}, {load}', there, nr_busy, sizes)
-                command = f'busy {nr_busy} probe stall {USUAL_KIB} {PAIRS}'
-                stalls[load].append(there.object(command))
+                stalls[load].append(there.object(
+                    f'busy {nr_busy} probe stall {USUAL_KIB} {PAIRS}'))
             if boot == 0:
                 _frames(name, there)
             there.leave(own)
