@@ -3,7 +3,9 @@
 """Debian packages that the guests are made of: downloaded, never installed.
 
     packages.py            download what the lock file names, and print where it is
-    packages.py --update   resolve anew, from the archive's signed indexes, and write the lock file
+    packages.py --update [SET...]
+                           resolve anew, all sets or these, from the archive's signed indexes, and
+                           write the lock file
 
 The lock file, packages.txt, names each package with its version, place and SHA-256, so that all
 have the same guests. apt's own helper downloads: it knows the machine's mirrors and proxies, and
@@ -37,8 +39,10 @@ LOCK_HEAD = '''# SPDX-License-Identifier: GPL-2.0-or-later
 ESSENTIAL = ('base-files base-passwd bash coreutils dash debianutils diffutils findutils grep gzip '
              'hostname init-system-helpers libc-bin login mawk mount ncurses-base ncurses-bin '
              'passwd procps sed sysvinit-utils tar usr-is-merged util-linux').split()
-MESA = ('kmscube', 'libegl1', 'libgles2', 'libegl-mesa0', 'libgbm1', 'libgl1-mesa-dri')
-HAS_LIBRARIES = r'(?!.*-(base|bin|common|config|data|extra)$)(lib.+|mesa-.+|kmscube|zlib1g)'
+MESA = ('kmscube', 'glmark2-es2-drm', 'libegl1', 'libgles2', 'libegl-mesa0', 'libgbm1',
+        'libgl1-mesa-dri')
+HAS_LIBRARIES = (r'glmark2-.+|(?!.*-(base|bin|common|config|data|extra)$)'
+                 r'(lib.+|mesa-.+|kmscube|zlib1g)')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -234,9 +238,16 @@ def fetch(name):
     return paths
 
 
+def update(names):
+    """These sets in the lock file, which stays in the order of SETS."""
+    new = list(resolve(names))
+    kept_rows = [package for package in read_lock() if package.set not in names]
+    write_lock(sorted(kept_rows + new, key=lambda package: list(SETS).index(package.set)))
+
+
 def main():
-    if sys.argv[1:] == ['--update']:
-        write_lock(resolve(SETS))
+    if sys.argv[1:2] == ['--update'] and set(sys.argv[2:]) <= set(SETS):
+        update(sys.argv[2:] or list(SETS))
     elif sys.argv[1:]:
         sys.exit(__doc__)
     else:

@@ -27,7 +27,7 @@ void samples_print(struct samples *samples)
     printf("\"n\":%u", samples->nr);
     if (samples->nr > 0) {
         qsort(samples->values, samples->nr, sizeof(samples->values[0]), compare);
-        printf(",\"p50\":%.1f,\"p90\":%.1f,\"p99\":%.1f,\"max\":%.1f", percentile(samples, 50),
+        printf(",\"p50_us\":%.1f,\"p90_us\":%.1f,\"p99_us\":%.1f,\"max_us\":%.1f", percentile(samples, 50),
                percentile(samples, 90), percentile(samples, 99), percentile(samples, 100));
     }
 }
