@@ -84,6 +84,7 @@ class Demo:
     def make_guest(self, folder):
         """Why there is none: '' when there is."""
         own = machine.Program(self.program, drawing=os.path.join(folder, builds.GUEST_PROGRAMS))
+        packages.say = self.steps.tell
         try:
             with self.steps.step('guest: Debian 12 with Mesa, kmscube, glmark2') as step:
                 began = time.monotonic()
@@ -107,7 +108,8 @@ class Demo:
         if self.options.compare:
             self.compare(own)
         inventory = self.results['sides'][0]['inventory']
-        self.results['guest'] = f'Debian 12, Linux {inventory["kernel"]}, Mesa {inventory["mesa"]}'
+        mesa = inventory['version'].partition('Mesa ')[2]
+        self.results['guest'] = f'Debian 12, Linux {inventory["kernel"]}, Mesa {mesa}'
 
     def compare(self, own):
         reason = peer.unsuited()

@@ -83,7 +83,7 @@ class Guest:
             # Not what was there before: each workload is given a moment to draw.
             if self._photograph(name) > PICTURE_BYTES and time.monotonic() > deadline - seconds / 2:
                 break
-        answer = self.there.end()
+        answer = self.there.end_object()
         self.result['raw'].append(answer)
         return answer
 

@@ -129,7 +129,7 @@ def _legend(draw, results):
                 + say_us(side['loads'][load]['inside']['unmap']['p50']))
                for side in results['sides'] for load, dashes in DASHES.items()
                if 'unmap' in side['loads'][load]['inside']]
-    entries += [(GREY, dashes, f'for comparison, {load}: a command that does nothing')
+    entries += [(GREY, dashes, f'a command that does nothing, {load}')
                 for load, dashes in DASHES.items()]
     for number, (colour, dashes, text) in enumerate(entries):
         x, line = LEFT + 340 * (number // 2), y + 22 * (number % 2)

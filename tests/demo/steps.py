@@ -57,6 +57,13 @@ class Steps:
             if self._is_live:
                 self._tick()
 
+    def tell(self, text):
+        """What the running step is at: for its line on a terminal, else a line of its own."""
+        if self._is_live and self._step:
+            self.detail(text)
+        else:
+            self.say(f'{"":10}{text}')
+
     @contextlib.contextmanager
     def step(self, name):
         """While it runs; its line says step.result, or that it was not ended."""

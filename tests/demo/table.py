@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The results as tables for a person: text of at most 100 columns for two sides."""
 
+import textwrap
+
 NAME_COLUMNS, COLUMNS = 34, 16
+LINE_COLUMNS = 98
 LOADS = ('idle', 'busy')
 FPS = {'kmscube': 'kmscube', 'glmark2': 'glmark2, its score',
        'persist': 'four new persistent buffers each'}
@@ -55,8 +58,8 @@ def headline(results):
     if not sides.get('forced') or not sides.get('lazy'):
         return ''
     forced, lazy = sides['forced']['p50'], sides['lazy']['p50']
-    return (f'With a busy processor in the guest an unmap takes {number(forced)} us; '
-            f'{number(lazy)} us when nobody forces it: {lazy / forced:.3g} times as long.')
+    return (f'Beside a busy processor an unmap takes {number(forced)} us, and {number(lazy)} us when '
+            f'nobody forces it: {lazy / forced:.0f} times as long.')
 
 
 def meaning(results):
@@ -82,5 +85,7 @@ def render(results):
     host = _latencies(results, 'host', HOST)
     if host:
         lines += [' the machine measures', *host]
-    text = headline(results)
-    return '\n'.join([*lines, '', *([text] if text else []), meaning(results), ''])
+    for text in (headline(results), meaning(results)):
+        if text:
+            lines += ['', *textwrap.wrap(text, LINE_COLUMNS)]
+    return '\n'.join([*lines, ''])
