@@ -25,13 +25,13 @@ def _row(name, unit, measured, *bar, extra=None, at_least=False):
 
 
 def _latency(name, result, *bar, note=''):
-    extra = {key: result[key] for key in ('n', 'p50', 'p90', 'p99', 'max')}
-    notes = [note] * bool(note) + [f'{key} {result[key]:.4g}' for key in ('p90', 'p99', 'max')]
-    _row(name, 'us', result['p50'], *bar, extra=extra | {'note': ', '.join(notes)})
+    extra = {'n': result['n'], **{key: result[f'{key}_us'] for key in ('p50', 'p90', 'p99', 'max')}}
+    notes = [note] * bool(note) + [f'{key} {extra[key]:.4g}' for key in ('p90', 'p99', 'max')]
+    _row(name, 'us', extra['p50'], *bar, extra=extra | {'note': ', '.join(notes)})
 
 
 def _stall(name, there, nr_busy):
-    found = there.object(f'probe stall {USUAL_KIB} {PAIRS} {nr_busy}')
+    found = there.object(f'busy {nr_busy} probe stall {USUAL_KIB} {PAIRS}')
     _row(f'{name}: stall of another context, ratio', 'x', found['ratio_low'], STALL_RATIO,
          'low end of the interval',
          extra={'n': found['pairs'], 'ratio': found['ratio'],
@@ -42,11 +42,11 @@ def _stall(name, there, nr_busy):
 
 
 def _case(name, there, nr_busy, sizes):
-    no_op = there.object(f'probe nothing 4 {ROUNDS} {nr_busy}')
+    no_op = there.object(f'busy {nr_busy} probe nothing 4 {ROUNDS}')
     _latency(f'{name}: no-op', no_op)
     for kib in sizes:
-        found = there.object(f'probe unmap {kib} {ROUNDS} {nr_busy}')
-        _latency(f'{name}, {kib} KiB: unmap', found, round(no_op['p50'] + OVER_NO_OP_US, 1),
+        found = there.object(f'busy {nr_busy} probe unmap {kib} {ROUNDS}')
+        _latency(f'{name}, {kib} KiB: unmap', found, round(no_op['p50_us'] + OVER_NO_OP_US, 1),
                  f'fenced no-op + {OVER_NO_OP_US} us',
                  note=f'{found["dropped"]} dropped' if found['dropped'] else '')
     _stall(name, there, nr_busy)

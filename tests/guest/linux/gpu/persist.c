@@ -2,10 +2,11 @@
 /*
  * persist FRAMES [SECONDS]
  *
- * FRAMES, or so many as are begun before SECONDS are over. Each frame makes four buffers that stay mapped, has the GPU write them by transform feedback,
- * checks through the mappings what it wrote, draws by what is in one of them, checks each pixel,
- * and deletes the four. Mesa keeps buffers of other kinds for the next who wants one, and so hardly
- * ever unmaps them. One JSON object says how it went; status 0 if all was right.
+ * FRAMES, or so many as are begun before SECONDS are over. Each frame makes four buffers that stay
+ * mapped, has the GPU write them by transform feedback, checks through the mappings what it wrote,
+ * draws by what is in one of them, checks each pixel, and deletes the four. Mesa keeps buffers of
+ * other kinds for the next who wants one, and so hardly ever unmaps them. One JSON object says how
+ * it went; status 0 if all was right.
  */
 #include <math.h>
 #include <stdint.h>

@@ -12,7 +12,8 @@ struct samples {
 
 /** What is more than fits is left out. */
 void samples_add(struct samples *samples, double value);
-/** "n":…,"p50_us":…,"p90_us":…,"p99_us":…,"max_us":… of a JSON object; sorts them. */
+/** "n":…,"p50_us":…,"p90_us":…,"p99_us":…,"max_us":…,"quantiles_us":[…] of a JSON object, the last
+ * with 101 values from the least to the largest; sorts them. */
 void samples_print(struct samples *samples);
 
 #endif
