@@ -87,15 +87,11 @@ class Demo:
         packages.say = self.steps.tell
         try:
             with self.steps.step('guest: Debian 12 with Mesa, kmscube, glmark2') as step:
-                began = time.monotonic()
-                gpu_images.disk(measure.SYSTEM)
-                gpu_images.initrd(measure.SYSTEM, drawing.programs(own))
-                found = gpu_images.manifest(measure.SYSTEM)
-                step.result = (f'{len(found)} packages, ' +
-                               ('as kept' if time.monotonic() - began < 1 else 'made anew'))
+                parts = gpu_images.prepare(measure.SYSTEM, drawing.programs(own))
+                step.result = f'of {len(parts.packages)} packages'
         except NO_GUEST as reason:
             return str(reason)
-        self.results['packages'] = [f'{package.name} {package.version}' for package in found]
+        self.results['packages'] = [f'{package.name} {package.version}' for package in parts.packages]
         return ''
 
     def measure_on(self, accel, folder):
