@@ -29,6 +29,7 @@ import cache
 HERE = os.path.dirname(os.path.abspath(__file__))
 LOCK = os.path.join(HERE, 'packages.txt')
 HELPER = '/usr/lib/apt/apt-helper'
+PATIENCE = ('-o', 'Acquire::Retries=1', '-o', 'Acquire::http::Timeout=20')  # without a network
 ARCHIVES = '/var/cache/apt/archives'  # what the machine has downloaded for itself
 KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg'
 RELEASES = ('bookworm', 'trixie')
@@ -134,8 +135,8 @@ class Resolver:
                    'Dir::State::lists': f'{folder}/lists', 'Dir::State::status': f'{folder}/status',
                    'Dir::Cache': f'{folder}/cache', 'APT::Sandbox::User': '',
                    'APT::Architecture': 'amd64', 'Acquire::Languages': 'none'}
-        self._options = [word for key, value in options.items()
-                         for word in ('-o', f'{key}={value}')]
+        self._options = [*PATIENCE] + [word for key, value in options.items()
+                                       for word in ('-o', f'{key}={value}')]
         self._apt('apt-get', 'update', '--error-on=any')
 
     def _apt(self, program, *words):
@@ -194,7 +195,7 @@ def _download(package, path):
     if not os.path.exists(HELPER):
         raise Unavailable(f'there is no {HELPER}')
     for mirror in mirrors():
-        done = _run([HELPER, '-o', 'APT::Sandbox::User=', 'download-file',
+        done = _run([HELPER, *PATIENCE, '-o', 'APT::Sandbox::User=', 'download-file',
                      f'{mirror.rstrip("/")}/{package.path}', path, f'SHA256:{package.sha256}'])
         if done.returncode == 0 and package.is_at(path):
             return

@@ -52,7 +52,7 @@ def _glmark2(there):
     result = _run(there, 'glmark2', 3)
     _check([each['scene'] for each in result['scenes']] == SCENES and result['score'] > 0 and
            all(each['fps'] > 0 and each['frame_ms'] > 0 for each in result['scenes']) and
-           f'xres={result["width"]},yres={result["height"]}' == SIZE, result)
+           result['width'] > 0 and result['height'] > 0, result)
 
 
 def _persist(there, busy):
