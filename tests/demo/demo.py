@@ -99,8 +99,11 @@ class Demo:
         display = 'sdl' if self.options.window else 'egl-headless'
         own = machine.Program(self.program, accel, os.path.join(folder, builds.GUEST_PROGRAMS))
         for side in self.sides():
-            self.results['sides'].append(measure.run_side(own, side, self.steps, self.new,
-                                                          display=display))
+            result = measure.run_side(own, side, self.steps, self.new, display=display)
+            result['spinning'], words = bare.run_spinning(
+                self.program, os.path.join(folder, builds.PAYLOAD), side, self.steps)
+            result['commands'].append(words)
+            self.results['sides'].append(result)
         if self.options.compare:
             self.compare(own)
         inventory = self.results['sides'][0]['inventory']
@@ -182,7 +185,7 @@ class Demo:
         if self.results['fallback']:
             self.steps.say('--keep: there is no guest to leave running')
             return
-        (words,) = self.results['sides'][0]['commands']
+        words = self.results['sides'][0]['commands'][0]
         for line in keep.start(words, self.options.out):
             self.steps.say(line)
 

@@ -6,13 +6,14 @@ logarithmic axis. On the left what the guest measures, on the right what the mac
 import math
 from xml.sax.saxutils import escape
 
-WIDTH, HEIGHT = 1080, 560
+WIDTH, HEIGHT = 1080, 580
 LEFT, TOP, PANEL_WIDTH, PANEL_HEIGHT, GAP = 74, 92, 458, 340, 60
 PANELS = (('inside', 'unmap', 'The guest measures: from the command to its answer'),
           ('host', 'total', 'The machine measures: from the command taken up to its answer'))
 # Told apart without colours too: busy is a solid line, idle a dashed one. Colours: Okabe and Ito.
 COLOURS = {'forced': '#0072b2', 'lazy': '#d55e00', 'qemu': '#009e73'}
 DASHES = {'idle': '7 4', 'busy': ''}
+DOTS = '2 4'
 GREY, INK, FAINT = '#8a8a8a', '#222222', '#dddddd'
 PERCENTS = (0, 25, 50, 75, 100)
 
@@ -27,6 +28,14 @@ def curve(figures):
     return [(max(value, 0.1), percent) for value, percent in points]
 
 
+def kinds(side, results):
+    """(what it is called, its dashes, its figures) of each load of @side."""
+    for load, dashes in DASHES.items():
+        yield load, dashes, side['loads'][load]
+    if 'spinning' in side and not results['fallback']:
+        yield 'interrupts off', DOTS, side['spinning']
+
+
 def _curves(results, where, name):
     """(colour, dashes, figures) of each curve of a panel; what does nothing is grey, and behind."""
     for side in results['sides']:
@@ -35,9 +44,9 @@ def _curves(results, where, name):
             if where == 'inside' and side['key'] == 'forced' and 'nothing' in found:
                 yield GREY, dashes, found['nothing']
     for side in results['sides']:
-        for load, dashes in DASHES.items():
-            if name in side['loads'][load][where]:
-                yield COLOURS[side['key']], dashes, side['loads'][load][where][name]
+        for _, dashes, found in kinds(side, results):
+            if name in found[where]:
+                yield COLOURS[side['key']], dashes, found[where][name]
 
 
 def decades(results):
@@ -125,14 +134,15 @@ class Panel:
 
 def _legend(draw, results):
     y = TOP + PANEL_HEIGHT + 72
-    entries = [(COLOURS[side['key']], dashes, f'{side["title"]}, {load}: median '
-                + say_us(side['loads'][load]['inside']['unmap']['p50']))
-               for side in results['sides'] for load, dashes in DASHES.items()
-               if 'unmap' in side['loads'][load]['inside']]
-    entries += [(GREY, dashes, f'a command that does nothing, {load}')
-                for load, dashes in DASHES.items()]
-    for number, (colour, dashes, text) in enumerate(entries):
-        x, line = LEFT + 340 * (number // 2), y + 22 * (number % 2)
+    columns = [[(COLOURS[side['key']], dashes, f'{side["title"]}, {kind}: median '
+                 + say_us(found['inside']['unmap']['p50']))
+                for kind, dashes, found in kinds(side, results)] for side in results['sides']]
+    columns.append([(GREY, dashes, f'a command that does nothing, {load}')
+                    for load, dashes in DASHES.items()])
+    width = (WIDTH - LEFT) // len(columns)
+    for x, line, (colour, dashes, text) in (
+            (LEFT + width * column, y + 22 * row, entry)
+            for column, entries in enumerate(columns) for row, entry in enumerate(entries)):
         draw.path([(x, line - 4), (x + 34, line - 4)], colour, dashes, 2.5)
         draw.text(x + 42, line, text, 13)
 

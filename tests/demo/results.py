@@ -63,6 +63,9 @@ def _of_side(side, results):
             yield from _of_figures(f'{name}, {load}, stage {stage}', found['host'].get(stage, {}))
         if not is_bare and not side['fps'].get('persist', {}).get(load, 0) > 0:
             yield f'{name}, {load}: no frames of persist'
+    if name != 'qemu':
+        yield from _of_figures(f'{name}, spinning',
+                               side.get('spinning', {}).get('inside', {}).get('unmap', {}))
     if not is_bare and name != 'lazy':
         for workload in ('kmscube', 'glmark2'):
             if not side['fps'].get(workload, {}).get('idle', 0) > 0:

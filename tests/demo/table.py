@@ -53,13 +53,11 @@ def _latencies(results, where, names):
 
 
 def headline(results):
-    """What an unmap costs beside a busy processor, forced and not."""
-    sides = {side['key']: side['loads']['busy']['inside'].get('unmap') for side in results['sides']}
-    if not sides.get('forced') or not sides.get('lazy'):
-        return ''
-    forced, lazy = sides['forced']['p50'], sides['lazy']['p50']
-    return (f'Beside a busy processor an unmap takes {number(forced)} us, and {number(lazy)} us when '
-            f'nobody forces it: {lazy / forced:.0f} times as long.')
+    """What an unmap costs beside a processor that nothing interrupts, forced and not."""
+    forced, lazy = (side['spinning']['inside']['unmap']['p50'] for side in results['sides'][:2])
+    text = (f'Beside a processor that spins with interrupts off an unmap takes {number(forced)} us, '
+            f'and {number(lazy)} us when nobody forces it')
+    return text + (f': {lazy / forced:.0f} times as long.' if lazy >= 2 * forced else '.')
 
 
 def meaning(results):
@@ -85,6 +83,12 @@ def render(results):
     host = _latencies(results, 'host', HOST)
     if host:
         lines += [' the machine measures', *host]
+    if not results['fallback']:
+        found = [side.get('spinning') if load == 'busy' else None
+                 for side, load in _columns(results)]
+        lines += [' a guest without a system, a processor of which spins, interrupts off',
+                  _row('  unmap', [_latency(figures and figures['inside']['unmap'])
+                                   for figures in found])]
     for text in (headline(results), meaning(results)):
         if text:
             lines += ['', *textwrap.wrap(text, LINE_COLUMNS)]
