@@ -20,7 +20,6 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'
 
 import machine  # noqa: E402: found by the line above
 import qmp  # noqa: E402
-import run as linux  # noqa: E402
 import storm as storms  # noqa: E402
 import tap  # noqa: E402
 
@@ -234,8 +233,20 @@ def _gpu_hang(settings, test):
                 raise running.failure(f'exit status {end.status}; does not hold: {bad}')
 
 
+def _gpu_hang_signal(settings):
+    """Told to end while it hangs."""
+    words = [*settings.words('test=power'), '-display', 'none', '-device', storms.DEVICE]
+    with machine.Machine(words) as running:
+        running.expect('hang: draws')
+        running.signal(signal.SIGTERM)
+        end = running.wait()
+        if end.status != 0 or 'the renderer hangs' not in end.errors:
+            raise running.failure(f'exit status {end.status}')
+
+
 def gpu_hang(settings):
     return {
+        'nor SIGTERM': lambda: _gpu_hang_signal(settings),
         'a draw without end holds up nobody, and the end comes':
             lambda: _gpu_hang(settings, 'power'),
         'nor a reset': lambda: _gpu_hang(settings, 'reset'),
@@ -251,7 +262,7 @@ def main():
     parser.add_argument('program', type=os.path.abspath)
     parser.add_argument('payload', type=os.path.abspath)
     settings = Settings(parser.parse_args())
-    reason = linux.no_kvm() if settings.options.accel == 'kvm' else ''
+    reason = machine.no_kvm() if settings.options.accel == 'kvm' else ''
     if reason:
         tap.skip_all(reason)
         return
