@@ -32,7 +32,11 @@ struct virgl_scene {
     void *renderer;
     struct scene_passed passed[256];
     unsigned nr_passed;
-    struct stream stream; /* what is submitted next */
+    /* Of what the renderer writes by itself. */
+    bool may_not_write, is_writing;
+    unsigned nr_writings, nr_written;
+    const struct iovec *written; /* the last */
+    struct stream stream;        /* what is submitted next */
     uint64_t words[SCENE_WORDS / 2];
 };
 
