@@ -11,6 +11,7 @@
 #include "hw/gpu/mapping.h"
 #include "util/atomic.h"
 #include "util/mutant.h"
+#include "util/trace.h"
 
 #define TIMELINE_GLOBAL (UINT64_C(1) << 63)
 
@@ -83,6 +84,8 @@ static struct virtq *push(struct gpu_command *command)
             chain->in_size < sizeof(command->response.hdr) ? 0 : sizeof(command->response.hdr);
         answer[1].iov_len = 0;
     }
+    TRACE5(gpu_answer, command, command->type->name, command->response.hdr.type,
+           command->request.hdr.fence_id, command->popped_ns);
     command->chain = NULL;
     virtq_push_bytes(chain, answer, G_N_ELEMENTS(answer));
     return queue;
@@ -312,6 +315,7 @@ void gpu_fence_passed(void *opaque, const struct timeline_id *id, uint64_t fence
     struct gpu_command *command, *following;
     struct list passed;
 
+    TRACE3(gpu_fence, id->context, id->ring, fence);
     list_init(&passed);
     WITH_MUTEX (&answers->lock) {
         struct gpu_timeline *timeline = g_hash_table_lookup(answers->timelines, &key);

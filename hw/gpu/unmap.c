@@ -90,7 +90,7 @@ static void answer(struct gpu_mapping *mapping, bool is_quiet)
     after_ns = monotonic_ns();
     record(mapping, STAGE_RESPOND, after_ns - before_ns);
     record(mapping, STAGE_TOTAL, after_ns - mapping->popped_ns);
-    TRACE2(gpu_unmap_respond, mapping->id, after_ns - mapping->popped_ns);
+    TRACE2_AT(gpu_unmap_respond, after_ns, mapping->id, after_ns - mapping->popped_ns);
 }
 
 static void mapping_unref(struct gpu_mapping *mapping)
@@ -108,7 +108,7 @@ static void run_unmap(struct render_work *work, void *renderer)
     mapping->resource->is_renderer_mapped = false; /* it goes behind this on the same thread */
     ns = monotonic_ns() - mapping->released_ns;
     record(mapping, STAGE_RENDERER, ns);
-    TRACE2(gpu_unmap_renderer, mapping->id, ns);
+    TRACE2_AT(gpu_unmap_renderer, mapping->released_ns + ns, mapping->id, ns);
     if (answers_behind_unmap(mapping))
         answer(mapping, false);
     mapping_unref(mapping);
@@ -195,7 +195,7 @@ static void hidden(struct gpu_mapping *mapping, int64_t start_ns, int64_t end_ns
         unmap_in_renderer(mapping);
     record(mapping, STAGE_QUEUE, start_ns - mapping->popped_ns);
     record(mapping, STAGE_COMMIT, end_ns - start_ns);
-    TRACE2(gpu_unmap_commit, mapping->id, end_ns - start_ns);
+    TRACE2_AT(gpu_unmap_commit, end_ns, mapping->id, end_ns - start_ns);
     mapping->committed_ns = end_ns;
     mapping->strategy->let_go(mapping);
 }
@@ -309,7 +309,8 @@ void gpu_mapping_released(struct gpu_mapping *mapping)
 
     mapping->released_ns = monotonic_ns();
     record(mapping, STAGE_GRACE, mapping->released_ns - mapping->committed_ns);
-    TRACE2(gpu_unmap_release, mapping->id, mapping->released_ns - mapping->committed_ns);
+    TRACE2_AT(gpu_unmap_release, mapping->released_ns, mapping->id,
+              mapping->released_ns - mapping->committed_ns);
     /* release: pairs with the acquire in is_in_the_way(). Before the guest can know. */
     store_release(&mapping->is_released, 1);
     /* An interrupt costs the guest far more than the way to the main thread takes, where what waits
