@@ -64,6 +64,27 @@ struct virgl_scene *scene_new(char **ret_why)
     return NULL;
 }
 
+struct virgl_scene *scene_begin(void)
+{
+    g_autofree char *why = NULL;
+    struct virgl_scene *scene = scene_new(&why);
+
+    g_assert_cmpstr(why, ==, NULL);
+    return scene;
+}
+
+bool scene_is_possible(void)
+{
+    g_autofree char *why = NULL;
+    struct virgl_scene *scene = scene_new(&why);
+
+    if (scene)
+        scene_free(scene);
+    else
+        g_print("1..0 # SKIP %s\n", why);
+    return scene;
+}
+
 void scene_free(struct virgl_scene *scene)
 {
     renderer_virgl.stop(scene->renderer);
