@@ -95,7 +95,7 @@ struct gpu {
     struct deferred written;      /* it is GPU_NOT_WRITING, and was waited for */
     struct loop_timer patience;   /* with that */
     bool has_no_patience;         /* the reset does not wait for it any more */
-    uint32_t rendered_generation; /* of the device, when the last command came: render thread */
+    uint32_t rendered_generation; /* of the last command that was not stale: render thread */
     struct render_work settle;
     struct deferred settled;
     enum gpu_settling { GPU_NOT_SETTLING, GPU_SETTLING, GPU_HAS_SETTLED } settling;

@@ -215,7 +215,7 @@ static void resource_unref(void *renderer UNUSED, uint32_t id)
 }
 
 static uint32_t attach_backing(void *renderer UNUSED, uint32_t id, struct iovec *iov,
-                               unsigned nr_iov UNUSED)
+                               unsigned nr_iov)
 {
     struct thing *thing;
     uint32_t result;
@@ -226,7 +226,7 @@ static uint32_t attach_backing(void *renderer UNUSED, uint32_t id, struct iovec 
     thing = must_find(fake.resources, id);
     g_assert_false(thing->has_backing);
     thing->has_backing = !result;
-    thing->iov = result ? NULL : iov;
+    thing->iov = result || nr_iov == 0 ? NULL : iov;
     leave(FAKE_ATTACH_BACKING);
     return result;
 }
