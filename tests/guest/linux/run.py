@@ -24,6 +24,7 @@ import refusals
 import sessions
 import steering
 import tap
+import tracing
 from machine import Program
 
 GROUPS = {
@@ -36,6 +37,7 @@ GROUPS = {
     'drawing': drawing.drawing,
     'steering': steering.steering,
     'refusals': refusals.refusals,
+    'tracing': tracing.tracing,
 }
 
 
