@@ -35,7 +35,7 @@ static const struct gpu_command_type types[] = {
       .render = gpu_to_host_2d_render },
     { COMMAND(RESOURCE_ATTACH_BACKING, attach_backing), RESOURCE(attach_backing),
       .read_payload = gpu_attach_backing_read, .handle = gpu_attach_backing,
-      .render = gpu_attach_backing_render },
+      .render = gpu_attach_backing_render, .finish = gpu_attach_backing_finish },
     { COMMAND(RESOURCE_DETACH_BACKING, detach_backing), RESOURCE(detach_backing),
       .handle = gpu_detach_backing, .render = gpu_detach_backing_render },
     { COMMAND(GET_CAPSET_INFO, get_capset_info), .needs = GPU_NEEDS_GL,

@@ -64,27 +64,18 @@ const struct gpu_strategy gpu_own_region = {
     .let_go = own_region_let_go,
 };
 
-static bool is_fenced(const struct gpu_command *command)
-{
-    return command->request.hdr.flags & VIRTIO_GPU_FLAG_FENCE;
-}
-
 /* ---- 5, 6: answer and renderer --------------------------------------------------------------- */
 
-/* Which thread answers follows from what does not change any more. */
+/* Which thread answers follows from what does not change any more. An UNREF the main thread does:
+ * then its resource does not count any more. */
 static bool answers_at_release(const struct gpu_mapping *mapping)
 {
-    return mapping->command && !mapping->is_behind_renderer;
+    return mapping->command && !mapping->is_behind_renderer && !mapping->is_unref;
 }
 
 static bool answers_behind_unmap(const struct gpu_mapping *mapping)
 {
     return mapping->command && mapping->is_behind_renderer && !mapping->is_unref;
-}
-
-static bool answers_behind_unref(const struct gpu_mapping *mapping)
-{
-    return mapping->command && mapping->is_behind_renderer && mapping->is_unref;
 }
 
 /* @is_quiet: gpu_window_news() will raise the interrupt, if none is before. */
@@ -139,7 +130,7 @@ void gpu_map(struct gpu_resource *resource, struct gpu_command *command)
 
     assert(resource->map_state == MAP_MAPPING);
     mapping->command = command;
-    mapping->is_behind_renderer = is_fenced(command); /* if it has to be taken back */
+    mapping->is_behind_renderer = gpu_is_fenced(command); /* if it has to be taken back */
     mapping->host = command->mapped;
     list_insert_tail(&mapping->gpu->window_map->to_show, &mapping->way_link);
 }
@@ -153,8 +144,10 @@ static void unmap(struct gpu_resource *resource, struct gpu_command *command, bo
     resource->map_state = MAP_UNMAPPING;
     mapping->command = command;
     mapping->is_unref = is_unref;
+    store_relaxed(&mapping->is_waited_for, false); /* it may have been refused before */
     mapping->is_behind_renderer =
-        command && (is_fenced(command) || (is_unref && resource->backing));
+        command &&
+        (gpu_is_fenced(command) || (is_unref && resource->blob_mem != VIRTIO_GPU_BLOB_MEM_HOST3D));
     mapping->popped_ns = command ? command->popped_ns : monotonic_ns();
     list_insert_tail(&mapping->gpu->window_map->to_hide, &mapping->way_link);
     TRACE3(gpu_unmap_queue, mapping->id, mapping->offset, mapping->size);
@@ -334,6 +327,14 @@ void gpu_mapping_released(struct gpu_mapping *mapping)
 
 /* ---- Back on the main thread ----------------------------------------------------------------- */
 
+static void answer_unref(struct gpu_mapping *mapping) REQUIRES(bql)
+{
+    if (mapping->is_behind_renderer)
+        gpu_render(mapping->command);
+    else
+        answer(mapping, true);
+}
+
 static void end(struct gpu_mapping *mapping) REQUIRES(bql)
 {
     struct gpu *gpu = mapping->gpu;
@@ -348,8 +349,8 @@ static void end(struct gpu_mapping *mapping) REQUIRES(bql)
     if (mapping->is_unref ||
         g_hash_table_lookup(gpu->orphans, GUINT_TO_POINTER(mapping->id)) == resource)
         gpu_resource_retire(resource);
-    if (answers_behind_unref(mapping))
-        gpu_render(mapping->command);
+    if (mapping->command && mapping->is_unref)
+        answer_unref(mapping);
     mapping_unref(mapping);
 }
 
@@ -381,7 +382,8 @@ void gpu_window_news(struct deferred *deferred)
     if (!gpu)
         return;
     gpu_order_wake(gpu->order);
-    gpu_answers_notify(gpu); /* of what was answered quietly, and nothing behind it was */
+    if (!MUTANT(gpu_unmap_untold))
+        gpu_answers_notify(gpu); /* of what was answered quietly, and nothing behind it was */
 }
 
 /* ---- Reset ----------------------------------------------------------------------------------- */

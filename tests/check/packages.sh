@@ -56,6 +56,7 @@ want | full,bench | libegl-dev                 | library egl         | guests: d
 want | full,bench | libgl-dev                  | includes GL/glcorearb.h | guests: drawing
 want | full,bench | libgbm-dev                 | library gbm         | guests: drawing
 want | full,bench | lz4                        | has lz4             | guests: kernels
+want | soak       | debootstrap                | sbin debootstrap    | soak: bare Debians
 nice | full       | herdtools7                 | has herd7           | models (herd7)
 nice | full       | cbmc                       | has cbmc            | models (cbmc)
 LIST
