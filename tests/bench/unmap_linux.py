@@ -32,9 +32,9 @@ def _row(name, unit, measured, *bar, extra=None, at_least=False):
 
 
 def _latency(name, result, *bar, note=''):
-    extra = {key: result[key] for key in ('n', 'p50', 'p90', 'p99', 'max')}
-    notes = [note] * bool(note) + [f'{key} {result[key]:.4g}' for key in ('p90', 'p99', 'max')]
-    _row(name, 'us', result['p50'], *bar, extra=extra | {'note': ', '.join(notes)})
+    extra = {'n': result['n'], **{key: result[f'{key}_us'] for key in ('p50', 'p90', 'p99', 'max')}}
+    notes = [note] * bool(note) + [f'{key} {extra[key]:.4g}' for key in ('p90', 'p99', 'max')]
+    _row(name, 'us', extra['p50'], *bar, extra=extra | {'note': ', '.join(notes)})
 
 
 def _stall(name, boots):
@@ -46,17 +46,17 @@ def _stall(name, boots):
          'low end of the interval',
          extra={'n': sum(found['pairs'] for found in boots), 'ratio': round(mean, 4),
                 'ci': [round(low, 4), round(high, 4)], 'boots': ratios,
-                'with': [found['with']['p50'] for found in boots],
-                'without': [found['without']['p50'] for found in boots],
+                'with': [found['with']['p50_us'] for found in boots],
+                'without': [found['without']['p50_us'] for found in boots],
                 'note': f'{mean:.2f}, {low:.2f} to {high:.2f}; boots {of_boots}'})
 
 
 def _case(name, there, nr_busy, sizes):
-    no_op = there.object(f'probe nothing 4 {ROUNDS} {nr_busy}')
+    no_op = there.object(f'busy {nr_busy} probe nothing 4 {ROUNDS}')
     _latency(f'{name}: no-op', no_op)
     for kib in sizes:
-        found = there.object(f'probe unmap {kib} {ROUNDS} {nr_busy}')
-        _latency(f'{name}, {kib} KiB: unmap', found, round(no_op['p50'] + OVER_NO_OP_US, 1),
+        found = there.object(f'busy {nr_busy} probe unmap {kib} {ROUNDS}')
+        _latency(f'{name}, {kib} KiB: unmap', found, round(no_op['p50_us'] + OVER_NO_OP_US, 1),
                  f'fenced no-op + {OVER_NO_OP_US} us',
                  note=f'{found["dropped"]} dropped' if found['dropped'] else '')
 
@@ -77,7 +77,8 @@ def _measure(own, system, name, cpus, loads):
                 if boot == 0:
                     sizes = SIZES_KIB if load == 'idle' else (USUAL_KIB,)
                     _case(f'{name}, {load}', there, nr_busy, sizes)
-                stalls[load].append(there.object(f'probe stall {USUAL_KIB} {PAIRS} {nr_busy}'))
+                stalls[load].append(there.object(
+                    f'busy {nr_busy} probe stall {USUAL_KIB} {PAIRS}'))
             if boot == 0:
                 _frames(name, there)
             there.leave(own)

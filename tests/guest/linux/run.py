@@ -25,6 +25,7 @@ import sessions
 import steering
 import tap
 import tracing
+import workloads
 from machine import Program
 
 GROUPS = {
@@ -35,6 +36,7 @@ GROUPS = {
     'ends': ends.ends,
     'userland': sessions.sessions,
     'drawing': drawing.drawing,
+    'workloads': workloads.workloads,
     'steering': steering.steering,
     'refusals': refusals.refusals,
     'tracing': tracing.tracing,

@@ -287,7 +287,8 @@ def _disk_is_full(program):
 
 
 def _refuses(program):
-    rows = ((('-trace', 'no_such_*'), 'no_such_*', USAGE), (('-trace', 'gpu_pup'), 'gpu_pop', USAGE),
+    rows = ((('-trace', 'no_such_*'), 'no_such_*', USAGE),
+            (('-trace', 'gpu_pup'), 'gpu_pop', USAGE),
             (('-trace', 'file=/dev/full'), '/dev/full', FAILED),
             (('-trace', 'file=/nonexistent/t.json'), '/nonexistent/t.json', FAILED),
             (('-metrics', 'tcp:1'), 'tcp:1', USAGE),
