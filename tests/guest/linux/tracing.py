@@ -210,7 +210,9 @@ def _draws(program):
     devices = ('virtio-keyboard-pci', 'virtio-tablet-pci', 'virtio-rng-pci')
     with tempfile.TemporaryDirectory(prefix='gracevm-trace-') as folder:
         path, at = os.path.join(folder, 'trace.json'), os.path.join(folder, 'metrics')
-        options = ['-trace', f'enable=*,file={path}', '-metrics', f'unix:{at}']
+        stats_path = os.path.join(folder, 'stats.json')
+        options = ['-trace', f'enable=*,file={path}', '-metrics', f'unix:{at}',
+                   '-stats', stats_path]
         for device in devices:
             options += ['-device', device]
         with drawing.session(program, 'debian12', cpus=2, options=tuple(options)) as there:
@@ -221,6 +223,10 @@ def _draws(program):
             if os.path.exists(at):
                 raise there.running.failure(f'{at} is left')
         trace = Trace(path)
+        with open(stats_path, encoding='utf-8') as file:
+            stats = json.load(file)['metrics']
+    if stats.keys() != documented().keys():
+        raise Failure(f'-stats has {sorted(stats)}')
     unmaps = sum(found['gracevm_gpu_unmaps_total'][1].values())
     if result['buffers'] < FRAMES * BUFFERS_A_FRAME or unmaps < result['buffers']:
         raise Failure(f'{unmaps} unmaps are counted, of {result}')
