@@ -61,7 +61,7 @@ static uint64_t end_of_last(const struct window *window)
     return end;
 }
 
-/* Guests fill it from the bottom: what lies behind the last blob is not drawn. */
+/* Guests fill it from the bottom: rows behind the last blob are not drawn. */
 static void choose_scale(struct window *window)
 {
     const uint64_t end = end_of_last(window);
@@ -69,7 +69,10 @@ static void choose_scale(struct window *window)
     window->cell = 4096;
     while (window->cell * CELLS < end)
         window->cell *= 2;
-    window->shown = MIN(window->cell * CELLS, window->bytes);
+    window->shown = CELLS_A_ROW * window->cell;
+    while (window->shown < end)
+        window->shown += CELLS_A_ROW * window->cell;
+    window->shown = MIN(window->shown, window->bytes);
 }
 
 static void fill(struct window *window)
@@ -92,7 +95,7 @@ static void put_cells(GString *out, const struct ctl_style *style, const struct 
     for (unsigned row = 0; row < CELLS; row += CELLS_A_ROW) {
         if (window->cells[row] == ' ')
             return;
-        ctl_put_f(out, style, CTL_DIM, 0, "  %#11" G_GINT64_MODIFIER "x ", row * window->cell);
+        ctl_put_f(out, style, CTL_DIM, 0, "  0x%09" G_GINT64_MODIFIER "x ", row * window->cell);
         for (unsigned i = row; i < row + CELLS_A_ROW;) {
             const bool is_free = window->cells[i] == '.' || window->cells[i] == ' ';
             unsigned end = i;
@@ -120,7 +123,7 @@ static void put_blobs(GString *out, const struct ctl_style *style, const struct 
 
         if (!place_of(window, blob, &offset, &bytes))
             continue;
-        g_string_append_printf(out, "  %c %#11" G_GINT64_MODIFIER "x %10s  resource %-6u",
+        g_string_append_printf(out, "  %c 0x%09" G_GINT64_MODIFIER "x %10s  resource %-6u",
                                letters[i % NR_LETTERS], offset, ctl_bytes(size, bytes),
                                (unsigned)ctl_number(blob, "resource"));
         ctl_put(out, style, strcmp(state, "mapped") == 0 ? CTL_PLAIN : CTL_WARNING, 0, state);
@@ -152,7 +155,7 @@ static void put_window(GString *out, const struct ctl_style *style, JsonNode *an
                            ctl_number(node, "places"), ctl_bytes(cell, window.cell));
     put_cells(out, style, &window);
     if (window.shown < window.bytes)
-        g_string_append_printf(out, "  %#11" G_GINT64_MODIFIER "x the rest is free\n",
+        g_string_append_printf(out, "  0x%09" G_GINT64_MODIFIER "x the rest is free\n",
                                window.shown);
     put_blobs(out, style, &window);
 }
@@ -201,7 +204,7 @@ static void put_resource(GString *out, JsonNode *resource)
     if (ctl_member(resource, "offset")) {
         g_autofree char *state = ctl_clean(ctl_string(resource, "map"), false);
 
-        g_string_append_printf(out, ", %s at %#" G_GINT64_MODIFIER "x", state,
+        g_string_append_printf(out, ", %s at 0x%" G_GINT64_MODIFIER "x", state,
                                (uint64_t)ctl_number(resource, "offset"));
     }
     g_string_append(out, "\n");
