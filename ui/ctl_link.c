@@ -209,9 +209,10 @@ static JsonNode *hear_answer(struct ctl_link *link, int64_t deadline_ns, GError 
 JsonNode *ctl_link_ask(struct ctl_link *link, const char *command, GError **error)
 {
     const int64_t deadline_ns = patience_ends(link);
+    /* At once: a machine that is told to quit does not wait for the end of the line. */
+    g_autofree char *line = g_strconcat(command, "\n", NULL);
 
-    if (!send_all(link, command, strlen(command), deadline_ns, error) ||
-        !send_all(link, "\n", 1, deadline_ns, error))
+    if (!send_all(link, line, strlen(line), deadline_ns, error))
         return NULL;
     return hear_answer(link, deadline_ns, error);
 }

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """`gracevm ctl`: on machines that run a payload, and on servers that are none.
 
-    ctl.py build/gracevm build/tests/guest/board/gpu_storm.elf
+    ctl.py build/gracevm build/tests/guest/board/ends.elf
 
 Output: the Test Anything Protocol.
 """
@@ -76,7 +76,7 @@ def says(text, *patterns):
 # ---- Machines
 
 @contextlib.contextmanager
-def running_machine(settings, *options, append='test=latency rounds=1000 size=4 live=3'):
+def running_machine(settings, *options, append='test=halt'):
     """(the machine, Ctl of it)"""
     program, payload = settings
     with tempfile.TemporaryDirectory(prefix='gracevm-ctl-') as folder:
@@ -93,7 +93,7 @@ def life(settings):
                          '-device', 'virtio-keyboard-pci') as (running, there):
         says(there.does('status'), r'^test: prelaunch \(', r'^1 processor, gracevm ')
         says(there.does('cont'), '^running$')
-        running.expect('not ok|ok')
+        running.expect('ends: halts')
         says(there.does('stop'), '^stopped')
         state = json.loads(there.does('--json', 'status'))
         wanted = {'status': 'paused', 'running': False, 'name': 'test', 'cpus': 1}
