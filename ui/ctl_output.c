@@ -14,8 +14,9 @@
 #include "ui/ctl_internal.h"
 #include "util/clock.h"
 
-#define ENTER "\033[?1049h\033[?25l\033[?7l" /* the other screen, without cursor and line breaks   \
-                                              */
+#define ENTER                                                                                      \
+    "\033[?1049h\033[?25l\033[?7l" /* the other screen, without cursor and line breaks             \
+                                    */
 #define LEAVE "\033[?7h\033[?25h\033[?1049l"
 #define HOME "\033[H"
 #define END_OF_LINE "\033[K"

@@ -71,7 +71,7 @@ char *ctl_clean(const char *text, bool may_have_lines)
     g_autofree char *valid = g_utf8_make_valid(text, -1);
     GString *out = g_string_new(NULL);
 
-    for (const char *at = valid; *at; at = g_utf8_next_char(at)) {
+    for (char *at = valid; *at; at = g_utf8_next_char(at)) {
         const gunichar c = g_utf8_get_char(at);
 
         if (g_unichar_iscntrl(c) && !(c == '\n' && may_have_lines))
