@@ -10,6 +10,7 @@
 #include "hw/machine/machine.h"
 #include "ui/char_backend.h"
 #include "ui/ctl.h"
+#include "ui/metrics_server.h"
 #include "ui/options.h"
 #include "ui/qmp.h"
 #include "ui/screenshot.h"
@@ -19,6 +20,7 @@
 #include "util/keyval.h"
 #include "util/log.h"
 #include "util/start.h"
+#include "util/trace_file.h"
 
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_GUEST = 3 };
 
@@ -48,6 +50,19 @@ static const struct cpu_backend *choose_backend(const struct options *options, G
     return options->wants_soft ? &cpu_soft : NULL;
 }
 
+/* A way to plug in what an option says. */
+typedef bool plug_fn(struct machine *machine, const char *text, GError **error);
+
+static bool plug_all(struct machine *machine, const GPtrArray *texts, plug_fn *plug, GError **error)
+    NO_THREAD_SAFETY /* under the BQL */
+{
+    for (guint i = 0; i < texts->len; i++) {
+        if (!plug(machine, texts->pdata[i], error))
+            return false;
+    }
+    return true;
+}
+
 static bool plug(struct machine *machine, const struct options *options, GError **error)
     REQUIRES(bql)
 {
@@ -55,11 +70,10 @@ static bool plug(struct machine *machine, const struct options *options, GError 
         if (!machine_add_drive(machine, options->drives->pdata[i], error))
             return false;
     }
-    for (guint i = 0; i < options->devices->len; i++) {
-        if (!machine_add_device(machine, options->devices->pdata[i], error))
-            return false;
-    }
-    return machine_check_drives(machine, error);
+    return plug_all(machine, options->netdevs, machine_add_netdev, error) &&
+           plug_all(machine, options->devices, machine_add_device, error) &&
+           plug_all(machine, options->nics, machine_add_nic, error) &&
+           machine_check_drives(machine, error) && machine_check_networks(machine, error);
 }
 
 static int status_of(enum machine_end why)
@@ -106,11 +120,31 @@ static struct qmp *open_qmp(struct machine *machine, const struct options *optio
     return NULL;
 }
 
+/* NULL: none are asked for, or with an error. */
+static struct metrics *open_metrics(struct machine *machine, const char *spec,
+                                    struct metrics_server **ret_server, GError **error)
+    REQUIRES(bql)
+{
+    struct metrics *metrics;
+
+    if (!spec)
+        return NULL;
+    metrics = metrics_new();
+    machine_metrics_register(machine, metrics);
+    *ret_server = metrics_server_new(metrics, spec, error);
+    if (*ret_server)
+        return metrics;
+    metrics_free(metrics);
+    return NULL;
+}
+
 /* From power-on to the end. */
 static int live(const struct options *options, struct machine *machine) REQUIRES(bql)
 {
     GError *error = NULL;
-    struct qmp *qmp = open_qmp(machine, options, &error);
+    struct metrics_server *server = NULL;
+    struct metrics *metrics = open_metrics(machine, options->metrics, &server, &error);
+    struct qmp *qmp = error ? NULL : open_qmp(machine, options, &error);
     int status;
 
     if (!error && machine_power_on(machine, &error))
@@ -119,6 +153,8 @@ static int live(const struct options *options, struct machine *machine) REQUIRES
         status = report(error);
     screenshots_finish(); /* QMP answers them */
     qmp_free(qmp);
+    metrics_server_free(server);
+    metrics_free(metrics);
     error = NULL;
     if (options->stats_path && !stats_write(machine, options->stats_path, &error)) {
         int failed = report(error);
@@ -157,7 +193,29 @@ static int run(const struct options *options, const struct machine_config *confi
     return status;
 }
 
-static int with_serial(const struct options *options) REQUIRES(bql)
+static struct trace_file *open_trace(const struct options *options, GError **error)
+{
+    g_autofree char *own = g_strdup_printf("trace-%d.json", (int)getpid());
+    struct trace_selection selection = options->trace;
+
+    if (!options->has_trace_pattern && !trace_select(&selection, "*", error))
+        return NULL;
+    return trace_file_open(options->trace_path ? options->trace_path : own, &selection, error);
+}
+
+/* Returns the program's status, which was to be @status. */
+static int close_trace(struct trace_file *trace, int status)
+{
+    GError *error = NULL;
+    int failed;
+
+    if (trace_file_close(trace, &error))
+        return status;
+    failed = report(error);
+    return status == EXIT_OK ? failed : status;
+}
+
+static int with_serial(const struct options *options, struct trace_file *trace) REQUIRES(bql)
 {
     const char *spec = options->serial ? options->serial : options->no_defaults ? "none" : "stdio";
     struct machine_config config = {
@@ -185,10 +243,32 @@ static int with_serial(const struct options *options) REQUIRES(bql)
     status = run(options, &config, &machine);
     char_backend_free(config.serial);
     if (machine) {
+        bql_unlock();
+        status = close_trace(trace, status);
+        bql_lock();
         log_flush();
         (void)fflush(NULL); /* nobody is left to be told */
         _exit(status);
     }
+    return status;
+}
+
+static int with_trace(const struct options *options) REQUIRES(bql)
+{
+    GError *error = NULL;
+    struct trace_file *trace = NULL;
+    int status;
+
+    bql_unlock(); /* the trace's threads come and go without it */
+    if (options->has_trace)
+        trace = open_trace(options, &error);
+    bql_lock();
+    if (error)
+        return report(error);
+    status = with_serial(options, trace);
+    bql_unlock();
+    status = close_trace(trace, status);
+    bql_lock();
     return status;
 }
 
@@ -204,7 +284,7 @@ static int with_options(const struct options *options)
         log_error("RCU cannot be configured as asked for");
         return EXIT_FAILED;
     }
-    status = with_serial(options);
+    status = with_trace(options);
     util_stop();
     log_flush();
     return status;

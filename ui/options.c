@@ -134,11 +134,6 @@ static bool take_vga(struct options *options, const char *value, GError **error)
     return take_word(options, "vga", value, none_words, error);
 }
 
-static bool take_nic(struct options *options, const char *value, GError **error)
-{
-    return take_word(options, "nic", value, none_words, error);
-}
-
 static bool take_display(struct options *options, const char *value, GError **error)
 {
     if (!g_str_equal(value, "help"))
@@ -321,6 +316,30 @@ static bool take_device(struct options *options, const char *value, GError **err
     return true;
 }
 
+/* Whether @value asks for help: then @print has given it. */
+static bool was_net_help(struct options *options, const char *value, void (*print)(FILE *out))
+{
+    if (!g_str_equal(value, "help") && !g_str_has_suffix(value, ",help"))
+        return false;
+    print(stdout);
+    options->is_done = true;
+    return true;
+}
+
+static bool take_netdev(struct options *options, const char *value, GError **error UNUSED)
+{
+    if (!was_net_help(options, value, machine_print_netdevs))
+        g_ptr_array_add(options->netdevs, g_strdup(value));
+    return true;
+}
+
+static bool take_nic(struct options *options, const char *value, GError **error UNUSED)
+{
+    if (!was_net_help(options, value, machine_print_nics))
+        g_ptr_array_add(options->nics, g_strdup(value));
+    return true;
+}
+
 static bool take_serial(struct options *options, const char *value, GError **error)
 {
     if (g_str_equal(value, "help")) {
@@ -398,6 +417,53 @@ static bool take_stats(struct options *options, const char *value, GError **erro
     return take_string(&options->stats_path, value);
 }
 
+static bool take_trace(struct options *options, const char *value, GError **error)
+{
+    struct trace_value {
+        char *pattern, *path;
+    } got = { 0 };
+    static const struct keyval_key keys[] = {
+        KEYVAL_KEY("enable", KEYVAL_STRING, struct trace_value, pattern,
+                   "points: a name, with * and ?; a '-' before it takes them away",
+                   .may_be_bare = true),
+        KEYVAL_KEY("file", KEYVAL_STRING, struct trace_value, path,
+                   "where to (trace-PID.json); without any pattern, every point"),
+        { .name = NULL },
+    };
+    bool is_good;
+
+    if (was_help(options, value, keys)) {
+        puts("\nPoints and their arguments:");
+        trace_print_points(stdout);
+        return true;
+    }
+    is_good = keyval_parse("-trace", value, keys, &got, error) &&
+              (!got.pattern || trace_select(&options->trace, got.pattern, error));
+    options->has_trace = true;
+    options->has_trace_pattern |= got.pattern != NULL;
+    if (is_good && got.path)
+        take_string(&options->trace_path, got.path);
+    keyval_clear(keys, &got);
+    return is_good;
+}
+
+static bool take_metrics(struct options *options, const char *value, GError **error)
+{
+    static const struct word words[] = {
+        { "unix:PATH", "whoever connects there gets Prometheus's text, by HTTP or plain" },
+        { "none", "there is none (the default)" },
+        { NULL, NULL },
+    };
+
+    if (g_str_equal(value, "help"))
+        return print_words(options, words);
+    if (g_str_equal(value, "none"))
+        return true;
+    if (options->metrics)
+        return keyval_usage(error, "-metrics is given twice: one socket takes several clients");
+    return take_string(&options->metrics, value);
+}
+
 static bool take_version(struct options *options, const char *value UNUSED, GError **error UNUSED)
 {
     puts("gracevm " VERSION_TEXT);
@@ -429,7 +495,8 @@ static const struct option table[] = {
     { "display", "none|egl-headless|sdl[,gl=on]", "where screens are shown: nowhere (the default)",
       take_display },
     { "vga", "none", "there is no VGA", take_vga },
-    { "nic", "none", "networks are not there yet", take_nic },
+    { "nic", "user[,hostfwd=…][,mac=…]|none", "a network card with its network (none)", take_nic },
+    { "netdev", "user,id=[,hostfwd=…]", "a network, for a -device to use", take_netdev },
     { "monitor", "none", "there is no monitor", take_monitor },
     { "qmp", "unix:PATH,server=on[,wait=off]", "be steered by JSON over a socket", take_qmp },
     { "S", NULL, "do not run until QMP says cont", take_stopped },
@@ -439,6 +506,9 @@ static const struct option table[] = {
     { "d", "TOPIC,…", "log details", take_log_topics },
     { "D", "FILE", "log to a file", take_log_path },
     { "stats", "FILE", "write what was measured, as JSON, at the end", take_stats },
+    { "metrics", "unix:PATH", "show what is counted there, as Prometheus reads it", take_metrics },
+    { "trace", "PATTERN|file=PATH", "record trace points, for Perfetto or chrome://tracing",
+      take_trace },
     { "version", NULL, "print the version", take_version },
     { "help", NULL, "print this", take_help },
     { "h", NULL, "the same", take_help },
@@ -454,12 +524,18 @@ static bool take_help(struct options *options, const char *value UNUSED, GError 
         printf("  %-30s %s\n", left, table[i].help);
     }
     puts("\n\"help\" as the value of -accel, -cpu, -machine, -smp, -m, -drive, -device, "
-         "-device NAME,…,\n-serial, -display, -qmp, -rcu or -d lists the choices. In a terminal, "
-         "Ctrl-a h "
-         "tells "
-         "the keys.\n"
-         "Exit status: 0 the guest powered off (or reset, with -no-reboot), or was ended;\n"
-         "1 failure; 2 wrong use; 3 the guest's kernel panicked or its processor shut down.");
+         "-device NAME,…,
+             - nic,
+         -netdev, -serial, -display, -qmp, -rcu, -d,
+         -metrics or
+             -trace lists
+             "
+             "the choices. In a terminal, "
+             "Ctrl-a h "
+             "tells "
+             "the keys.\n"
+             "Exit status: 0 the guest powered off (or reset, with -no-reboot), or was ended;\n"
+             "1 failure; 2 wrong use; 3 the guest's kernel panicked or its processor shut down.");
     options->is_done = true;
     return true;
 }
@@ -492,8 +568,12 @@ void options_fini(struct options *options)
     g_free(options->qmp);
     g_free(options->stats_path);
     g_free(options->log_path);
+    g_free(options->trace_path);
+    g_free(options->metrics);
     g_ptr_array_unref(options->drives);
     g_ptr_array_unref(options->devices);
+    g_ptr_array_unref(options->netdevs);
+    g_ptr_array_unref(options->nics);
 }
 
 bool options_parse(struct options *ret_options, int argc, char **argv, GError **error)
@@ -505,6 +585,8 @@ bool options_parse(struct options *ret_options, int argc, char **argv, GError **
         .ram_size = UINT64_C(512) << 20,
         .drives = g_ptr_array_new_with_free_func(free_drive),
         .devices = g_ptr_array_new_with_free_func(g_free),
+        .netdevs = g_ptr_array_new_with_free_func(g_free),
+        .nics = g_ptr_array_new_with_free_func(g_free),
         .rcu = rcu_config_default(),
     };
     for (int i = 1; i < argc; i++) {

@@ -16,6 +16,7 @@
 #include "hw/machine/machine.h"
 #include "ui/show.h"
 #include "util/rcu_control.h"
+#include "util/trace_file.h"
 
 /* What was asked for. Strings belong to it. */
 struct options {
@@ -28,13 +29,18 @@ struct options {
     char *serial;       /* a back end's spec; NULL: not said */
     bool no_defaults;   /* then NULL above is none */
     GPtrArray *drives;  /* struct machine_drive * */
-    GPtrArray *devices; /* char *: values of -device */
+    GPtrArray *devices; /* char *: values of -device, and so on */
+    GPtrArray *netdevs, *nics;
     struct show_config show;
     bool ends_on_reset;
     bool starts_stopped;
     char *qmp;        /* NULL: none */
     char *stats_path; /* NULL: none */
     char *log_path;
+    bool has_trace, has_trace_pattern;
+    struct trace_selection trace;
+    char *trace_path; /* NULL: as a trace is called by itself */
+    char *metrics;    /* NULL: none */
     struct rcu_config rcu;
 };
 

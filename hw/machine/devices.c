@@ -9,6 +9,7 @@
 #include "hw/dev/disk.h"
 #include "hw/dev/virtio_blk.h"
 #include "hw/dev/virtio_input.h"
+#include "hw/dev/virtio_net.h"
 #include "hw/dev/virtio_rng.h"
 #include "hw/display/display.h"
 #include "hw/gpu/gpu.h"
@@ -21,6 +22,7 @@ struct device_config {
     char *id;
     char *slot; /* "addr"; NULL: the first free one */
     char *drive;
+    char *netdev, *mac;
     char *serial;
     bool has_blob, has_venus, has_edid;
     uint64_t hostmem, xres, yres, max_outputs;
@@ -89,6 +91,11 @@ static void free_blk(void *model) NO_THREAD_SAFETY /* by devices_fini() */
     virtio_blk_free(model);
 }
 
+static void add_blk_metrics(const struct machine_device *device, struct metrics *metrics)
+{
+    virtio_blk_metrics_register(device->model, metrics, device->disk);
+}
+
 static struct virtio_device *make_blk(struct machine *machine, const struct device_config *config,
                                       struct machine_device *device, GError **error) REQUIRES(bql)
 {
@@ -112,9 +119,47 @@ static struct virtio_device *make_blk(struct machine *machine, const struct devi
     }
     blk = virtio_blk_new(machine->memory, disk->disk, config->serial, machine->config.nr_cpus);
     disk->is_taken = true;
+    device->disk = disk->id;
+    device->add_metrics = add_blk_metrics;
     device->model = blk;
     device->free_model = free_blk;
     return virtio_blk_device(blk);
+}
+
+static void free_net(void *model) NO_THREAD_SAFETY /* by devices_fini() */
+{
+    virtio_net_free(model);
+}
+
+static struct virtio_device *make_net(struct machine *machine, const struct device_config *config,
+                                      struct machine_device *device, GError **error) REQUIRES(bql)
+{
+    struct machine_network *network;
+    uint8_t mac[NET_MAC_SIZE];
+
+    if (!config->netdev) {
+        keyval_usage(error,
+                     "-device virtio-net-pci: the key netdev is missing: the id of a -netdev");
+        return NULL;
+    }
+    network_next_mac(machine, mac);
+    if (config->mac && !net_parse_mac(config->mac, mac)) {
+        keyval_usage(error,
+                     "-device virtio-net-pci: mac=%s is no address of a card "
+                     "(six bytes as in 52:54:00:12:34:56, the first of them even)",
+                     config->mac);
+        return NULL;
+    }
+    network = network_find(machine, config->netdev);
+    if (!network || network->is_taken) {
+        keyval_usage(error, "-device virtio-net-pci: netdev=%s %s", config->netdev,
+                     network ? "is another device's already" : "is no -netdev's id");
+        return NULL;
+    }
+    network->is_taken = true;
+    device->model = virtio_net_new(machine->memory, network->backend, mac);
+    device->free_model = free_net;
+    return virtio_net_device(device->model);
 }
 
 static void free_rng(void *model) NO_THREAD_SAFETY /* by devices_fini() */
@@ -139,6 +184,11 @@ static void free_input(void *model) NO_THREAD_SAFETY /* by devices_fini() */
     virtio_input_free(model);
 }
 
+static void add_input_metrics(const struct machine_device *device, struct metrics *metrics)
+{
+    virtio_input_metrics_register(device->model, metrics, device->virtio->place);
+}
+
 static struct virtio_device *make_input(struct machine *machine, const struct device_config *config,
                                         struct machine_device *device, enum virtio_input_kind kind,
                                         GError **error) REQUIRES(bql)
@@ -151,6 +201,7 @@ static struct virtio_device *make_input(struct machine *machine, const struct de
         return NULL;
     }
     input = virtio_input_new(machine->memory, machine->input, kind, config->serial);
+    device->add_metrics = add_input_metrics;
     device->model = input;
     device->free_model = free_input;
     return virtio_input_device(input);
@@ -175,6 +226,11 @@ static struct virtio_device *make_tablet(struct machine *machine,
 static void free_gpu(void *model) NO_THREAD_SAFETY /* by devices_fini() */
 {
     gpu_free(model);
+}
+
+static void add_gpu_metrics(const struct machine_device *device, struct metrics *metrics)
+{
+    gpu_metrics_register(device->gpu, metrics);
 }
 
 static bool check_gpu(const struct device_config *config, GError **error)
@@ -216,6 +272,7 @@ static struct virtio_device *make_any_gpu(struct machine *machine,
     }
     if (!machine->gpu)
         machine->gpu = device->gpu;
+    device->add_metrics = add_gpu_metrics;
     device->model = device->gpu;
     device->free_model = free_gpu;
     return gpu_device(device->gpu);
@@ -282,6 +339,13 @@ static const struct keyval_key input_keys[] = {
                "its serial number, up to 127 characters"),
     PCI_KEYS,
 };
+static const struct keyval_key net_keys[] = {
+    KEYVAL_KEY("netdev", KEYVAL_STRING, struct device_config, netdev,
+               "the -netdev that it is connected to"),
+    KEYVAL_KEY("mac", KEYVAL_STRING, struct device_config, mac,
+               "its address (52:54:00:12:34:56, and on from there)"),
+    PCI_KEYS,
+};
 static const struct keyval_key rng_keys[] = { PCI_KEYS };
 
 static const struct device_type types[] = {
@@ -292,6 +356,7 @@ static const struct device_type types[] = {
     { "virtio-keyboard-pci", "a keyboard: -display's, and QMP's", input_keys, NULL, make_keyboard },
     { "virtio-tablet-pci", "a pointer, buttons and wheels: -display's, and QMP's", input_keys, NULL,
       make_tablet },
+    { "virtio-net-pci", "a network card, connected to a -netdev", net_keys, NULL, make_net },
     { "virtio-rng-pci", "random numbers, from the host's getrandom()", rng_keys, NULL, make_rng },
 };
 
@@ -381,7 +446,7 @@ static bool plug(struct machine *machine, const struct device_type *type,
     device = g_new0(struct machine_device, 1);
     device->type = type->name;
     device->id = g_strdup(config->id);
-    model = type->make(machine, config, device, error);
+    device->virtio = model = type->make(machine, config, device, error);
     if (model)
         device->transport = virtio_pci_new(machine->bus, model, type->name, slot, error);
     if (!device->transport) {
@@ -459,4 +524,5 @@ void devices_fini(struct machine *machine)
         g_free(disk);
     }
     g_ptr_array_unref(machine->disks);
+    networks_fini(machine);
 }

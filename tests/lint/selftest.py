@@ -69,7 +69,8 @@ CLEAN = {
     'ui/qmp_events.c': C + 'void a(void)\n{\n    qmp_event(qmp, "GONE", NULL);\n}\n',
     'docs/gracevm-qmp.7': QMP_MAN.format('go Cm to Op Cm at', 'GONE'),
     'ui/ctl.c':
-        C + 'const struct ctl_command ctl_commands[] = {\n    { "go", "", "x", 0, 0, true, go },\n};\n'
+        C + 'const struct ctl_command ctl_commands[] = {\n'
+        '    { "go", "", "x", 0, 0, true, go },\n};\n'
         'static const struct option options[] = {\n    { "fast", NULL, "x" },\n};\n',
     'docs/gracevm-ctl.1': MAN + '.It Fl -fast\n.It Cm go\n',
     'tests/unit/test_a.c': C + '#include "util/a.h"\n#include "util/a_private.h"\n',

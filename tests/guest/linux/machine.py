@@ -71,10 +71,11 @@ class Guest:
     display: str = 'none'
     options: tuple = ()  # others
     environment: dict = dataclasses.field(default_factory=dict)
+    network: tuple = ('-nic', 'none')
     has_reset: bool = False  # a reset begins anew, not ends
 
     def words(self):
-        words = ['-m', self.memory, '-smp', str(self.cpus), '-nodefaults', '-nic', 'none',
+        words = ['-m', self.memory, '-smp', str(self.cpus), '-nodefaults', *self.network,
                  '-display', self.display, '-serial', 'stdio', *self.options,
                  '-kernel', self.kernel or images.vmlinuz(self.linux),
                  '-append', f'console=ttyS0 {self.append}']
@@ -99,6 +100,16 @@ class End:
     max_rss_kib: int
     output: str
     errors: str
+
+
+def no_kvm():
+    """Why there is no KVM here that a Linux guest could run on; '' if there is."""
+    if not os.access('/dev/kvm', os.R_OK | os.W_OK):
+        return '/dev/kvm cannot be opened'
+    with open('/proc/cpuinfo', encoding='utf-8') as file:
+        if not {'vmx', 'svm'} & set(file.read().split()):
+            return 'KVM has no hardware virtualisation behind it (neither vmx nor svm)'
+    return ''
 
 
 def end_in_order():

@@ -3,7 +3,9 @@
 """Debian packages that the guests are made of: downloaded, never installed.
 
     packages.py            download what the lock file names, and print where it is
-    packages.py --update   resolve anew, from the archive's signed indexes, and write the lock file
+    packages.py --update [SET...]
+                           resolve anew, all sets or these, from the archive's signed indexes, and
+                           write the lock file
 
 The lock file, packages.txt, names each package with its version, place and SHA-256, so that all
 have the same guests. apt's own helper downloads: it knows the machine's mirrors and proxies, and
@@ -27,6 +29,7 @@ import cache
 HERE = os.path.dirname(os.path.abspath(__file__))
 LOCK = os.path.join(HERE, 'packages.txt')
 HELPER = '/usr/lib/apt/apt-helper'
+PATIENCE = ('-o', 'Acquire::Retries=1', '-o', 'Acquire::http::Timeout=20')  # without a network
 ARCHIVES = '/var/cache/apt/archives'  # what the machine has downloaded for itself
 KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg'
 RELEASES = ('bookworm', 'trixie')
@@ -37,8 +40,10 @@ LOCK_HEAD = '''# SPDX-License-Identifier: GPL-2.0-or-later
 ESSENTIAL = ('base-files base-passwd bash coreutils dash debianutils diffutils findutils grep gzip '
              'hostname init-system-helpers libc-bin login mawk mount ncurses-base ncurses-bin '
              'passwd procps sed sysvinit-utils tar usr-is-merged util-linux').split()
-MESA = ('kmscube', 'libegl1', 'libgles2', 'libegl-mesa0', 'libgbm1', 'libgl1-mesa-dri')
-HAS_LIBRARIES = r'(?!.*-(base|bin|common|config|data|extra)$)(lib.+|mesa-.+|kmscube|zlib1g)'
+MESA = ('kmscube', 'glmark2-es2-drm', 'libegl1', 'libgles2', 'libegl-mesa0', 'libgbm1',
+        'libgl1-mesa-dri')
+HAS_LIBRARIES = (r'glmark2-.+|(?!.*-(base|bin|common|config|data|extra)$)'
+                 r'(lib.+|mesa-.+|kmscube|zlib1g)')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,6 +83,11 @@ class Unavailable(Exception):
     """Packages cannot be had here, for the reason given: a skip, not a failure."""
 
 
+def say(text):
+    """What is done that takes a while, or is not as expected."""
+    print(f'# {text}', file=sys.stderr, flush=True)
+
+
 def _run(command):
     return subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, text=True, check=False)
@@ -109,9 +119,11 @@ def mirrors():
 class Resolver:
     """apt with indexes of its own, for a machine on which nothing is installed."""
 
-    def __init__(self, release, folder):
+    def __init__(self, release):
         if not os.path.exists(KEYRING):
             raise Unavailable(f'{KEYRING} is missing: package debian-archive-keyring')
+        self._folder = tempfile.TemporaryDirectory()  # goes with this object
+        folder = self._folder.name
         for name in ('lists/partial', 'cache/archives/partial'):
             os.makedirs(os.path.join(folder, name))
         with open(os.path.join(folder, 'sources.list'), 'w', encoding='utf-8') as file:
@@ -125,8 +137,8 @@ class Resolver:
                    'Dir::State::lists': f'{folder}/lists', 'Dir::State::status': f'{folder}/status',
                    'Dir::Cache': f'{folder}/cache', 'APT::Sandbox::User': '',
                    'APT::Architecture': 'amd64', 'Acquire::Languages': 'none'}
-        self._options = [word for key, value in options.items()
-                         for word in ('-o', f'{key}={value}')]
+        self._options = [*PATIENCE] + [word for key, value in options.items()
+                                       for word in ('-o', f'{key}={value}')]
         self._apt('apt-get', 'update', '--error-on=any')
 
     def _apt(self, program, *words):
@@ -148,27 +160,31 @@ class Resolver:
                           int(fields['Size']), fields['Filename'])
 
 
+@functools.cache
+def _resolver(release):
+    """One for all sets: the indexes are tens of megabytes."""
+    return Resolver(release)
+
+
 def resolve(names):
     """Packages of the sets @names, as the archive has them now."""
     by_release = collections.defaultdict(list)
     for name in names:
         by_release[SETS[name].release].append(name)
     for release, there in by_release.items():
-        with tempfile.TemporaryDirectory() as folder:
-            resolver = Resolver(release, folder)
-            for name in there:
-                yield from resolver.resolve(name, SETS[name])
+        for name in there:
+            yield from _resolver(release).resolve(name, SETS[name])
 
 
-def read_lock(path=LOCK):
-    with open(path, encoding='ascii') as file:
+def read_lock(path=None):
+    with open(path or LOCK, encoding='ascii') as file:
         rows = [line.split() for line in file if not line.startswith('#')]
     return [Package(*row[:4], int(row[4]), row[5]) for row in rows]
 
 
-def write_lock(packages, path=LOCK):
-    with open(path, 'w', encoding='ascii') as file:
-        file.write(LOCK_HEAD)
+def write_lock(packages, path=None, remark=''):
+    with open(path or LOCK, 'w', encoding='ascii') as file:
+        file.write(LOCK_HEAD + remark)
         file.writelines(' '.join(map(str, dataclasses.astuple(package))) + '\n'
                         for package in packages)
 
@@ -185,7 +201,7 @@ def _download(package, path):
     if not os.path.exists(HELPER):
         raise Unavailable(f'there is no {HELPER}')
     for mirror in mirrors():
-        done = _run([HELPER, '-o', 'APT::Sandbox::User=', 'download-file',
+        done = _run([HELPER, *PATIENCE, '-o', 'APT::Sandbox::User=', 'download-file',
                      f'{mirror.rstrip("/")}/{package.path}', path, f'SHA256:{package.sha256}'])
         if done.returncode == 0 and package.is_at(path):
             return
@@ -201,42 +217,68 @@ def kept(package):
                           functools.partial(_download, package))
         if package.is_at(path):
             return path
-        print(f'# {path} is damaged: once more', file=sys.stderr)
+        say(f'{path} is damaged: once more')
         cache.remove(path)
     raise Unavailable(f'{package.name} {package.version} is damaged whenever it is kept')
 
 
+def _is_kept(package):
+    return os.path.exists(os.path.join(cache.root(), 'packages', f'{package.sha256}.deb'))
+
+
 def _download_all(packages):
-    return {package: kept(package) for package in packages}
+    """{package: path}, and a line for each that is not here yet."""
+    packages = list(packages)
+    paths = {}
+    for number, package in enumerate(packages, 1):
+        if not _is_kept(package):
+            say(f'{package.set}: {number} of {len(packages)}: {package.name} {package.version} '
+                f'({package.size / 1e6:.1f} MB)')
+        paths[package] = kept(package)
+    return paths
+
+
+def _instead(name):
+    """The packages that this machine has instead of the set @name of the lock file, and of which
+    state of that: (path, packages, digest)."""
+    path = os.path.join(cache.root(), f'{name}.txt')
+    digest = cache.digest(*(package.sha256 for package in read_lock() if package.set == name))
+    if not os.path.exists(path):
+        return path, [], digest
+    with open(path, encoding='ascii') as file:
+        is_current = f'# Instead of {digest}\n' in file
+    return path, read_lock(path) if is_current else [], digest
 
 
 @functools.cache
 def fetch(name):
     """{package: path} of the set @name. Raises Unavailable."""
+    path, packages, digest = _instead(name)
     try:
-        return _download_all(package for package in read_lock() if package.set == name)
+        return _download_all(packages or (each for each in read_lock() if each.set == name))
     except Unavailable as error:
-        print(f'# {error}', file=sys.stderr)
+        say(error)
         first = error
-    own = os.path.join(cache.root(), f'{name}.txt')
     try:
-        if os.path.exists(own):
-            return _download_all(read_lock(own))
-    except Unavailable:
-        pass  # that version is gone, too
-    try:
+        say(f'{name}: not what packages.txt says, but what the mirror has now')
         packages = list(resolve([name]))
         paths = _download_all(packages)
     except Unavailable:
         raise first from None
-    write_lock(packages, own)
-    print(f'# {name}: not what packages.txt says, but what the mirror has: {own}', file=sys.stderr)
+    write_lock(packages, path, f'# Instead of {digest}\n')
     return paths
 
 
+def update(names):
+    """These sets in the lock file, which stays in the order of SETS."""
+    new = list(resolve(names))
+    kept_rows = [package for package in read_lock() if package.set not in names]
+    write_lock(sorted(kept_rows + new, key=lambda package: list(SETS).index(package.set)))
+
+
 def main():
-    if sys.argv[1:] == ['--update']:
-        write_lock(resolve(SETS))
+    if sys.argv[1:2] == ['--update'] and set(sys.argv[2:]) <= set(SETS):
+        update(sys.argv[2:] or list(SETS))
     elif sys.argv[1:]:
         sys.exit(__doc__)
     else:

@@ -19,11 +19,13 @@ import disks
 import drawing
 import ends
 import machine
+import network
 import packages
 import refusals
 import sessions
 import steering
 import tap
+import workloads
 from machine import Program
 
 GROUPS = {
@@ -34,19 +36,11 @@ GROUPS = {
     'ends': ends.ends,
     'userland': sessions.sessions,
     'drawing': drawing.drawing,
+    'workloads': workloads.workloads,
+    'network': network.network,
     'steering': steering.steering,
     'refusals': refusals.refusals,
 }
-
-
-def no_kvm():
-    """Why there is no KVM here that a Linux guest could run on; '' if there is."""
-    if not os.access('/dev/kvm', os.R_OK | os.W_OK):
-        return '/dev/kvm cannot be opened'
-    with open('/proc/cpuinfo', encoding='utf-8') as file:
-        if not {'vmx', 'svm'} & set(file.read().split()):
-            return 'KVM has no hardware virtualisation behind it (neither vmx nor svm)'
-    return ''
 
 
 def main():
@@ -61,7 +55,7 @@ def main():
     path = shutil.which(options.program)
     if not path:
         sys.exit(f'run.py: {options.program} cannot be run')
-    reason = no_kvm() if options.accel == 'kvm' else ''
+    reason = machine.no_kvm() if options.accel == 'kvm' else ''
     if reason:
         tap.skip_all(reason)
         return
