@@ -9,6 +9,7 @@
 #include "hw/cpu/cpu.h"
 #include "hw/machine/machine.h"
 #include "ui/char_backend.h"
+#include "ui/ctl.h"
 #include "ui/metrics_server.h"
 #include "ui/options.h"
 #include "ui/qmp.h"
@@ -104,14 +105,16 @@ static void on_terminal_quit(void *arg)
 }
 
 /* NULL without an error: none is asked for. */
-static struct qmp *open_qmp(struct machine *machine, const char *spec, GError **error) REQUIRES(bql)
+static struct qmp *open_qmp(struct machine *machine, const struct options *options, GError **error)
+    REQUIRES(bql)
 {
     struct qmp *qmp;
 
-    if (!spec)
+    if (!options->qmp)
         return NULL;
     qmp = qmp_new(machine);
-    if (qmp_listen(qmp, spec, error))
+    qmp_set_name(qmp, options->name);
+    if (qmp_listen(qmp, options->qmp, error))
         return qmp;
     qmp_free(qmp);
     return NULL;
@@ -141,7 +144,7 @@ static int live(const struct options *options, struct machine *machine) REQUIRES
     GError *error = NULL;
     struct metrics_server *server = NULL;
     struct metrics *metrics = open_metrics(machine, options->metrics, &server, &error);
-    struct qmp *qmp = error ? NULL : open_qmp(machine, options->qmp, &error);
+    struct qmp *qmp = error ? NULL : open_qmp(machine, options, &error);
     int status;
 
     if (!error && machine_power_on(machine, &error))
@@ -293,6 +296,8 @@ int main(int argc, char **argv)
     GError *error = NULL;
     int status;
 
+    if (argc > 1 && strcmp(argv[1], "ctl") == 0)
+        return ctl_main(argc - 2, argv + 2);
     if (!options_parse(&options, argc, argv, &error))
         status = report(error);
     else if (options.is_done)

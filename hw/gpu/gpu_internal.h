@@ -131,8 +131,9 @@ void gpu_scanouts_reset(struct gpu *gpu) REQUIRES(bql);
 /** No screen shows it any more. */
 void gpu_scanouts_forget(struct gpu *gpu, struct gpu_resource *resource) REQUIRES(bql);
 
-/* print.c */
+/* print.c, metrics.c */
 const char *gpu_stage_name(enum gpu_stage stage);
+const char *gpu_limit_name(enum gpu_limit limit);
 
 /* blob.c, window.c, unmap.c: hw/gpu/mapping.h. */
 
