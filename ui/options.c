@@ -600,7 +600,12 @@ bool options_parse(struct options *ret_options, int argc, char **argv, GError **
             return unknown(argv[i], name, error);
         if (option->argument && i + 1 == argc)
             return keyval_usage(error, "-%s needs a value: %s", option->name, option->argument);
-        if (!option->take(ret_options, option->argument ? argv[++i] : NULL, error))
+        i += option->argument != NULL;
+        /* A variable of a script that is not set, mostly. A kernel may have no command line. */
+        if (option->argument && !*argv[i] && option->take != take_append)
+            return keyval_usage(error, "-%s: the value is empty; it needs one: %s", option->name,
+                                option->argument);
+        if (!option->take(ret_options, option->argument ? argv[i] : NULL, error))
             return false;
         if (ret_options->is_done)
             return true;

@@ -7,6 +7,7 @@
 
 #include "hw/gpu/gpu.h"
 #include "hw/machine/machine.h"
+#include "ui/save.h"
 #include "util/metric.h"
 #include "util/rcu_control.h"
 
@@ -78,7 +79,7 @@ bool stats_write(struct machine *machine, const char *path, GError **error)
     if (out)
         print(machine, out);
     if (out && fclose(out) == 0)
-        is_done = g_file_set_contents(path, text, (gssize)size, error);
+        is_done = save_bytes(path, text, size, -1, error);
     else
         g_set_error(error, G_FILE_ERROR, (int)g_file_error_from_errno(errno), "%s",
                     g_strerror(errno));
