@@ -9,6 +9,7 @@
 #include "hw/cpu/cpu.h"
 #include "hw/machine/machine.h"
 #include "ui/char_backend.h"
+#include "ui/metrics_server.h"
 #include "ui/options.h"
 #include "ui/qmp.h"
 #include "ui/screenshot.h"
@@ -18,6 +19,7 @@
 #include "util/keyval.h"
 #include "util/log.h"
 #include "util/start.h"
+#include "util/trace_file.h"
 
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_GUEST = 3 };
 
@@ -103,11 +105,31 @@ static struct qmp *open_qmp(struct machine *machine, const char *spec, GError **
     return NULL;
 }
 
+/* NULL: none are asked for, or with an error. */
+static struct metrics *open_metrics(struct machine *machine, const char *spec,
+                                    struct metrics_server **ret_server, GError **error)
+    REQUIRES(bql)
+{
+    struct metrics *metrics;
+
+    if (!spec)
+        return NULL;
+    metrics = metrics_new();
+    machine_metrics_register(machine, metrics);
+    *ret_server = metrics_server_new(metrics, spec, error);
+    if (*ret_server)
+        return metrics;
+    metrics_free(metrics);
+    return NULL;
+}
+
 /* From power-on to the end. */
 static int live(const struct options *options, struct machine *machine) REQUIRES(bql)
 {
     GError *error = NULL;
-    struct qmp *qmp = open_qmp(machine, options->qmp, &error);
+    struct metrics_server *server = NULL;
+    struct metrics *metrics = open_metrics(machine, options->metrics, &server, &error);
+    struct qmp *qmp = error ? NULL : open_qmp(machine, options->qmp, &error);
     int status;
 
     if (!error && machine_power_on(machine, &error))
@@ -116,6 +138,8 @@ static int live(const struct options *options, struct machine *machine) REQUIRES
         status = report(error);
     screenshots_finish(); /* QMP answers them */
     qmp_free(qmp);
+    metrics_server_free(server);
+    metrics_free(metrics);
     error = NULL;
     if (options->stats_path && !stats_write(machine, options->stats_path, &error)) {
         int failed = report(error);
@@ -154,7 +178,29 @@ static int run(const struct options *options, const struct machine_config *confi
     return status;
 }
 
-static int with_serial(const struct options *options) REQUIRES(bql)
+static struct trace_file *open_trace(const struct options *options, GError **error)
+{
+    g_autofree char *own = g_strdup_printf("trace-%d.json", (int)getpid());
+    struct trace_selection selection = options->trace;
+
+    if (!options->has_trace_pattern && !trace_select(&selection, "*", error))
+        return NULL;
+    return trace_file_open(options->trace_path ? options->trace_path : own, &selection, error);
+}
+
+/* Returns the program's status, which was to be @status. */
+static int close_trace(struct trace_file *trace, int status)
+{
+    GError *error = NULL;
+    int failed;
+
+    if (trace_file_close(trace, &error))
+        return status;
+    failed = report(error);
+    return status == EXIT_OK ? failed : status;
+}
+
+static int with_serial(const struct options *options, struct trace_file *trace) REQUIRES(bql)
 {
     const char *spec = options->serial ? options->serial : options->no_defaults ? "none" : "stdio";
     struct machine_config config = {
@@ -182,10 +228,32 @@ static int with_serial(const struct options *options) REQUIRES(bql)
     status = run(options, &config, &machine);
     char_backend_free(config.serial);
     if (machine) {
+        bql_unlock();
+        status = close_trace(trace, status);
+        bql_lock();
         log_flush();
         (void)fflush(NULL); /* nobody is left to be told */
         _exit(status);
     }
+    return status;
+}
+
+static int with_trace(const struct options *options) REQUIRES(bql)
+{
+    GError *error = NULL;
+    struct trace_file *trace = NULL;
+    int status;
+
+    bql_unlock(); /* the trace's threads come and go without it */
+    if (options->has_trace)
+        trace = open_trace(options, &error);
+    bql_lock();
+    if (error)
+        return report(error);
+    status = with_serial(options, trace);
+    bql_unlock();
+    status = close_trace(trace, status);
+    bql_lock();
     return status;
 }
 
@@ -201,7 +269,7 @@ static int with_options(const struct options *options)
         log_error("RCU cannot be configured as asked for");
         return EXIT_FAILED;
     }
-    status = with_serial(options);
+    status = with_trace(options);
     util_stop();
     log_flush();
     return status;

@@ -398,6 +398,53 @@ static bool take_stats(struct options *options, const char *value, GError **erro
     return take_string(&options->stats_path, value);
 }
 
+static bool take_trace(struct options *options, const char *value, GError **error)
+{
+    struct trace_value {
+        char *pattern, *path;
+    } got = { 0 };
+    static const struct keyval_key keys[] = {
+        KEYVAL_KEY("enable", KEYVAL_STRING, struct trace_value, pattern,
+                   "points: a name, with * and ?; a '-' before it takes them away",
+                   .may_be_bare = true),
+        KEYVAL_KEY("file", KEYVAL_STRING, struct trace_value, path,
+                   "where to (trace-PID.json); without any pattern, every point"),
+        { .name = NULL },
+    };
+    bool is_good;
+
+    if (was_help(options, value, keys)) {
+        puts("\nPoints and their arguments:");
+        trace_print_points(stdout);
+        return true;
+    }
+    is_good = keyval_parse("-trace", value, keys, &got, error) &&
+              (!got.pattern || trace_select(&options->trace, got.pattern, error));
+    options->has_trace = true;
+    options->has_trace_pattern |= got.pattern != NULL;
+    if (is_good && got.path)
+        take_string(&options->trace_path, got.path);
+    keyval_clear(keys, &got);
+    return is_good;
+}
+
+static bool take_metrics(struct options *options, const char *value, GError **error)
+{
+    static const struct word words[] = {
+        { "unix:PATH", "whoever connects there gets Prometheus's text, by HTTP or plain" },
+        { "none", "there is none (the default)" },
+        { NULL, NULL },
+    };
+
+    if (g_str_equal(value, "help"))
+        return print_words(options, words);
+    if (g_str_equal(value, "none"))
+        return true;
+    if (options->metrics)
+        return keyval_usage(error, "-metrics is given twice: one socket takes several clients");
+    return take_string(&options->metrics, value);
+}
+
 static bool take_version(struct options *options, const char *value UNUSED, GError **error UNUSED)
 {
     puts("gracevm " VERSION_TEXT);
@@ -439,6 +486,9 @@ static const struct option table[] = {
     { "d", "TOPIC,…", "log details", take_log_topics },
     { "D", "FILE", "log to a file", take_log_path },
     { "stats", "FILE", "write what was measured, as JSON, at the end", take_stats },
+    { "metrics", "unix:PATH", "show what is counted there, as Prometheus reads it", take_metrics },
+    { "trace", "PATTERN|file=PATH", "record trace points, for Perfetto or chrome://tracing",
+      take_trace },
     { "version", NULL, "print the version", take_version },
     { "help", NULL, "print this", take_help },
     { "h", NULL, "the same", take_help },
@@ -454,7 +504,8 @@ static bool take_help(struct options *options, const char *value UNUSED, GError 
         printf("  %-30s %s\n", left, table[i].help);
     }
     puts("\n\"help\" as the value of -accel, -cpu, -machine, -smp, -m, -drive, -device, "
-         "-device NAME,…,\n-serial, -display, -qmp, -rcu or -d lists the choices. In a terminal, "
+         "-device NAME,…,\n-serial, -display, -qmp, -rcu, -d, -metrics or -trace lists the "
+         "choices. In a terminal, "
          "Ctrl-a h "
          "tells "
          "the keys.\n"
@@ -492,6 +543,8 @@ void options_fini(struct options *options)
     g_free(options->qmp);
     g_free(options->stats_path);
     g_free(options->log_path);
+    g_free(options->trace_path);
+    g_free(options->metrics);
     g_ptr_array_unref(options->drives);
     g_ptr_array_unref(options->devices);
 }

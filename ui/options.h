@@ -16,6 +16,7 @@
 #include "hw/machine/machine.h"
 #include "ui/show.h"
 #include "util/rcu_control.h"
+#include "util/trace_file.h"
 
 /* What was asked for. Strings belong to it. */
 struct options {
@@ -35,6 +36,10 @@ struct options {
     char *qmp;        /* NULL: none */
     char *stats_path; /* NULL: none */
     char *log_path;
+    bool has_trace, has_trace_pattern;
+    struct trace_selection trace;
+    char *trace_path; /* NULL: as a trace is called by itself */
+    char *metrics;    /* NULL: none */
     struct rcu_config rcu;
 };
 

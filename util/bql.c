@@ -305,7 +305,7 @@ void bql_lock(void) NO_THREAD_SAFETY
     if (unlikely(!is_granted(ticket))) {
         wait_in_line(ticket, account);
         now_ns = monotonic_ns();
-        TRACE1(bql_wait, now_ns - asked_ns);
+        TRACE1_AT(bql_wait, now_ns, now_ns - asked_ns);
     }
     is_mine = true;
     holder.ticket = ticket;
@@ -321,7 +321,7 @@ void bql_unlock(void) NO_THREAD_SAFETY
     if (unlikely(!is_mine))
         die("gives back the BQL, which it does not hold");
     held_ns = monotonic_ns() - holder.since_ns;
-    TRACE1(bql_hold, held_ns);
+    TRACE1_AT(bql_hold, holder.since_ns + held_ns, held_ns);
     hist_record(&my_account->hold, (uint64_t)held_ns);
     is_mine = false;
     store_relaxed(&holder.name, NULL);

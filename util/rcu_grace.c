@@ -131,7 +131,7 @@ static void gp_complete(const struct driver *driver, unsigned long number)
             hist_record(&rcu_hist_forced, (uint64_t)(now_ns - driver->forced_ns));
         else
             hist_record(&rcu_hist_normal, (uint64_t)(now_ns - driver->start_ns));
-        TRACE3(rcu_end, number, driver->forced_ns != 0, now_ns - driver->start_ns);
+        TRACE3_AT(rcu_end, now_ns, number, driver->forced_ns != 0, now_ns - driver->start_ns);
     }
     if (numbers_wrap()) { /* what is never forced or needed must not fall behind for ever */
         raise_number(&gp.forced_upto, number);

@@ -21,6 +21,7 @@
 #include "util/clock.h"
 #include "util/mutant.h"
 #include "util/thread.h"
+#include "util/trace.h"
 
 enum {
     /* What a thread has to do itself, whatever the processor does. */
@@ -40,6 +41,7 @@ struct cpu *cpu_current(void)
 
 void cpu_post(struct cpu *cpu, uint32_t events)
 {
+    TRACE2(cpu_kick, cpu->index, events);
     fetch_or(&cpu->events, events);
     smp_mb_after_rmw(); /* bits, then kick: pairs with the barrier in run() behind its lowering */
     cpu->cpus->backend->kick(cpu);
@@ -241,6 +243,7 @@ static void rest(struct cpu *cpu)
     const uint32_t ends = ENDS_PARKING | (cpu->rest == CPU_HALTED ? ENDS_HALT : 0);
     const int64_t start_ns = monotonic_ns();
 
+    TRACE1_AT(cpu_halt, start_ns, cpu->index);
     for (;;) {
         const uint32_t ticket = sequence_prepare(&cpu->wake);
 
@@ -250,6 +253,7 @@ static void rest(struct cpu *cpu)
         }
         (void)sequence_wait(&cpu->wake, ticket, DEADLINE_NEVER); /* no deadline */
     }
+    TRACE1(cpu_wake, cpu->index);
     if (cpu->rest != CPU_HALTED)
         return;
     if (load_relaxed(&cpu->events) & ENDS_HALT)

@@ -18,10 +18,20 @@
 #include "util/iov.h"
 #include "util/log.h"
 #include "util/thread.h"
+#include "util/trace.h"
 
 /* What is completed in one turn of the main loop: docs/locking.md, L6. */
 enum { TURN_COMPLETIONS = 64 };
 #define TURN_NS NS_PER_MS
+
+/* For traces. */
+static const char *const op_names[] = {
+    [DISK_READ] = "read",
+    [DISK_WRITE] = "write",
+    [DISK_FLUSH] = "flush",
+    [DISK_DISCARD] = "discard",
+    [DISK_WRITE_ZEROES] = "write zeroes",
+};
 
 static void requests_append(struct disk_requests *list, struct disk_request *request)
 {
@@ -116,7 +126,9 @@ static void work(void *arg)
     while ((request = next_request(worker))) {
         int error = injected(worker->disk);
 
+        TRACE2(disk_begin, request, op_names[request->op]);
         request->result = error ? error : disk_perform(worker->disk, request);
+        TRACE2(disk_end, request, -request->result);
         finish(worker->disk, request);
     }
 }
@@ -191,6 +203,7 @@ void disk_submit(struct disk_request *request, struct disk *disk)
 
     assert(is_well_formed(disk, request));
     request->disk = disk;
+    TRACE4(disk_submit, request, op_names[request->op], request->offset, request->size);
     disk->in_flight++;
     mutex_lock(&disk->lock);
     worker = pop_idle(disk);

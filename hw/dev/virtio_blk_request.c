@@ -14,6 +14,7 @@
 #include "util/clock.h"
 #include "util/iov.h"
 #include "util/log.h"
+#include "util/trace.h"
 
 enum { /* 5.2.6 */
        TYPE_IN = 0,
@@ -131,6 +132,7 @@ static void finish(struct disk_request *io, int error)
     else if (!blk->device.is_resetting && start_next_extent(request))
         return;
     account(request, error);
+    TRACE4(blk_answer, io, verbs[request->op], error ? STATUS_IOERR : STATUS_OK, request->since_ns);
     store_relaxed(&blk->in_flight, blk->in_flight - 1);
     if (blk->device.is_resetting)
         virtq_drop(request->chain);

@@ -11,6 +11,7 @@
 #include "hw/gpu/mapping.h"
 #include "util/atomic.h"
 #include "util/mutant.h"
+#include "util/trace.h"
 
 #define TIMELINE_GLOBAL (UINT64_C(1) << 63)
 
@@ -34,11 +35,6 @@ struct gpu_answers {
     struct deferred finish;
 };
 
-static bool is_fenced(const struct gpu_command *command)
-{
-    return command->request.hdr.flags & VIRTIO_GPU_FLAG_FENCE;
-}
-
 static bool is_error(uint32_t type)
 {
     return type >= VIRTIO_GPU_RESP_ERR_UNSPEC;
@@ -57,7 +53,7 @@ static void compose(struct gpu_command *command, uint32_t type)
         command->response_tail_size = 0;
     }
     *hdr = (struct virtio_gpu_ctrl_hdr){ .type = type };
-    if (is_fenced(command)) {
+    if (gpu_is_fenced(command)) {
         hdr->flags =
             request->flags & (VIRTIO_GPU_FLAG_FENCE | (uint32_t)VIRTIO_GPU_FLAG_INFO_RING_IDX);
         hdr->fence_id = request->fence_id;
@@ -88,6 +84,8 @@ static struct virtq *push(struct gpu_command *command)
             chain->in_size < sizeof(command->response.hdr) ? 0 : sizeof(command->response.hdr);
         answer[1].iov_len = 0;
     }
+    TRACE5(gpu_answer, command, command->type->name, command->response.hdr.type,
+           command->request.hdr.fence_id, command->popped_ns);
     command->chain = NULL;
     virtq_push_bytes(chain, answer, G_N_ELEMENTS(answer));
     return queue;
@@ -125,7 +123,7 @@ static void enter(struct gpu_answers *answers, struct gpu_command *command) REQU
 void gpu_answers_enter(struct gpu_answers *answers, struct gpu_command *command)
 {
     virtq_let_go(command->chain);
-    if (!is_fenced(command))
+    if (!gpu_is_fenced(command))
         return;
     (void)fetch_add_relaxed(&answers->gpu->stats.fences, 1);
     WITH_MUTEX (&answers->lock)
@@ -208,7 +206,7 @@ void gpu_answer(struct gpu_command *command, uint32_t type)
     struct gpu_answers *answers = command->gpu->answers;
 
     compose(command, type);
-    if (!is_fenced(command)) {
+    if (!gpu_is_fenced(command)) {
         virtq_notify(push(command));
         gpu_command_free(command); /* the device may be gone now */
         return;
@@ -227,7 +225,7 @@ void gpu_answer(struct gpu_command *command, uint32_t type)
 
 void gpu_answer_quietly(struct gpu_command *command, uint32_t type)
 {
-    assert(!is_fenced(command));
+    assert(!gpu_is_fenced(command));
     compose(command, type);
     (void)push(command);
     gpu_command_free(command);
@@ -294,7 +292,7 @@ static void run(struct render_work *work, void *renderer)
     struct gpu_command *command = container_of(work, struct gpu_command, work);
 
     command->result = command->type->render(command, renderer);
-    if (is_fenced(command) && command->gpu->renderer->fence && !is_error(command->result) &&
+    if (gpu_is_fenced(command) && command->gpu->renderer->fence && !is_error(command->result) &&
         place_fence(command, renderer))
         return;
     rendered(command);
@@ -316,6 +314,7 @@ void gpu_fence_passed(void *opaque, const struct timeline_id *id, uint64_t fence
     struct gpu_command *command, *following;
     struct list passed;
 
+    TRACE3(gpu_fence, id->context, id->ring, fence);
     list_init(&passed);
     WITH_MUTEX (&answers->lock) {
         struct gpu_timeline *timeline = g_hash_table_lookup(answers->timelines, &key);

@@ -120,6 +120,18 @@ struct gpu_backing *gpu_backing_new(struct gpu *gpu, const struct virtio_gpu_mem
 
 /* ---- RESOURCE_ATTACH_BACKING, RESOURCE_DETACH_BACKING ---------------------------------------- */
 
+/* Blobs of guest memory have one from the beginning, which may be taken away and another one given
+ * (virtio 1.2, 5.7.6.8). Linux takes it away where it has imported the memory from another driver
+ * (6.14 on). An error, or 0. */
+static uint32_t check_attach(const struct gpu_resource *resource, uint32_t nr_entries)
+{
+    if (resource->is_blob && resource->blob_mem == VIRTIO_GPU_BLOB_MEM_HOST3D)
+        return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
+    if (resource->backing || nr_entries == 0)
+        return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
+    return 0;
+}
+
 uint32_t gpu_attach_backing_read(struct gpu *gpu, struct gpu_command *command)
 {
     const uint32_t nr = command->request.attach_backing.nr_entries;
@@ -133,22 +145,26 @@ void gpu_attach_backing(struct gpu *gpu, struct gpu_command *command)
 {
     const struct virtio_gpu_resource_attach_backing *request = &command->request.attach_backing;
     struct gpu_resource *resource = gpu_named_resource(gpu, command, request->resource_id);
+    struct gpu_backing *backing = NULL;
     uint32_t error;
 
     if (!resource)
         return;
-    if (resource->is_blob || resource->backing || request->nr_entries == 0) {
-        gpu_refuse(command, VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER,
-                   "a blob, a second backing, or none");
-        return;
-    }
-    resource->backing = gpu_backing_new(gpu, command->payload, request->nr_entries, &error);
+    error = check_attach(resource, request->nr_entries);
+    if (!error)
+        backing = gpu_backing_new(gpu, command->payload, request->nr_entries, &error);
     gpu_drop_payload(command);
-    if (!resource->backing) {
-        gpu_refuse(command, error, "no such memory");
+    if (backing && resource->is_blob && backing->size < resource->blob_size) {
+        gpu_backing_free(backing);
+        error = VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
+    }
+    if (error) {
+        gpu_refuse(command, error, "a blob of the host, a second backing, or no such memory");
         return;
     }
-    command->memory = resource->backing;
+    resource->backing = backing;
+    command->memory_number = ++resource->nr_backings;
+    command->memory = backing;
     command->resource = gpu_resource_ref(resource);
     gpu_render(command);
 }
@@ -157,10 +173,31 @@ uint32_t gpu_attach_backing_render(struct gpu_command *command, void *renderer)
 {
     const struct gpu_backing *memory = command->memory;
 
+    if (command->detached) { /* the second time: nobody looks at it any more */
+        g_clear_pointer(&command->detached, gpu_backing_free);
+        return command->result;
+    }
     if (command->resource->has_failed)
         return VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
     return gpu_answer_of(command->gpu->renderer->attach_backing(renderer, command->resource->id,
                                                                 memory->iov, memory->nr));
+}
+
+/* What the renderer has refused is no backing: it goes behind those that have found it there. The
+ * guest may have detached it, and attached another one, before it knew. */
+void gpu_attach_backing_finish(struct gpu *gpu, struct gpu_command *command)
+{
+    struct gpu_resource *resource = command->resource;
+
+    if (command->result != VIRTIO_GPU_RESP_OK_NODATA &&
+        gpu_resource_find(gpu, resource->id) == resource && resource->backing &&
+        resource->nr_backings == command->memory_number) {
+        command->detached = resource->backing;
+        resource->backing = NULL;
+        gpu_render(command);
+        return;
+    }
+    gpu_answer(command, command->result);
 }
 
 void gpu_detach_backing(struct gpu *gpu, struct gpu_command *command)
@@ -170,8 +207,8 @@ void gpu_detach_backing(struct gpu *gpu, struct gpu_command *command)
 
     if (!resource)
         return;
-    if (resource->is_blob || !resource->backing) {
-        gpu_refuse(command, VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER, "a blob, or no backing");
+    if (!resource->backing) {
+        gpu_refuse(command, VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER, "no backing");
         return;
     }
     command->detached = resource->backing;
@@ -184,5 +221,6 @@ uint32_t gpu_detach_backing_render(struct gpu_command *command, void *renderer)
 {
     if (!command->resource->has_failed)
         command->gpu->renderer->detach_backing(renderer, command->resource->id);
+    g_clear_pointer(&command->detached, gpu_backing_free); /* its entries count no more */
     return VIRTIO_GPU_RESP_OK_NODATA;
 }

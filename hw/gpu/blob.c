@@ -118,7 +118,7 @@ void gpu_map_blob_finish(struct gpu *gpu, struct gpu_command *command)
     if (resource->is_doomed)
         gpu_resource_retire(resource);
     refuse(command, command->result);
-    gpu_order_wake(gpu->order);
+    gpu_order_wake_later(gpu->order);
 }
 
 /* ---- RESOURCE_UNMAP_BLOB --------------------------------------------------------------------- */

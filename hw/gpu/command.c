@@ -11,6 +11,7 @@
 #include "util/clock.h"
 #include "util/iov.h"
 #include "util/log.h"
+#include "util/trace.h"
 
 /* ---- The table (virtio 1.2, 5.7.6.7 to 5.7.6.10) -------------------------------------------- */
 
@@ -34,7 +35,7 @@ static const struct gpu_command_type types[] = {
       .render = gpu_to_host_2d_render },
     { COMMAND(RESOURCE_ATTACH_BACKING, attach_backing), RESOURCE(attach_backing),
       .read_payload = gpu_attach_backing_read, .handle = gpu_attach_backing,
-      .render = gpu_attach_backing_render },
+      .render = gpu_attach_backing_render, .finish = gpu_attach_backing_finish },
     { COMMAND(RESOURCE_DETACH_BACKING, detach_backing), RESOURCE(detach_backing),
       .handle = gpu_detach_backing, .render = gpu_detach_backing_render },
     { COMMAND(GET_CAPSET_INFO, get_capset_info), .needs = GPU_NEEDS_GL,
@@ -233,13 +234,18 @@ uint32_t gpu_nothing_to_render(struct gpu_command *command UNUSED, void *rendere
     return VIRTIO_GPU_RESP_OK_NODATA;
 }
 
+/* 0: none. */
+static uint32_t resource_of(const struct gpu_command *command)
+{
+    const size_t at = command->type->resource_at;
+
+    return at ? *(const uint32_t *)(const void *)((const char *)&command->request + at) : 0;
+}
+
 void gpu_dispatch(struct gpu *gpu, struct gpu_command *command)
 {
     log_topic(gpu, "%s, context %u, resource %u", command->type->name, command->request.hdr.ctx_id,
-              command->type->resource_at
-                  ? *(const uint32_t *)(const void *)((const char *)&command->request +
-                                                      command->type->resource_at)
-                  : 0);
+              resource_of(command));
     command->type->handle(gpu, command);
 }
 
@@ -248,6 +254,8 @@ static void receive(struct gpu *gpu, struct virtq_chain *chain, bool is_cursor) 
     struct gpu_command *command = command_new(gpu, chain);
     uint32_t error = read_command(gpu, command, is_cursor);
 
+    TRACE5_AT(gpu_pop, command->popped_ns, command, command->type->name,
+              command->request.hdr.ctx_id, resource_of(command), command->request.hdr.fence_id);
     fetch_add_relaxed(&gpu->stats.commands, 1);
     gpu_answers_enter(gpu->answers, command);
     if (error)

@@ -101,7 +101,8 @@ struct gpu_command {
     struct gpu_context *context;   /* … dropped by gpu_command_free() */
     /* What the resource had when handle() looked: borrowed, for render(). */
     const struct gpu_backing *memory;
-    struct gpu_backing *detached; /* on its way from the renderer; freed with the command */
+    uint32_t memory_number;       /* of ATTACH_BACKING: which of its resource's */
+    struct gpu_backing *detached; /* on its way from the renderer, where render() frees it */
     struct render_work work;
     uint32_t result; /* of render() */
 
@@ -144,6 +145,10 @@ uint32_t gpu_read_payload(struct gpu *gpu, struct gpu_command *command, uint64_t
     REQUIRES(bql);
 /** It is not needed any more. Any thread. */
 void gpu_drop_payload(struct gpu_command *command);
+static inline bool gpu_is_fenced(const struct gpu_command *command)
+{
+    return command->request.hdr.flags & VIRTIO_GPU_FLAG_FENCE;
+}
 /** What the renderer says (0: good) as an answer. */
 static inline uint32_t gpu_answer_of(uint32_t error)
 {
@@ -184,8 +189,11 @@ struct gpu_order *gpu_order_new(struct gpu *gpu);
 void gpu_order_free(struct gpu_order *order) REQUIRES(bql);
 /** Whether the command has been parked, to be dispatched later; or refused, if too many are. */
 bool gpu_order_park(struct gpu_order *order, struct gpu_command *command) MUST_CHECK REQUIRES(bql);
-/** A resource has left MAP_MAPPING or MAP_UNMAPPING: dispatch those that may go on, in order. */
+/** A resource has left MAP_MAPPING or MAP_UNMAPPING: dispatch those that may go on, in order; if
+ * they are many, some of them now and the others in the next turns of the main loop. */
 void gpu_order_wake(struct gpu_order *order) REQUIRES(bql);
+/** The same, but all in the next turns: for what may happen often in one. */
+void gpu_order_wake_later(struct gpu_order *order) REQUIRES(bql);
 /** Reset: drop all that wait. */
 void gpu_order_drop(struct gpu_order *order) REQUIRES(bql);
 

@@ -36,6 +36,7 @@ GPU_STAGE(gpu_assign_uuid);
 GPU_READ(gpu_attach_backing_read);
 GPU_STAGE(gpu_attach_backing);
 GPU_RENDER(gpu_attach_backing_render);
+GPU_STAGE(gpu_attach_backing_finish);
 GPU_STAGE(gpu_detach_backing);
 GPU_RENDER(gpu_detach_backing_render);
 

@@ -16,6 +16,7 @@ static const char *const limit_names[NR_GPU_LIMITS] = {
 
 static void add_counters(struct gpu *gpu, struct metrics *metrics)
 {
+    const struct metric_label *labels = METRIC_LABELS({ "device", gpu->device.place });
     struct gpu_stats *stats = &gpu->stats;
     const struct {
         const char *name, *help;
@@ -34,7 +35,7 @@ static void add_counters(struct gpu *gpu, struct metrics *metrics)
 
     for (size_t i = 0; i < ARRAY_SIZE(counters); i++)
         metric_add_u64(metrics_family(metrics, METRIC_COUNTER, counters[i].name, counters[i].help),
-                       METRIC_NO_LABELS, counters[i].value, gpu);
+                       labels, counters[i].value, gpu);
 }
 
 void gpu_metrics_register(struct gpu *gpu, struct metrics *metrics)
@@ -49,13 +50,15 @@ void gpu_metrics_register(struct gpu *gpu, struct metrics *metrics)
         metrics_family(metrics, METRIC_GAUGE, "gracevm_gpu_resource_bytes",
                        "What resources count for that live in the host.");
 
+    const char *place = gpu->device.place;
+
     add_counters(gpu, metrics);
     for (unsigned i = 0; i < NR_GPU_LIMITS; i++)
-        metric_add_u64(limits, METRIC_LABELS({ "limit", limit_names[i] }), &gpu->stats.limits[i],
-                       gpu);
+        metric_add_u64(limits, METRIC_LABELS({ "device", place }, { "limit", limit_names[i] }),
+                       &gpu->stats.limits[i], gpu);
     for (unsigned i = 0; i < NR_GPU_STAGES; i++)
-        metric_add_hist(stages, METRIC_LABELS({ "stage", gpu_stage_name(i) }), &gpu->stats.stage[i],
-                        gpu);
-    metric_add_u64(bytes, METRIC_NO_LABELS, &gpu->usage.bytes, gpu);
-    watchdog_metrics_register(gpu->watchdog, metrics, gpu);
+        metric_add_hist(stages, METRIC_LABELS({ "device", place }, { "stage", gpu_stage_name(i) }),
+                        &gpu->stats.stage[i], gpu);
+    metric_add_u64(bytes, METRIC_LABELS({ "device", place }), &gpu->usage.bytes, gpu);
+    watchdog_metrics_register(gpu->watchdog, metrics, place, gpu);
 }

@@ -13,6 +13,8 @@
 #include "util/atomic.h"
 #include "util/mutant.h"
 
+enum { WAKE_BATCH = 64 }; /* a turn: docs/locking.md, L6 */
+
 struct gpu_order {
     struct gpu *gpu;
     struct list waiting;
@@ -21,6 +23,9 @@ struct gpu_order {
     uint32_t scanouts;                /* a bit each */
     bool is_awake;                    /* in gpu_order_wake() … */
     bool wake_again;                  /* … and there is more news */
+    unsigned nr_left;                 /* so many may yet go on in this one */
+    bool is_put_off;                  /* to the next turn … */
+    struct deferred turn;             /* … of the main loop */
 };
 
 struct names { /* 0: none */
@@ -64,6 +69,10 @@ static bool is_place_changing(const struct gpu_order *order, const struct gpu_co
 {
     const struct gpu_mapping *obstacle = gpu_map_obstacle(order->gpu, command);
 
+    /* Those that may go on, and have not, may yet be about a place that is free by now. */
+    if (order->is_put_off && order->nr > 0 &&
+        command->type->type == VIRTIO_GPU_CMD_RESOURCE_MAP_BLOB)
+        return true;
     if (!obstacle)
         return false;
     if (obstacle->resource->map_state == MAP_UNMAPPING && order->nr == 0)
@@ -131,7 +140,8 @@ bool gpu_order_park(struct gpu_order *order, struct gpu_command *command)
     return true;
 }
 
-/* One time along all that wait: what goes on may make those behind it wait again. */
+/* One time along all that wait: what goes on may make those behind it wait again. When so many have
+ * gone on that the turn is over, those that are left wait as they did: in order. */
 static void walk(struct gpu_order *order) REQUIRES(bql)
 {
     struct list waiting;
@@ -145,11 +155,12 @@ static void walk(struct gpu_order *order) REQUIRES(bql)
         const struct names names = names_of(command);
 
         list_remove(&command->wait_link);
-        if (has_to_wait(order, command, names)) {
+        if (order->nr_left == 0 || has_to_wait(order, command, names)) {
             note(order, names);
             list_insert_tail(&order->waiting, &command->wait_link);
             order->nr++;
         } else {
+            order->nr_left--;
             gpu_dispatch(order->gpu, command);
         }
     }
@@ -158,16 +169,34 @@ static void walk(struct gpu_order *order) REQUIRES(bql)
 void gpu_order_wake(struct gpu_order *order)
 {
     order->wake_again = true;
-    if (order->is_awake)
+    if (order->is_awake || order->is_put_off)
         return;
     order->is_awake = true;
-    while (order->wake_again && order->nr > 0) {
+    order->nr_left = WAKE_BATCH;
+    while (order->wake_again && order->nr > 0 && order->nr_left > 0) {
         order->wake_again = false;
         walk(order);
         gpu_window_commit(order->gpu); /* and if that fails, there is news */
     }
     order->wake_again = false;
     order->is_awake = false;
+    if (order->nr_left == 0 && order->nr > 0)
+        gpu_order_wake_later(order);
+}
+
+void gpu_order_wake_later(struct gpu_order *order)
+{
+    order->is_put_off = true;
+    (void)loop_defer(&order->turn); /* pending already is as good */
+}
+
+static void on_turn(struct deferred *deferred)
+{
+    bql_assert_held();
+    struct gpu_order *order = container_of(deferred, struct gpu_order, turn);
+
+    order->is_put_off = false;
+    gpu_order_wake(order);
 }
 
 void gpu_order_drop(struct gpu_order *order)
@@ -188,6 +217,7 @@ struct gpu_order *gpu_order_new(struct gpu *gpu)
 
     order->gpu = gpu;
     list_init(&order->waiting);
+    deferred_init(&order->turn, on_turn);
     order->resources = g_hash_table_new(NULL, NULL);
     order->contexts = g_hash_table_new(NULL, NULL);
     return order;
@@ -198,6 +228,7 @@ void gpu_order_free(struct gpu_order *order)
     if (!order)
         return;
     assert(order->nr == 0);
+    loop_cancel(&order->turn);
     g_hash_table_unref(order->resources);
     g_hash_table_unref(order->contexts);
     g_free(order);

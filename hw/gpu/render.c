@@ -16,6 +16,7 @@
 #include "util/event.h"
 #include "util/lock.h"
 #include "util/thread.h"
+#include "util/trace.h"
 
 /* In a long batch the renderer's fences are looked at this often: about ten times what it costs. */
 #define POLL_NS (10 * NS_PER_US)
@@ -122,6 +123,15 @@ static void poll_renderer(struct render *render)
     render->polled_ns = monotonic_ns();
 }
 
+static void run_one(struct render *render, struct render_work *work)
+{
+    const char *what = work->what; /* run() may free it */
+
+    TRACE1(render_begin, what);
+    work->run(work, render->renderer);
+    TRACE1(render_end, what);
+}
+
 static void run_all(struct render *render)
 {
     struct render_work *work = take_work(render), *next;
@@ -132,7 +142,7 @@ static void run_all(struct render *render)
             poll_renderer(render);
             set_busy(render, work->what);
         }
-        work->run(work, render->renderer);
+        run_one(render, work);
     }
     poll_renderer(render);
     set_idle(render);

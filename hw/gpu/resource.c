@@ -136,20 +136,35 @@ void gpu_resources_retire(struct gpu *gpu)
 
 /* ---- RESOURCE_UNREF -------------------------------------------------------------------------- */
 
+/* Which it waits for; not for the end of what has never been the guest's, unless it is fenced: then
+ * an unmap and the unref behind it are answered by one interrupt. */
+static bool is_behind_renderer(const struct gpu_command *command,
+                               const struct gpu_resource *resource)
+{
+    return gpu_is_fenced(command) || !resource->is_blob ||
+           resource->blob_mem != VIRTIO_GPU_BLOB_MEM_HOST3D;
+}
+
 /* The answer comes behind the renderer's last use of the guest's memory. */
 void gpu_unref(struct gpu *gpu, struct gpu_command *command)
 {
     struct gpu_resource *resource =
         gpu_named_resource(gpu, command, command->request.unref.resource_id);
 
+    bool is_behind;
+
     if (!resource)
         return;
     if (resource->map_state == MAP_MAPPED) {
         gpu_unref_mapped(resource, command);
-    } else {
-        gpu_resource_retire(resource);
-        gpu_render(command);
+        return;
     }
+    is_behind = is_behind_renderer(command, resource);
+    gpu_resource_retire(resource);
+    if (is_behind)
+        gpu_render(command);
+    else
+        gpu_answer(command, VIRTIO_GPU_RESP_OK_NODATA);
 }
 
 /* ---- RESOURCE_ASSIGN_UUID -------------------------------------------------------------------- */

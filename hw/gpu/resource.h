@@ -48,6 +48,7 @@ struct gpu_resource {
     uint64_t blob_size;
     uint64_t bytes;              /* what it counts for in the limits */
     struct gpu_backing *backing; /* NULL: none. The main thread's; the renderer has it or will */
+    uint32_t nr_backings;        /* that it has had by ATTACH_BACKING */
     bool has_uuid;
     uint8_t uuid[16];
     bool has_failed; /* the renderer has not made it: render thread */

@@ -64,27 +64,18 @@ const struct gpu_strategy gpu_own_region = {
     .let_go = own_region_let_go,
 };
 
-static bool is_fenced(const struct gpu_command *command)
-{
-    return command->request.hdr.flags & VIRTIO_GPU_FLAG_FENCE;
-}
-
 /* ---- 5, 6: answer and renderer --------------------------------------------------------------- */
 
-/* Which thread answers follows from what does not change any more. */
+/* Which thread answers follows from what does not change any more. An UNREF the main thread does:
+ * then its resource does not count any more. */
 static bool answers_at_release(const struct gpu_mapping *mapping)
 {
-    return mapping->command && !mapping->is_behind_renderer;
+    return mapping->command && !mapping->is_behind_renderer && !mapping->is_unref;
 }
 
 static bool answers_behind_unmap(const struct gpu_mapping *mapping)
 {
     return mapping->command && mapping->is_behind_renderer && !mapping->is_unref;
-}
-
-static bool answers_behind_unref(const struct gpu_mapping *mapping)
-{
-    return mapping->command && mapping->is_behind_renderer && mapping->is_unref;
 }
 
 /* @is_quiet: gpu_window_news() will raise the interrupt, if none is before. */
@@ -99,7 +90,7 @@ static void answer(struct gpu_mapping *mapping, bool is_quiet)
     after_ns = monotonic_ns();
     record(mapping, STAGE_RESPOND, after_ns - before_ns);
     record(mapping, STAGE_TOTAL, after_ns - mapping->popped_ns);
-    TRACE2(gpu_unmap_respond, mapping->id, after_ns - mapping->popped_ns);
+    TRACE2_AT(gpu_unmap_respond, after_ns, mapping->id, after_ns - mapping->popped_ns);
 }
 
 static void mapping_unref(struct gpu_mapping *mapping)
@@ -117,7 +108,7 @@ static void run_unmap(struct render_work *work, void *renderer)
     mapping->resource->is_renderer_mapped = false; /* it goes behind this on the same thread */
     ns = monotonic_ns() - mapping->released_ns;
     record(mapping, STAGE_RENDERER, ns);
-    TRACE2(gpu_unmap_renderer, mapping->id, ns);
+    TRACE2_AT(gpu_unmap_renderer, mapping->released_ns + ns, mapping->id, ns);
     if (answers_behind_unmap(mapping))
         answer(mapping, false);
     mapping_unref(mapping);
@@ -139,7 +130,7 @@ void gpu_map(struct gpu_resource *resource, struct gpu_command *command)
 
     assert(resource->map_state == MAP_MAPPING);
     mapping->command = command;
-    mapping->is_behind_renderer = is_fenced(command); /* if it has to be taken back */
+    mapping->is_behind_renderer = gpu_is_fenced(command); /* if it has to be taken back */
     mapping->host = command->mapped;
     list_insert_tail(&mapping->gpu->window_map->to_show, &mapping->way_link);
 }
@@ -153,8 +144,10 @@ static void unmap(struct gpu_resource *resource, struct gpu_command *command, bo
     resource->map_state = MAP_UNMAPPING;
     mapping->command = command;
     mapping->is_unref = is_unref;
+    store_relaxed(&mapping->is_waited_for, false); /* it may have been refused before */
     mapping->is_behind_renderer =
-        command && (is_fenced(command) || (is_unref && resource->backing));
+        command &&
+        (gpu_is_fenced(command) || (is_unref && resource->blob_mem != VIRTIO_GPU_BLOB_MEM_HOST3D));
     mapping->popped_ns = command ? command->popped_ns : monotonic_ns();
     list_insert_tail(&mapping->gpu->window_map->to_hide, &mapping->way_link);
     TRACE3(gpu_unmap_queue, mapping->id, mapping->offset, mapping->size);
@@ -202,7 +195,7 @@ static void hidden(struct gpu_mapping *mapping, int64_t start_ns, int64_t end_ns
         unmap_in_renderer(mapping);
     record(mapping, STAGE_QUEUE, start_ns - mapping->popped_ns);
     record(mapping, STAGE_COMMIT, end_ns - start_ns);
-    TRACE2(gpu_unmap_commit, mapping->id, end_ns - start_ns);
+    TRACE2_AT(gpu_unmap_commit, end_ns, mapping->id, end_ns - start_ns);
     mapping->committed_ns = end_ns;
     mapping->strategy->let_go(mapping);
 }
@@ -316,7 +309,8 @@ void gpu_mapping_released(struct gpu_mapping *mapping)
 
     mapping->released_ns = monotonic_ns();
     record(mapping, STAGE_GRACE, mapping->released_ns - mapping->committed_ns);
-    TRACE2(gpu_unmap_release, mapping->id, mapping->released_ns - mapping->committed_ns);
+    TRACE2_AT(gpu_unmap_release, mapping->released_ns, mapping->id,
+              mapping->released_ns - mapping->committed_ns);
     /* release: pairs with the acquire in is_in_the_way(). Before the guest can know. */
     store_release(&mapping->is_released, 1);
     /* An interrupt costs the guest far more than the way to the main thread takes, where what waits
@@ -333,6 +327,14 @@ void gpu_mapping_released(struct gpu_mapping *mapping)
 
 /* ---- Back on the main thread ----------------------------------------------------------------- */
 
+static void answer_unref(struct gpu_mapping *mapping) REQUIRES(bql)
+{
+    if (mapping->is_behind_renderer)
+        gpu_render(mapping->command);
+    else
+        answer(mapping, true);
+}
+
 static void end(struct gpu_mapping *mapping) REQUIRES(bql)
 {
     struct gpu *gpu = mapping->gpu;
@@ -347,8 +349,8 @@ static void end(struct gpu_mapping *mapping) REQUIRES(bql)
     if (mapping->is_unref ||
         g_hash_table_lookup(gpu->orphans, GUINT_TO_POINTER(mapping->id)) == resource)
         gpu_resource_retire(resource);
-    if (answers_behind_unref(mapping))
-        gpu_render(mapping->command);
+    if (mapping->command && mapping->is_unref)
+        answer_unref(mapping);
     mapping_unref(mapping);
 }
 
@@ -380,7 +382,8 @@ void gpu_window_news(struct deferred *deferred)
     if (!gpu)
         return;
     gpu_order_wake(gpu->order);
-    gpu_answers_notify(gpu); /* of what was answered quietly, and nothing behind it was */
+    if (!MUTANT(gpu_unmap_untold))
+        gpu_answers_notify(gpu); /* of what was answered quietly, and nothing behind it was */
 }
 
 /* ---- Reset ----------------------------------------------------------------------------------- */

@@ -101,12 +101,14 @@ static double busy_seconds(void *arg)
 }
 
 void watchdog_metrics_register(struct watchdog *watchdog, struct metrics *metrics,
-                               const void *owner)
+                               const char *place, const void *owner)
 {
+    const struct metric_label *labels = METRIC_LABELS({ "device", place });
+
     metric_add_u64(metrics_family(metrics, METRIC_COUNTER, "gracevm_gpu_render_stalls_total",
-                                  "work that kept the render thread for too long"),
-                   METRIC_NO_LABELS, &watchdog->nr_stalls, owner);
+                                  "Work that kept the render thread for too long."),
+                   labels, &watchdog->nr_stalls, owner);
     metric_add_read(metrics_family(metrics, METRIC_GAUGE, "gracevm_gpu_render_busy_seconds",
-                                   "how long what the render thread is at has taken so far"),
-                    METRIC_NO_LABELS, busy_seconds, watchdog, owner);
+                                   "How long what the render thread is at has taken so far."),
+                    labels, busy_seconds, watchdog, owner);
 }

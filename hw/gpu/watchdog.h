@@ -25,8 +25,11 @@ struct watchdog *watchdog_new(struct render *render, int64_t limit_ns) REQUIRES(
 /** Pieces of work that have taken too long, those that go on included. Any thread. */
 uint64_t watchdog_stalls(const struct watchdog *watchdog);
 
-/** gracevm_gpu_render_*; the samples are @owner's, who removes them before watchdog_free(). */
+/**
+ * gracevm_gpu_render_* of the device at @place; the samples are @owner's, who removes them before
+ * watchdog_free().
+ */
 void watchdog_metrics_register(struct watchdog *watchdog, struct metrics *metrics,
-                               const void *owner);
+                               const char *place, const void *owner);
 
 #endif

@@ -22,6 +22,7 @@
 #include "util/mutant.h"
 #include "util/rcu.h"
 #include "util/srcu.h"
+#include "util/trace.h"
 
 /* A message that routes point to, or have pointed to. */
 struct published {
@@ -67,6 +68,7 @@ static unsigned number_of(const struct msi_route *route)
 void msi_send(struct msi_routes *routes, const struct msi_message *message)
 {
     fetch_add_relaxed(&routes->sent, 1);
+    TRACE2(irq_message, message->address, message->data);
     routes->sink.send(routes->sink.opaque, message);
 }
 

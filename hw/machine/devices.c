@@ -89,6 +89,11 @@ static void free_blk(void *model) NO_THREAD_SAFETY /* by devices_fini() */
     virtio_blk_free(model);
 }
 
+static void add_blk_metrics(const struct machine_device *device, struct metrics *metrics)
+{
+    virtio_blk_metrics_register(device->model, metrics, device->disk);
+}
+
 static struct virtio_device *make_blk(struct machine *machine, const struct device_config *config,
                                       struct machine_device *device, GError **error) REQUIRES(bql)
 {
@@ -112,6 +117,8 @@ static struct virtio_device *make_blk(struct machine *machine, const struct devi
     }
     blk = virtio_blk_new(machine->memory, disk->disk, config->serial, machine->config.nr_cpus);
     disk->is_taken = true;
+    device->disk = disk->id;
+    device->add_metrics = add_blk_metrics;
     device->model = blk;
     device->free_model = free_blk;
     return virtio_blk_device(blk);
@@ -139,6 +146,11 @@ static void free_input(void *model) NO_THREAD_SAFETY /* by devices_fini() */
     virtio_input_free(model);
 }
 
+static void add_input_metrics(const struct machine_device *device, struct metrics *metrics)
+{
+    virtio_input_metrics_register(device->model, metrics, device->virtio->place);
+}
+
 static struct virtio_device *make_input(struct machine *machine, const struct device_config *config,
                                         struct machine_device *device, enum virtio_input_kind kind,
                                         GError **error) REQUIRES(bql)
@@ -151,6 +163,7 @@ static struct virtio_device *make_input(struct machine *machine, const struct de
         return NULL;
     }
     input = virtio_input_new(machine->memory, machine->input, kind, config->serial);
+    device->add_metrics = add_input_metrics;
     device->model = input;
     device->free_model = free_input;
     return virtio_input_device(input);
@@ -175,6 +188,11 @@ static struct virtio_device *make_tablet(struct machine *machine,
 static void free_gpu(void *model) NO_THREAD_SAFETY /* by devices_fini() */
 {
     gpu_free(model);
+}
+
+static void add_gpu_metrics(const struct machine_device *device, struct metrics *metrics)
+{
+    gpu_metrics_register(device->gpu, metrics);
 }
 
 static bool check_gpu(const struct device_config *config, GError **error)
@@ -216,6 +234,7 @@ static struct virtio_device *make_any_gpu(struct machine *machine,
     }
     if (!machine->gpu)
         machine->gpu = device->gpu;
+    device->add_metrics = add_gpu_metrics;
     device->model = device->gpu;
     device->free_model = free_gpu;
     return gpu_device(device->gpu);
@@ -381,7 +400,7 @@ static bool plug(struct machine *machine, const struct device_type *type,
     device = g_new0(struct machine_device, 1);
     device->type = type->name;
     device->id = g_strdup(config->id);
-    model = type->make(machine, config, device, error);
+    device->virtio = model = type->make(machine, config, device, error);
     if (model)
         device->transport = virtio_pci_new(machine->bus, model, type->name, slot, error);
     if (!device->transport) {

@@ -10,6 +10,7 @@
 #include "util/clock.h"
 #include "util/log.h"
 #include "util/metric.h"
+#include "util/trace.h"
 
 /* machine.asked: nothing, a reset, or behind it each reason for an end. */
 enum { ASKED_NOTHING, ASKED_RESET, ASKED_END };
@@ -36,6 +37,7 @@ static void end(struct machine *machine, enum machine_end why) REQUIRES(bql)
 {
     machine->has_ended = true;
     machine->why = why;
+    TRACE1(machine_end, why);
     loop_quit();
     tell(machine, MACHINE_ENDED);
 }
@@ -105,6 +107,7 @@ static void reset(struct machine *machine) REQUIRES(bql)
     uint32_t asked;
 
     log_topic(boot, "the machine is reset");
+    TRACE1(machine_reset, was_running);
     stop(machine);
     if (!pc_reset(machine, &error) || !pc_load(machine, &error)) {
         log_error("after the guest's reset: %s", error->message);

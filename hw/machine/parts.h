@@ -23,6 +23,7 @@ struct kvm_irq;
 struct kvmclock;
 struct lapics;
 struct mailbox;
+struct metrics;
 struct msi_routes;
 struct pci_bus;
 struct power;
@@ -31,6 +32,7 @@ struct ram;
 struct region;
 struct rtc;
 struct serial;
+struct virtio_device;
 struct virtio_pci;
 
 /* A drive until a device takes it, and its name after that. */
@@ -47,7 +49,10 @@ struct machine_device {
     struct virtio_pci *transport;
     void *model;
     void (*free_model)(void *model);
-    struct gpu *gpu; /* NULL: it is none */
+    struct virtio_device *virtio; /* of the model */
+    struct gpu *gpu;              /* NULL: it is none */
+    const char *disk;             /* the id of the drive that it shows; NULL: none */
+    void (*add_metrics)(const struct machine_device *device, struct metrics *metrics); /* or NULL */
 };
 
 struct machine {

@@ -78,6 +78,7 @@
     X(irq_message_without_grace, "a message that was replaced is freed without a grace period")    \
     X(irq_unmask_is_deaf, "an IOAPIC pin that is unmasked does not look at its level")             \
     X(gpu_answer_at_commit, "an unmap is answered before its grace period")                        \
+    X(gpu_unmap_untold, "an unmap that is answered without its interrupt gets none")               \
     X(gpu_renderer_at_commit, "the renderer unmaps what processors may still use")                 \
     X(gpu_fences_overtake, "fences of a timeline are answered as they come")                       \
     X(gpu_context_goes_on, "a command does not wait for others of its context that do")            \

@@ -7,8 +7,9 @@
 A payload without a system (tests/guest/board/gpu_storm.c) on the software processor, idle, with one
 spinning processor, and with all of them spinning, interrupts off; the same with requests to force
 grace periods ignored; the stages as the machine's own histograms have them; then Linux with its
-driver (unmap_linux.py). Groups: storm, sizes, live, leak, linux. One JSON object a row on standard
-output; a table on standard error.
+driver (unmap_linux.py). Groups: storm, sizes, live, leak, linux; of the last, linux:6.1 is one kernel
+and linux:6.1:2 that with two processors. One JSON object a row on standard output; a table on
+standard error.
 
 Figures are in microseconds, medians. Bars: design.md, section 8.
 """
@@ -175,8 +176,8 @@ def leak(bench):
         row(f'{name}: {what} more', '', nr - before.things[what], 0, 'none')
 
 
-def linux(bench):
-    unmap_linux.linux(bench.program, os.path.dirname(bench.probe))
+def linux(bench, *which):
+    unmap_linux.linux(bench.program, os.path.dirname(bench.probe), *which)
 
 
 GROUPS = {'storm': storm, 'sizes': sizes, 'live': live, 'leak': leak, 'linux': linux}
@@ -187,8 +188,15 @@ def main():
         sys.exit(__doc__)
     machine.end_in_order()
     bench = Bench(*map(os.path.abspath, sys.argv[1:5]))
-    for name in sys.argv[5:] or GROUPS:
-        GROUPS[name](bench)
+    groups = [word.split(':') for word in sys.argv[5:] or GROUPS]
+    for name, *which in groups:
+        if name not in GROUPS or len(which) > (2 if name == 'linux' else 0):
+            sys.exit(f'{":".join((name, *which))}: no such group\n{__doc__}')
+    for name, *which in groups:
+        try:
+            GROUPS[name](bench, *which)
+        except unmap_linux.NoSuchCase as reason:
+            sys.exit(str(reason))
 
 
 if __name__ == '__main__':

@@ -2,7 +2,8 @@
 # shellcheck shell=bash
 # Builds and test runs. A build is a check of its own; Meson's results are counted by count.py.
 
-# build DIR [MESON_OPTION...]: configure where needed, and build. CC is honoured by Meson.
+# build DIR [MESON_OPTION...]: configure where needed, and build all or $TARGET. CC is honoured by
+# Meson.
 build() {
     local dir=$1 log=$LOGS/$1.build.log stamp
     shift
@@ -10,7 +11,7 @@ build() {
     if [ ! -f "$dir/build.ninja" ] || [ "$(cat "$dir/check-options" 2>&1)" != "$stamp" ]; then
         rm -rf "$dir"
         run "$log" meson setup "$dir" "$@" && echo "$stamp" >"$dir/check-options"
-    fi && run "$log" ninja -C "$dir"
+    fi && run "$log" ninja -C "$dir" ${TARGET:+"$TARGET"}
     local status=$?
     if [ "$status" -eq 0 ]; then
         passed 1
@@ -77,8 +78,7 @@ check_linux() {
 check_quick() {
     build_main && suites quick build unit fuzz lint
 }
-check_clang14() {
-    CC=$(find_clang 14) build build-clang14
+check_clang14() { # whose other build, of everything, is that with the thread sanitizer
     build_fuzz && suites fuzz build-fuzz fuzz
 }
 check_clang19() {
@@ -91,11 +91,13 @@ check_tsan() {
     build_tsan build-tsan && suites all build-tsan unit torture guest x86
 }
 check_mutants() {
+    local TARGET=mutants # the programs that hold them
     CC=gcc build build-mutants -Dmutants=true && suites mutants build-mutants mutants
     build_tsan build-mutants-tsan -Dmutants=true && suites mutants build-mutants-tsan mutants
 }
 check_pthread() {
-    CC=gcc build build-pthread -Dfutex=pthread && suites unit build-pthread unit
+    CC=gcc build build-pthread -Dfutex=pthread -Dcore_only=true &&
+        suites all build-pthread unit torture
 }
 check_release() {
     build_release && suites unit build-release unit

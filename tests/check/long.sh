@@ -23,6 +23,19 @@ soak_boots() {
     build_main && suites soak-boots build linux-soak -- "--test-args=--soak $1"
 }
 
+soak_nested() {
+    build_main && suites soak-nested build nested
+}
+
+soak_bare() {
+    build_main && suites soak-bare build bare
+}
+
+get_soak_packages() {
+    get_packages full
+    get_packages soak
+}
+
 soak() {
     local seconds=300 seed=$((RANDOM * 32768 + RANDOM)) runs=10000000 boots=100 streams=1000
     while [ $# -gt 0 ]; do
@@ -37,12 +50,14 @@ soak() {
         esac
         shift 2
     done
-    part 'packages' get_packages full
+    part 'packages' get_soak_packages
     part "torture: $seconds s each, seed $seed; also under thread sanitizer" \
         soak_torture "$seconds" "$seed"
     part "fuzzing: $runs inputs each" soak_fuzz "$runs"
     part "GL streams: $streams processes" soak_streams "$streams" "$((seed % 1000000))"
     part "Linux: $boots boots in a row" soak_boots "$boots"
+    part 'KVM, on an emulated processor' soak_nested
+    part 'bare Debians, where the README is followed' soak_bare
     finish_report
 }
 

@@ -49,13 +49,14 @@ want | full,bench | liburcu-dev                | library liburcu     | bench: li
 want | full,bench | libck-dev                  | library ck          | bench: ck
 want | full,bench | valgrind                   | has valgrind        | bench: instructions
 want | full,bench | qemu-system-x86            | has qemu-system-x86_64 | bench: TCG
-want | full,bench | e2fsprogs                  | sbin mke2fs         | guests: disks
-want | full,bench | fakeroot                   | has fakeroot        | guests: disks
+want | full,bench,demo | e2fsprogs             | sbin mke2fs         | guests: disks
+want | full,bench,demo | fakeroot              | has fakeroot        | guests: disks
 want | full,bench | zstd                       | has zstd            | guests: kernels
-want | full,bench | libegl-dev                 | library egl         | guests: drawing
-want | full,bench | libgl-dev                  | includes GL/glcorearb.h | guests: drawing
-want | full,bench | libgbm-dev                 | library gbm         | guests: drawing
+want | full,bench,demo | libegl-dev            | library egl         | guests: drawing
+want | full,bench,demo | libgl-dev             | includes GL/glcorearb.h | guests: drawing
+want | full,bench,demo | libgbm-dev            | library gbm         | guests: drawing
 want | full,bench | lz4                        | has lz4             | guests: kernels
+want | soak       | debootstrap                | sbin debootstrap    | soak: bare Debians
 nice | full       | herdtools7                 | has herd7           | models (herd7)
 nice | full       | cbmc                       | has cbmc            | models (cbmc)
 LIST
@@ -137,7 +138,7 @@ is_debian_like() {
     has apt-get && grep -qsE '^ID(_LIKE)?=.*(debian|ubuntu)' /etc/os-release
 }
 
-# get_packages FORM: what FORM (quick, full, bench) needs is there, or this does not return.
+# get_packages FORM: what FORM (quick, full, bench, demo) needs is there, or this does not return.
 get_packages() {
     local rows
     rows=$(missing "$1")

@@ -7,11 +7,13 @@ enum { PIXEL = 4 };
 
 /* ---- The transport ------------------------------------------------------------------------- */
 
-/* The answer may have been given by any thread: the main loop is to look. */
-static void on_interrupt(struct virtio_device *device, unsigned queue UNUSED)
+/* The answer may have been given by any thread: the main loop is to look. With the queue's lock:
+ * the ring is what it says. */
+static void on_interrupt(struct virtio_device *device, unsigned queue)
 {
     struct gpu_scene *scene = device->transport_opaque;
 
+    store_release(&scene->told[queue], guest_used(&scene->guest, queue)); /* pairs with nr_told() */
     (void)fetch_add_relaxed(&scene->guest.nr_interrupts, 1);
     (void)loop_defer(&scene->answers);
 }
@@ -100,6 +102,7 @@ void scene_start(struct gpu_scene *scene, uint64_t features)
 {
     const uint64_t of_queues = VIRTIO_F_EVENT_IDX | VIRTIO_F_INDIRECT_DESC | VIRTIO_F_RING_RESET;
 
+    memset(scene->told, 0, sizeof(scene->told)); /* of a reset device there is no interrupt */
     guest_start(&scene->guest, features & scene->guest.device->offered & ~of_queues);
 }
 
@@ -180,11 +183,20 @@ static struct call *find_call(struct gpu_scene *scene, unsigned queue, uint16_t 
     g_error("an answer to nobody: head %u of queue %u", head, queue);
 }
 
-/* What the used rings have. */
+/* Answers whose interrupt has come. A ring that was set up anew has fewer than were told. */
+static unsigned nr_told(const struct gpu_scene *scene, unsigned queue)
+{
+    const uint16_t told = load_acquire(&scene->told[queue]); /* pairs with on_interrupt() */
+
+    return MIN((uint16_t)(told - scene->guest.queues[queue].taken),
+               guest_answers(&scene->guest, queue));
+}
+
+/* What the used rings have, as far as a driver knows. */
 static void collect(struct gpu_scene *scene) REQUIRES(bql)
 {
     for (unsigned queue = 0; queue < scene->guest.device->nr_queues; queue++) {
-        while (guest_answers(&scene->guest, queue) > 0) {
+        while (nr_told(scene, queue) > 0) {
             uint32_t written;
             struct call *call = find_call(scene, queue, guest_take(&scene->guest, queue, &written));
 

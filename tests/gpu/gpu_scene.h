@@ -4,7 +4,7 @@
  * sends messages (tests/gpu/message.h), several at a time, and waits for answers.
  *
  * Each answer is held to the specification when it comes: that there is one, that it has a
- * response's type, and the request's fence.
+ * response's type, and the request's fence. It is seen when its interrupt has come, not before.
  *
  * Threads: the test's, under the BQL, which is the main loop's too.
  */
@@ -38,6 +38,7 @@ struct gpu_scene {
     struct gpu *gpu;
     struct call calls[CALLS_MAX];
     struct deferred answers; /* an interrupt: the main loop has something to do */
+    uint16_t told[2];        /* the used indices when the interrupts came; atomic */
     /* The last answer that was waited for. */
     uint32_t written;
     union {

@@ -4,12 +4,14 @@
  * threads use the window as virtual processors and disks do. The renderer makes what it has
  * unmapped inaccessible. Once the driver has the answer to an unmap, and once a reset has ended,
  * nobody may be found at a blob; streams must find attached what was attached before them; fences
- * of one timeline must be answered in order.
+ * of one timeline must be answered in order; of an unmap that is through the driver must have been
+ * told.
  */
 #include <sched.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "hw/gpu/gpu_internal.h"
 #include "hw/mem/dma.h"
 #include "tests/gpu/gpu_scene.h"
 #include "tests/torture/torture.h"
@@ -110,6 +112,7 @@ struct sent {
     unsigned call;
     int unmapped; /* the slot that is not used any more when it is answered; -1: none */
     int timeline; /* -1: no fence */
+    bool is_sure; /* nothing but this unmaps it: when it is through, it is answered */
 };
 
 static struct {
@@ -121,6 +124,20 @@ static struct {
     uint64_t fences[TIMELINES];
 } driver GUARDED_BY(bql);
 
+/* Odd slots are used again only when their unmap is answered, and who is at them is known then. At
+ * even ones the next commands follow at once, and wait. */
+static bool is_checked(unsigned slot)
+{
+    return slot % 2;
+}
+
+static enum gpu_map_state state_of(unsigned slot) REQUIRES(bql)
+{
+    const struct gpu_resource *resource = gpu_resource_find(scene->gpu, slot + 1);
+
+    return resource ? resource->map_state : MAP_MAPPING;
+}
+
 static void send(struct message message, int unmapped, bool may_be_fenced) REQUIRES(bql)
 {
     int timeline = -1;
@@ -131,14 +148,13 @@ static void send(struct message message, int unmapped, bool may_be_fenced) REQUI
         message = timeline ? fenced_on_ring(message, 2, 1, ++driver.fences[1])
                            : fenced(message, ++driver.fences[0]);
     }
-    driver.sent[driver.nr_sent++] = (struct sent){ post(scene, message), unmapped, timeline };
-}
-
-/* Odd slots are used again only when their unmap is answered, and who is at them is known then. At
- * even ones the next commands follow at once, and wait. */
-static bool is_checked(unsigned slot)
-{
-    return slot % 2;
+    driver.sent[driver.nr_sent++] = (struct sent){
+        .call = post(scene, message),
+        .unmapped = unmapped,
+        .timeline = timeline,
+        .is_sure = message.request.hdr.type == VIRTIO_GPU_CMD_RESOURCE_UNMAP_BLOB && timeline < 0 &&
+                   is_checked((unsigned)unmapped) && state_of((unsigned)unmapped) == MAP_MAPPED,
+    };
 }
 
 static void send_one(void) REQUIRES(bql)
@@ -208,6 +224,9 @@ static void take_answers(void) REQUIRES(bql)
         if (!is_done) {
             if (sent.timeline >= 0)
                 is_open[sent.timeline] = true;
+            if (sent.is_sure && state_of((unsigned)sent.unmapped) == MAP_NONE)
+                torture_fail("slot %d is unmapped, and the driver has not been told",
+                             sent.unmapped);
             driver.sent[nr_left++] = sent;
             continue;
         }

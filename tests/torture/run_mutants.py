@@ -135,6 +135,7 @@ ROWS = (
     irq('irq_message_without_grace', 'route', (FAILS, CRASHES)),
     irq('irq_unmask_is_deaf', 'level', (HANGS,)),
     gpu('gpu_answer_at_commit'),
+    gpu('gpu_unmap_untold'),
     gpu('gpu_renderer_at_commit', (FAILS, CRASHES)),  # its answer is early as well
     gpu('gpu_fences_overtake'),
     gpu('gpu_context_goes_on'),

@@ -299,6 +299,38 @@ static void a_guest_blob_is_shown_where_it_lies(void)
     gpu_scene_free(scene);
 }
 
+/* As Linux does with memory that it has imported, and that moves. */
+static void a_guest_blob_gets_other_memory(void)
+{
+    bql_assert_held();
+    struct gpu_scene *scene = begin();
+    const struct virtio_gpu_mem_entry first = entry(SCENE_DATA, 4096);
+    const struct virtio_gpu_mem_entry second[] = { entry(SCENE_DATA + 8192, 2048),
+                                                   entry(SCENE_DATA + 16384, 2048) };
+    const struct renderer_layout layout = { BGRX, WIDTH, HEIGHT, 256, 0 };
+    const struct virtio_gpu_rect all = { 0, 0, WIDTH, HEIGHT };
+
+    fill(scene, SCENE_DATA, 1024, 0x100000);
+    fill(scene, SCENE_DATA + 16384, 512, 0x200000);
+    must(scene, guest_blob(1, 4096, &first, 1));
+    must(scene, set_scanout_blob(0, 1, all, &layout));
+    must(scene, flush_resource(1, all));
+    g_assert_cmphex(scene_pixel(scene, 0, 1, 8), ==, 0x100000 + 512 + 1);
+    g_assert_cmphex(ask(scene, attach_backing(1, second, 2)), ==, BAD); /* it has one */
+    must(scene, fenced(detach_backing(1), 1));
+    g_assert_cmpuint(load_relaxed(&scene->gpu->usage.entries), ==, 0);
+    g_assert_cmphex(ask(scene, detach_backing(1)), ==, BAD);
+    must(scene, flush_resource(1, all)); /* there is nothing to be seen: what was shown stays */
+    g_assert_cmphex(scene_pixel(scene, 0, 1, 8), ==, 0x100000 + 512 + 1);
+    g_assert_cmphex(ask(scene, attach_backing(1, second, 1)), ==, BAD); /* too small */
+    must(scene, attach_backing(1, second, 2));
+    must(scene, flush_resource(1, all));
+    g_assert_cmphex(scene_pixel(scene, 0, 1, 8), ==, 0x200000 + 1);
+    must(scene, detach_backing(1));
+    must(scene, unref_resource(1));
+    gpu_scene_free(scene);
+}
+
 static void blobs_that_cannot_be_are_refused(void)
 {
     bql_assert_held();
@@ -558,6 +590,7 @@ static void add_tests(void)
     ADD(backings_are_ram_of_the_machine);
     ADD(entries_that_are_not_there_are_refused);
     ADD(a_guest_blob_is_shown_where_it_lies);
+    ADD(a_guest_blob_gets_other_memory);
     ADD(blobs_that_cannot_be_are_refused);
     ADD(uuids_differ_and_stay);
     ADD(a_screen_says_what_size_it_would_like);

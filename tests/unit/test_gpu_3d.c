@@ -342,6 +342,70 @@ static void commands_behind_what_is_not_made_fail(void)
     gpu_scene_free(scene);
 }
 
+static void refused_backing_is_none(void)
+{
+    bql_assert_held();
+    const struct virtio_gpu_mem_entry memory = entry(SCENE_DATA, BYTES);
+    const uint64_t *entries;
+    struct gpu_scene *scene = begin();
+    unsigned calls[4];
+
+    entries = &scene->gpu->usage.entries;
+    must(scene, create_context(1, 0));
+    must(scene, create_3d(5, TARGET_2D, BGRA, 2, SIDE, SIDE));
+    must(scene, attach_resource(1, 5));
+    fake_fail_next(FAKE_ATTACH_BACKING, NO_MEMORY);
+    g_assert_cmphex(ask(scene, attach_backing(5, &memory, 1)), ==, NO_MEMORY);
+    g_assert_cmpuint(load_relaxed(entries), ==, 0);
+    g_assert_cmphex(ask(scene, from_host_3d(1, 5, all, 0)), ==, BAD);
+    fake_hold(FAKE_ATTACH_BACKING); /* the driver does not wait for answers */
+    fake_fail_next(FAKE_ATTACH_BACKING, NO_MEMORY);
+    calls[0] = post(scene, attach_backing(5, &memory, 1));
+    calls[1] = post(scene, from_host_3d(1, 5, all, 0));
+    calls[2] = post(scene, detach_backing(5));
+    calls[3] = post(scene, attach_backing(5, &memory, 1));
+    scene_run(scene);
+    fake_let_go();
+    g_assert_cmphex(finish(scene, calls[0]), ==, NO_MEMORY);
+    for (unsigned i = 1; i < 4; i++)
+        g_assert_cmphex(finish(scene, calls[i]), ==, OK);
+    g_assert_cmpuint(load_relaxed(entries), ==, 1);
+    must(scene, from_host_3d(1, 5, all, 0));
+    fake_fail_next(FAKE_ATTACH_BACKING, NO_MEMORY);
+    must(scene, detach_backing(5));
+    calls[0] = post(scene, attach_backing(5, &memory, 1));
+    calls[1] = post(scene, unref_resource(5)); /* before it knows */
+    g_assert_cmphex(finish(scene, calls[0]), ==, NO_MEMORY);
+    g_assert_cmphex(finish(scene, calls[1]), ==, OK);
+    gpu_scene_free(scene);
+}
+
+/* What is the host's alone has none; what is in both may have its shadow changed. */
+static void backings_of_blobs_are_the_guests(void)
+{
+    bql_assert_held();
+    const struct virtio_gpu_mem_entry memory = entry(SCENE_DATA, 8192);
+    const struct virtio_gpu_mem_entry small = entry(SCENE_DATA, 4096);
+    struct message both = of_blob(guest_blob(6, 8192, &memory, 1), 1, 6);
+    struct gpu_scene *scene = begin();
+
+    both.request.create_blob.blob_mem = VIRTIO_GPU_BLOB_MEM_HOST3D_GUEST;
+    must(scene, create_context(1, 0));
+    must(scene, host_blob(5, 8192, 1, 5));
+    g_assert_cmphex(ask(scene, attach_backing(5, &memory, 1)), ==, BAD);
+    g_assert_cmphex(ask(scene, detach_backing(5)), ==, BAD);
+    must(scene, both);
+    must(scene, attach_resource(1, 6));
+    g_assert_cmphex(ask(scene, attach_backing(6, &memory, 1)), ==, BAD);
+    must(scene, detach_backing(6));
+    g_assert_cmphex(ask(scene, to_host_3d(1, 6, all, 0)), ==, BAD);
+    g_assert_cmphex(ask(scene, attach_backing(6, &small, 1)), ==, BAD);
+    must(scene, attach_backing(6, &memory, 1));
+    must(scene, to_host_3d(1, 6, all, 0));
+    must(scene, unref_resource(6));
+    gpu_scene_free(scene);
+}
+
 static void failed_creation_does_not_end_its_successor(void)
 {
     bql_assert_held();
@@ -493,6 +557,8 @@ static void add_tests(void)
     ADD(memory_is_given_back_behind_its_last_use);
     ADD(what_is_not_made_is_not_there);
     ADD(commands_behind_what_is_not_made_fail);
+    ADD(refused_backing_is_none);
+    ADD(backings_of_blobs_are_the_guests);
     ADD(failed_creation_does_not_end_its_successor);
     ADD(sizes_have_limits);
     ADD(what_is_known_is_said_while_the_renderer_works);

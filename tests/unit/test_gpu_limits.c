@@ -178,7 +178,7 @@ static void limits_that_were_met_are_told(void)
     g_assert_cmphex(ask(scene, create_2d(1, BGRX, MOST + 1, 1)), ==, NO_MEMORY);
     metrics_print(metrics, file);
     (void)fclose(file);
-    g_assert_nonnull(strstr(text, "gracevm_gpu_limit_total{limit=\"side\"} 1\n"));
+    g_assert_nonnull(strstr(text, "limit=\"side\"} 1\n"));
     free(text);
     metrics_remove(metrics, scene->gpu);
     metrics_free(metrics);

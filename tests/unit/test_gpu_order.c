@@ -238,6 +238,53 @@ static void many_may_wait(void)
     end();
 }
 
+/* The main loop has others to serve. @nr answers of what has waited come in one turn, in order. */
+static unsigned turn(unsigned nr_before) REQUIRES(bql)
+{
+    unsigned nr;
+
+    do
+        (void)loop_iterate(true); /* looked at below */
+    while ((nr = guest_answers(&scene->guest, QUEUE_CONTROL)) <= nr_before);
+    return nr;
+}
+
+static void those_that_go_on_are_so_many_a_turn(void)
+{
+    bql_assert_held();
+    enum { BATCH = 64, NR = BATCH + 20 };
+    unsigned calls[NR], nr, late, map, away;
+    const struct guest_used_entry {
+        uint32_t id, length;
+    } * used;
+
+    begin_unmapping();
+    make(6, PAGE);
+    make(7, PAGE);
+    used = (const void *)(scene->guest.bytes + GUEST_USED + 4);
+    used += scene->guest.queues[QUEUE_CONTROL].taken; /* the ring is larger than this test's */
+    for (unsigned i = 0; i < NR; i++)
+        calls[i] = post(scene, map_blob(5, WINDOW)); /* wrong: answered when it goes on */
+    map = post(scene, map_blob(6, 0));               /* where 5 is … */
+    away = post(scene, unmap_blob(6));
+    scene_run(scene);
+    g_assert_cmpuint(stats()->waits, ==, NR + 2);
+    reader_end(stubborn);
+    nr = turn(1);
+    g_assert_cmpuint(nr, ==, 1 + BATCH);
+    late = post(scene, map_blob(7, 0)); /* … and is not any more, but 6 will be */
+    gpu_control_queue(scene->gpu);
+    g_assert_cmpuint(stats()->waits, ==, NR + 3);
+    g_assert_cmpuint(turn(nr), ==, 1 + NR);
+    for (unsigned i = 0; i < NR; i++)
+        g_assert_cmpuint(used[1 + i].id, ==, scene->calls[calls[i]].head);
+    for (unsigned i = 0; i < NR; i++)
+        g_assert_cmphex(finish(scene, calls[i]), ==, VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER);
+    finish_well((const unsigned[]){ unmap, map, away, late }, 4);
+    g_assert_true(shows(0, 7));
+    end();
+}
+
 /* One descriptor, again and again: there is an end to what is kept for it. */
 static void too_many_that_wait_are_refused(void)
 {
@@ -413,6 +460,7 @@ int main(int argc, char **argv)
         TEST(failed_map_wakes_those_behind_it),
         TEST(wrong_commands_wait_and_are_wrong),
         TEST(many_may_wait),
+        TEST(those_that_go_on_are_so_many_a_turn),
         TEST(too_many_that_wait_are_refused),
         TEST(second_fence_waits_for_the_first),
         TEST(fenced_unmap_is_in_order_too),

@@ -174,6 +174,85 @@ static void changes_of_one_turn_are_one_commit(void)
     end();
 }
 
+/* ---- 5: interrupts ----------------------------------------------------------------------------
+ */
+
+/* Blob 5 waits for its release, and what was sent behind its unmap with it. */
+static unsigned begin_release(struct reader **ret_stubborn, struct message behind,
+                              unsigned *ret_call) REQUIRES(bql)
+{
+    unsigned unmap;
+
+    begin();
+    make_mapped(5, PAGE, 0);
+    *ret_stubborn = reader_start(false);
+    unmap = post(scene, unmap_blob(5));
+    if (ret_call)
+        *ret_call = post(scene, behind);
+    scene_run(scene);
+    return unmap;
+}
+
+static unsigned nr_interrupts(void)
+{
+    return load_relaxed(&scene->guest.nr_interrupts);
+}
+
+/* The main loop does not turn: this thread does nothing but wait. */
+static void unmap_alone_is_answered_where_it_is_released(void)
+{
+    bql_assert_held();
+    struct reader *stubborn;
+    unsigned unmap = begin_release(&stubborn, unmap_blob(0), NULL), before = nr_interrupts();
+
+    reader_end(stubborn);
+    while (nr_interrupts() == before)
+        g_thread_yield();
+    g_assert_cmpuint(guest_answers(&scene->guest, QUEUE_CONTROL), ==, 1);
+    g_assert_cmphex(finish(scene, unmap), ==, VIRTIO_GPU_RESP_OK_NODATA);
+    end();
+}
+
+/* As Linux does it. The renderer stands: neither answer is behind it. */
+static void unmap_and_unref_behind_it_are_one_interrupt(void)
+{
+    bql_assert_held();
+    struct reader *stubborn;
+    unsigned unref, unmap = begin_release(&stubborn, unref_resource(5), &unref), before;
+
+    fake_hold(FAKE_UNMAP);
+    before = nr_interrupts();
+    reader_end(stubborn);
+    fake_wait_until_held(FAKE_UNMAP); /* which was queued behind the answer … */
+    g_assert_cmpuint(guest_answers(&scene->guest, QUEUE_CONTROL), ==, 1);
+    g_assert_cmpuint(nr_interrupts(), ==, before); /* … of which the driver has not been told */
+    g_assert_cmphex(finish(scene, unmap), ==, VIRTIO_GPU_RESP_OK_NODATA);
+    g_assert_cmphex(finish(scene, unref), ==, VIRTIO_GPU_RESP_OK_NODATA);
+    g_assert_cmpuint(nr_interrupts(), ==, before + 1);
+    fake_let_go();
+    end();
+}
+
+/* Where what waits goes on to the renderer, the driver is not left waiting for that. */
+static void unmap_is_told_before_the_renderer_has_done_what_waits(void)
+{
+    bql_assert_held();
+    struct reader *stubborn;
+    unsigned attach, unmap = begin_release(&stubborn, attach_resource(2, 5), &attach);
+
+    fake_hold(FAKE_CONTEXT_ATTACH);
+    reader_end(stubborn);
+    fake_wait_for(FAKE_UNMAP, 1);
+    while (state_of(5) == MAP_UNMAPPING)
+        (void)loop_iterate(true); /* the news of the release: looked at above */
+    g_assert_true(is_answered(scene, unmap));
+    g_assert_false(is_answered(scene, attach));
+    fake_let_go();
+    g_assert_cmphex(finish(scene, attach), ==, VIRTIO_GPU_RESP_OK_NODATA);
+    g_assert_cmphex(finish(scene, unmap), ==, VIRTIO_GPU_RESP_OK_NODATA);
+    end();
+}
+
 /* ---- RESOURCE_UNREF of what is mapped -------------------------------------------------------- */
 
 static void unref_of_a_mapped_blob_unmaps_it_first(void)
@@ -217,6 +296,36 @@ static void fenced_unref_of_a_mapped_blob_is_answered_when_it_is_gone(void)
     fake_let_go();
     g_assert_cmphex(finish(scene, unref), ==, VIRTIO_GPU_RESP_OK_NODATA);
     g_assert_null(fake_memory(5));
+    end();
+}
+
+/* With the answer its bytes are given back, which the main thread counts. */
+static void unref_is_answered_when_it_counts_no_more(void)
+{
+    bql_assert_held();
+    uint64_t *bytes;
+    struct reader *stubborn;
+    unsigned unref;
+
+    begin();
+    make_mapped(5, PAGE, 0);
+    make_mapped(6, PAGE, PAGE);
+    bytes = &scene->gpu->usage.bytes;
+    *bytes += BYTES_MAX - 2 * PAGE;
+    must_be(host_blob(7, PAGE, 1, 7), VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY);
+    stubborn = reader_start(false);
+    unref = post(scene, unref_resource(5));
+    scene_run(scene);
+    reader_end(stubborn);
+    fake_wait_for(FAKE_UNMAP, 1); /* it has been released, and the main loop has not turned */
+    g_assert_cmpuint(guest_answers(&scene->guest, QUEUE_CONTROL), ==, 0);
+    g_assert_cmphex(finish(scene, unref), ==, VIRTIO_GPU_RESP_OK_NODATA);
+    g_assert_cmpuint(*bytes, ==, BYTES_MAX - PAGE);
+    make(7, PAGE);
+    must(scene, unmap_blob(6));
+    must(scene, unref_resource(6)); /* answered at once */
+    make(6, PAGE);
+    *bytes -= BYTES_MAX - 2 * PAGE;
     end();
 }
 
@@ -393,7 +502,11 @@ int main(int argc, char **argv)
         TEST(place_is_free_with_the_answer),
         TEST(place_is_free_before_the_main_thread_knows),
         TEST(changes_of_one_turn_are_one_commit),
+        TEST(unmap_alone_is_answered_where_it_is_released),
+        TEST(unmap_and_unref_behind_it_are_one_interrupt),
+        TEST(unmap_is_told_before_the_renderer_has_done_what_waits),
         TEST(unref_of_a_mapped_blob_unmaps_it_first),
+        TEST(unref_is_answered_when_it_counts_no_more),
         TEST(fenced_unref_of_a_mapped_blob_is_answered_when_it_is_gone),
         TEST(unref_gives_memory_back_when_the_renderer_has_let_go),
         TEST(others_are_not_held_up),

@@ -176,6 +176,33 @@ static void reset_between_release_and_news(void)
     end_reset();
 }
 
+/* The same, and its interrupt is still to come. The next driver is not told of it. */
+static void reset_between_a_quiet_answer_and_its_interrupt(void)
+{
+    bql_assert_held();
+    struct reader *stubborn;
+    unsigned before;
+
+    begin();
+    make_mapped(5, PAGE, 0);
+    stubborn = reader_start(false);
+    (void)post(scene, unmap_blob(5));
+    (void)post(scene, unref_resource(5)); /* waits */
+    scene_run(scene);
+    before = load_relaxed(&scene->guest.nr_interrupts);
+    reader_end(stubborn);
+    fake_wait_for(FAKE_UNMAP, 1); /* which is queued behind the answer */
+    g_assert_cmpuint(guest_answers(&scene->guest, QUEUE_CONTROL), ==, 1);
+    scene_begin_reset(scene);
+    scene_end_reset(scene);
+    scene_start(scene, UINT64_MAX);
+    scene_run(scene);
+    g_assert_cmpuint(load_relaxed(&scene->guest.nr_interrupts), ==, before);
+    g_assert_cmpuint(guest_answers(&scene->guest, QUEUE_CONTROL), ==, 0);
+    check_as_new();
+    end();
+}
+
 static void reset_while_the_renderer_unmaps(bool is_fenced, bool is_unref) REQUIRES(bql)
 {
     struct message message = is_unref ? unref_resource(5) : unmap_blob(5);
@@ -363,6 +390,7 @@ int main(int argc, char **argv)
         TEST(reset_in_the_grace_period_of_an_unmap),
         TEST(reset_in_the_grace_period_of_an_unref),
         TEST(reset_between_release_and_news),
+        TEST(reset_between_a_quiet_answer_and_its_interrupt),
         TEST(reset_while_the_renderer_unmaps_does_not_wait),
         TEST(queue_is_reset_alone),
         TEST(disk_keeps_its_orphan_and_nothing_else),

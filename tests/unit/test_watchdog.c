@@ -76,7 +76,7 @@ static char *metrics_text(struct watchdog *watchdog)
     size_t size = 0;
     FILE *out = open_memstream(&text, &size);
 
-    watchdog_metrics_register(watchdog, metrics, watchdog);
+    watchdog_metrics_register(watchdog, metrics, "02.0", watchdog);
     metrics_print(metrics, out);
     g_assert_cmpint(fclose(out), ==, 0);
     metrics_remove(metrics, watchdog);
@@ -110,8 +110,8 @@ static void a_hang_is_told_and_counted_once(void)
         loop_iterate(true); /* it is still the same */
     g_assert_cmpuint(watchdog_stalls(watchdog), ==, 1);
     text = metrics_text(watchdog);
-    g_assert_nonnull(strstr(text, "gracevm_gpu_render_stalls_total 1\n"));
-    g_assert_nonnull(strstr(text, "gracevm_gpu_render_busy_seconds "));
+    g_assert_nonnull(strstr(text, "gracevm_gpu_render_stalls_total{device=\"02.0\"} 1\n"));
+    g_assert_nonnull(strstr(text, "gracevm_gpu_render_busy_seconds{"));
     free(text);
     event_set(&gates[0].may_leave);
     wait_for_line(path, "the render thread is back, after");

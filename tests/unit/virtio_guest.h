@@ -175,13 +175,18 @@ static inline uint16_t guest_send(struct guest *guest, unsigned queue,
     return head;
 }
 
-/* How many answers there are that guest_take() has not taken. */
-static inline unsigned guest_answers(const struct guest *guest, unsigned queue)
+/* The index of the used ring. Any thread. */
+static inline uint16_t guest_used(const struct guest *guest, unsigned queue)
 {
     const uint16_t *used = (const void *)(guest->bytes + queue * GUEST_RINGS + GUEST_USED);
 
-    return (uint16_t)(load_acquire(&used[1]) -
-                      guest->queues[queue].taken); /* pairs: the device's */
+    return load_acquire(&used[1]); /* pairs: the device's */
+}
+
+/* How many answers there are that guest_take() has not taken. */
+static inline unsigned guest_answers(const struct guest *guest, unsigned queue)
+{
+    return (uint16_t)(guest_used(guest, queue) - guest->queues[queue].taken);
 }
 
 /* The next answer's head and length, when it is there. */

@@ -26,6 +26,7 @@ struct display;
 struct gpu;
 struct input;
 struct machine;
+struct metrics;
 
 enum { MACHINE_DRIVES_MAX = 16 };
 #define MACHINE_RAM_MIN (UINT64_C(16) << 20)
@@ -104,6 +105,12 @@ void machine_print_map(struct machine *machine, FILE *out) REQUIRES(bql);
 
 /** Its first virtio-gpu; NULL: none. */
 struct gpu *machine_gpu(struct machine *machine) REQUIRES(bql);
+
+/**
+ * All that it counts, into @metrics, which are freed before it. When everything is plugged in;
+ * hw/machine/metrics.c.
+ */
+void machine_metrics_register(struct machine *machine, struct metrics *metrics) REQUIRES(bql);
 
 /* ---- Life ------------------------------------------------------------------------------------ */
 

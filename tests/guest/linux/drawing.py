@@ -11,6 +11,7 @@ import tempfile
 import time
 
 import gpu_images
+import images
 import machine
 import packages
 import pictures
@@ -21,7 +22,8 @@ from machine import Failure, Guest
 
 CANNOT = (tap.Skip, packages.Unavailable)  # here
 MEMORY = '768M'
-PROGRAMS = ('glinfo', 'persist', 'probe')
+PROGRAMS = ('busy', 'glinfo', 'persist', 'probe')
+SCRIPTS = (os.path.join(images.HERE, 'gpu', 'workload'),)
 GL_DEVICE = 'virtio-gpu-gl-pci,blob=on,hostmem=256M'
 PLAIN_DEVICE = 'virtio-gpu-pci'
 PROMPT = 'gpu# '
@@ -43,7 +45,7 @@ def programs(program):
     if missing:
         raise tap.Skip(f'not built: {", ".join(map(os.path.basename, missing))} '
                        '(packages libegl-dev, libgl-dev, libgbm-dev)')
-    return paths
+    return [*paths, *SCRIPTS]
 
 
 class Session:
@@ -56,25 +58,44 @@ class Session:
 
     def run(self, command):
         """What @command says, all of it; it must end with status 0."""
-        output = self.run_any(f'{command}; echo "status $?"')
-        said, _, status = output.rpartition('status ')
+        self.begin(command)
+        return self.end()
+
+    def begin(self, command):
+        """As run(), but returns at once: the other half is end()."""
+        self._command = command
+        self._send(f'{command}; echo "status $?"')
+
+    def end(self):
+        said, _, status = self._answer().rpartition('status ')
         if status.strip() != '0':
-            raise self.running.failure(f'{command}: status {status.strip()}')
+            raise self.running.failure(f'{self._command}: status {status.strip()}')
         return said
 
     def run_any(self, command):
-        before = len(self.running.output)
+        self._send(command)
+        return self._answer()
+
+    def _send(self, command):
+        self._began_at = len(self.running.output)
         self.running.send(f'{command}\n')
+
+    def _answer(self):
         self.running.expect(PROMPT, self.within_s)
-        return self.running.output[before:].removesuffix(PROMPT)
+        return self.running.output[self._began_at:].removesuffix(PROMPT)
 
     def object(self, command):
         """The JSON object that @command says on its last line."""
-        lines = self.run(command).strip().splitlines()
+        self.begin(command)
+        return self.end_object()
+
+    def end_object(self):
+        """As end(), for what object() would return."""
+        lines = self.end().strip().splitlines()
         try:
             return json.loads(lines[-1])
         except (IndexError, ValueError) as error:
-            raise self.running.failure(f'{command} says no JSON object') from error
+            raise self.running.failure(f'{self._command} says no JSON object') from error
 
     def picture(self):
         """The first screen, as the machine has it."""
@@ -98,12 +119,12 @@ class Session:
 @contextlib.contextmanager
 def session(program, system, device=GL_DEVICE, cpus=1, **how):
     """A Session in a Guest with @how in it."""
-    disk, initrd = gpu_images.disk(system), gpu_images.initrd(system, programs(program))
+    parts = gpu_images.prepare(system, programs(program))
     with tempfile.TemporaryDirectory(prefix='gracevm-qmp-') as folder:
         path = os.path.join(folder, 'qmp')
         options = (*how.pop('options', ()), '-qmp', f'unix:{path},server=on,wait=off')
-        guest = Guest('test=gpu quiet', memory=MEMORY, cpus=cpus, initrd=initrd,
-                      linux=gpu_images.SYSTEMS[system].linux, drives=((disk, True),),
+        guest = Guest('test=gpu quiet', memory=MEMORY, cpus=cpus, kernel=parts.kernel,
+                      initrd=parts.initrd, drives=((parts.disk, True),),
                       devices=(device,), options=options, **how)
         with machine.start(program, guest) as running:
             running.expect(PROMPT)
@@ -126,7 +147,7 @@ def nr_unmaps(control):
     return control.execute('query-gpu-latency')['unmap']['total']['count']
 
 
-def _check_unmapped(there, least):
+def check_unmapped(there, least):
     """That the device has answered so many unmaps, and keeps nothing of ended programs."""
     counted, resources = nr_unmaps(there.control), there.control.execute('x-gpu-resources')
     if counted < least:
@@ -142,7 +163,7 @@ def _check_persist(there):
         raise there.running.failure(f'drawn wrong: {result}')
     if result['buffers'] < BUFFERS_A_FRAME * FRAMES:
         raise there.running.failure(f'only {result["buffers"]} buffers')
-    _until_good(there, lambda: _check_unmapped(there, before + result['buffers']))
+    until_good(there, lambda: check_unmapped(there, before + result['buffers']))
     counted = nr_unmaps(there.control) - before
     print(f'# persist: {result["fps"]:.0f} frames/s, {counted} unmaps', flush=True)
 
@@ -202,7 +223,7 @@ def _check_window(screen):
     check_cube(screen.part(*box))
 
 
-def _until_good(there, check):
+def until_good(there, check):
     """Until check() does not raise Failure: what is done is seen a little later."""
     deadline = time.monotonic() + machine.DEADLINE_S
     while True:
@@ -218,7 +239,7 @@ def _until_good(there, check):
 def _cube(there):
     """While kmscube draws, from the first picture on that is one."""
     there.run_any('kmscube >/tmp/cube 2>&1 &')
-    _until_good(there, lambda: check_cube(there.picture()))
+    until_good(there, lambda: check_cube(there.picture()))
     yield
     there.run_any('kill %1; wait')
 
@@ -231,7 +252,7 @@ def _check_moving(there, first):
 def _check_kmscube(there):
     with _cube(there):
         first = there.picture()
-        _until_good(there, lambda: _check_moving(there, first))
+        until_good(there, lambda: _check_moving(there, first))
 
 
 def _headless(program, system, cpus):
@@ -249,7 +270,7 @@ def _in_a_window(program, system):
                      environment=server.environment) as there:
             _check_renderer(there)
             with _cube(there):
-                _until_good(there, lambda: _check_window(server.picture()))
+                until_good(there, lambda: _check_window(server.picture()))
             _check_persist(there)
             there.leave(program)
 

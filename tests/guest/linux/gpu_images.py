@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Guests that draw: a kernel with its virtio-gpu driver, and a disk with Mesa and kmscube, of
-Debian's packages. As images.py does it, and kept where it keeps things.
+"""Guests that draw: a kernel with its virtio-gpu driver, and a disk with Mesa, kmscube and glmark2,
+of Debian's packages. As images.py does it, and kept where it keeps things.
 
     gpu_images.py                             make the disks of all
     gpu_images.py NAME disk                   make one, and print its path
+    gpu_images.py NAME packages               of what it is made, one package and version a line
     gpu_images.py NAME initrd [PROGRAM...]    the first root for it, with programs for its shell
 
 /init of the first root finds on the disk what it mounts and loads: test=gpu.
@@ -27,7 +28,7 @@ import packages
 
 LIBRARIES = 'usr/lib/x86_64-linux-gnu'
 # What is opened by name only, from here on by the libraries that need each other.
-ROOTS = ('usr/bin/kmscube',
+ROOTS = ('usr/bin/kmscube', 'usr/bin/glmark2-es2-drm',
          *(f'{LIBRARIES}/{name}' for name in (
              'libEGL.so.1', 'libGLESv2.so.2', 'libEGL_mesa.so.0', 'libgbm.so.1', 'libm.so.6',
              'gbm/dri_gbm.so', 'dri/virtio_gpu_dri.so')))
@@ -36,8 +37,9 @@ FILES = ('usr/share/glvnd/egl_vendor.d/50_mesa.json', 'usr/share/drirc.d/00-mesa
 LOADER = ('usr/lib64/ld-linux-x86-64.so.2', f'{LIBRARIES}/ld-linux-x86-64.so.2')
 # Without a renderer behind the device: the same driver by another name.
 SOFTWARE = f'{LIBRARIES}/dri/kms_swrast_dri.so'
-APPLETS = ('cat cp cut dd dmesg echo env false grep head kill ls nproc ps rm sed seq sh sleep '
-           'stty tail taskset time timeout touch true usleep wc').split()
+TREES = ('usr/share/glmark2',)
+APPLETS = ('awk cat cp cut dd dmesg echo env false grep head kill ls mkfifo nproc ps rm sed seq sh '
+           'sleep stty tail taskset time timeout touch true uname usleep wc').split()
 FOLDERS = ('dev', 'proc', 'run', 'sys', 'tmp', 'modules')
 LEFT_OUT = ('usr/share/doc/', 'usr/share/locale/', 'usr/share/man/')
 DISK_MIB = 400
@@ -96,6 +98,8 @@ def _copy_closure(source, target):
         wanted += [f'{LIBRARIES}/{need}' for need in _needed(os.path.join(source, name))]
     for name in (*FILES, *LOADER):
         _copy(source, target, name)
+    for name in TREES:
+        shutil.copytree(os.path.join(source, name), os.path.join(target, name), symlinks=True)
 
 
 def _put_modules(linux, target):
@@ -120,8 +124,24 @@ def _put_busybox(target):
         os.symlink('busybox', os.path.join(target, 'usr/bin', applet))
 
 
-def _make_disk(system, path):
+def _sets(system):
+    return (f'linux-{system.linux}', 'busybox', system.mesa)
+
+
+def manifest(name):
+    """The packages that the system @name is made of."""
+    return [package for each in _sets(SYSTEMS[name]) for package in packages.fetch(each)]
+
+
+def _put_manifest(name, target):
+    with open(os.path.join(target, 'packages'), 'w', encoding='ascii') as file:
+        file.writelines(f'{package.name} {package.version}\n' for package in manifest(name))
+
+
+def _make_disk(name, path):
+    system = SYSTEMS[name]
     whole, tree = path + '.whole', path + '.tree'
+    packages.say(f'{name}: unpacking packages')
     os.makedirs(whole)
     os.makedirs(tree)
     archive.merge_usr(tree)
@@ -134,6 +154,8 @@ def _make_disk(system, path):
         os.symlink('virtio_gpu_dri.so', os.path.join(tree, SOFTWARE))
     _put_modules(system.linux, tree)
     _put_busybox(tree)
+    _put_manifest(name, tree)
+    packages.say(f'{name}: making the disk')
     images.file_system(tree, DISK_MIB, path)
 
 
@@ -143,7 +165,7 @@ def disk(name):
     key = cache.digest(images.digest_of(system.mesa, archive, sys.modules[__name__]),
                        images.digest_of(f'linux-{system.linux}', kernel),
                        images.digest_of('busybox'))[:32]
-    return cache.keep('images', f'gpu-{name}-{key}.raw', functools.partial(_make_disk, system))
+    return cache.keep('images', f'gpu-{name}-{key}.raw', functools.partial(_make_disk, name))
 
 
 def initrd(name, programs):
@@ -161,6 +183,21 @@ def initrd(name, programs):
     return cache.keep('images', f'gpu-initrd-{name}-{key}', make)
 
 
+@dataclasses.dataclass(frozen=True)
+class Parts:
+    """What a guest is started with, as paths, and the packages that all of it is made of."""
+    kernel: str
+    initrd: str
+    disk: str
+    packages: list
+
+
+def prepare(name, programs):
+    """All that the system @name needs, made where it is not there yet. Raises Unavailable."""
+    return Parts(images.vmlinuz(SYSTEMS[name].linux), initrd(name, programs), disk(name),
+                 manifest(name))
+
+
 def main():
     words = sys.argv[1:]
     if not words:
@@ -168,6 +205,9 @@ def main():
             print(f'{name:16} {disk(name)}', flush=True)
     elif words[0] in SYSTEMS and words[1:] == ['disk']:
         print(disk(words[0]))
+    elif words[0] in SYSTEMS and words[1:] == ['packages']:
+        for package in manifest(words[0]):
+            print(package.name, package.version)
     elif words[0] in SYSTEMS and words[1:2] == ['initrd']:
         print(initrd(words[0], words[2:]))
     else:

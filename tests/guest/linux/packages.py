@@ -3,7 +3,9 @@
 """Debian packages that the guests are made of: downloaded, never installed.
 
     packages.py            download what the lock file names, and print where it is
-    packages.py --update   resolve anew, from the archive's signed indexes, and write the lock file
+    packages.py --update [SET...]
+                           resolve anew, all sets or these, from the archive's signed indexes, and
+                           write the lock file
 
 The lock file, packages.txt, names each package with its version, place and SHA-256, so that all
 have the same guests. apt's own helper downloads: it knows the machine's mirrors and proxies, and
@@ -37,8 +39,10 @@ LOCK_HEAD = '''# SPDX-License-Identifier: GPL-2.0-or-later
 ESSENTIAL = ('base-files base-passwd bash coreutils dash debianutils diffutils findutils grep gzip '
              'hostname init-system-helpers libc-bin login mawk mount ncurses-base ncurses-bin '
              'passwd procps sed sysvinit-utils tar usr-is-merged util-linux').split()
-MESA = ('kmscube', 'libegl1', 'libgles2', 'libegl-mesa0', 'libgbm1', 'libgl1-mesa-dri')
-HAS_LIBRARIES = r'(?!.*-(base|bin|common|config|data|extra)$)(lib.+|mesa-.+|kmscube|zlib1g)'
+MESA = ('kmscube', 'glmark2-es2-drm', 'libegl1', 'libgles2', 'libegl-mesa0', 'libgbm1',
+        'libgl1-mesa-dri')
+HAS_LIBRARIES = (r'glmark2-.+|(?!.*-(base|bin|common|config|data|extra)$)'
+                 r'(lib.+|mesa-.+|kmscube|zlib1g)')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,6 +80,11 @@ class Package:
 
 class Unavailable(Exception):
     """Packages cannot be had here, for the reason given: a skip, not a failure."""
+
+
+def say(text):
+    """What is done that takes a while, or is not as expected."""
+    print(f'# {text}', file=sys.stderr, flush=True)
 
 
 def _run(command):
@@ -160,15 +169,15 @@ def resolve(names):
                 yield from resolver.resolve(name, SETS[name])
 
 
-def read_lock(path=LOCK):
-    with open(path, encoding='ascii') as file:
+def read_lock(path=None):
+    with open(path or LOCK, encoding='ascii') as file:
         rows = [line.split() for line in file if not line.startswith('#')]
     return [Package(*row[:4], int(row[4]), row[5]) for row in rows]
 
 
-def write_lock(packages, path=LOCK):
-    with open(path, 'w', encoding='ascii') as file:
-        file.write(LOCK_HEAD)
+def write_lock(packages, path=None, remark=''):
+    with open(path or LOCK, 'w', encoding='ascii') as file:
+        file.write(LOCK_HEAD + remark)
         file.writelines(' '.join(map(str, dataclasses.astuple(package))) + '\n'
                         for package in packages)
 
@@ -201,42 +210,68 @@ def kept(package):
                           functools.partial(_download, package))
         if package.is_at(path):
             return path
-        print(f'# {path} is damaged: once more', file=sys.stderr)
+        say(f'{path} is damaged: once more')
         cache.remove(path)
     raise Unavailable(f'{package.name} {package.version} is damaged whenever it is kept')
 
 
+def _is_kept(package):
+    return os.path.exists(os.path.join(cache.root(), 'packages', f'{package.sha256}.deb'))
+
+
 def _download_all(packages):
-    return {package: kept(package) for package in packages}
+    """{package: path}, and a line for each that is not here yet."""
+    packages = list(packages)
+    paths = {}
+    for number, package in enumerate(packages, 1):
+        if not _is_kept(package):
+            say(f'{package.set}: {number} of {len(packages)}: {package.name} {package.version} '
+                f'({package.size / 1e6:.1f} MB)')
+        paths[package] = kept(package)
+    return paths
+
+
+def _instead(name):
+    """The packages that this machine has instead of the set @name of the lock file, and of which
+    state of that: (path, packages, digest)."""
+    path = os.path.join(cache.root(), f'{name}.txt')
+    digest = cache.digest(*(package.sha256 for package in read_lock() if package.set == name))
+    if not os.path.exists(path):
+        return path, [], digest
+    with open(path, encoding='ascii') as file:
+        is_current = f'# Instead of {digest}\n' in file
+    return path, read_lock(path) if is_current else [], digest
 
 
 @functools.cache
 def fetch(name):
     """{package: path} of the set @name. Raises Unavailable."""
+    path, packages, digest = _instead(name)
     try:
-        return _download_all(package for package in read_lock() if package.set == name)
+        return _download_all(packages or (each for each in read_lock() if each.set == name))
     except Unavailable as error:
-        print(f'# {error}', file=sys.stderr)
+        say(error)
         first = error
-    own = os.path.join(cache.root(), f'{name}.txt')
     try:
-        if os.path.exists(own):
-            return _download_all(read_lock(own))
-    except Unavailable:
-        pass  # that version is gone, too
-    try:
+        say(f'{name}: not what packages.txt says, but what the mirror has now')
         packages = list(resolve([name]))
         paths = _download_all(packages)
     except Unavailable:
         raise first from None
-    write_lock(packages, own)
-    print(f'# {name}: not what packages.txt says, but what the mirror has: {own}', file=sys.stderr)
+    write_lock(packages, path, f'# Instead of {digest}\n')
     return paths
 
 
+def update(names):
+    """These sets in the lock file, which stays in the order of SETS."""
+    new = list(resolve(names))
+    kept_rows = [package for package in read_lock() if package.set not in names]
+    write_lock(sorted(kept_rows + new, key=lambda package: list(SETS).index(package.set)))
+
+
 def main():
-    if sys.argv[1:] == ['--update']:
-        write_lock(resolve(SETS))
+    if sys.argv[1:2] == ['--update'] and set(sys.argv[2:]) <= set(SETS):
+        update(sys.argv[2:] or list(SETS))
     elif sys.argv[1:]:
         sys.exit(__doc__)
     else:

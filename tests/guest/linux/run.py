@@ -24,6 +24,7 @@ import refusals
 import sessions
 import steering
 import tap
+import workloads
 from machine import Program
 
 GROUPS = {
@@ -34,6 +35,7 @@ GROUPS = {
     'ends': ends.ends,
     'userland': sessions.sessions,
     'drawing': drawing.drawing,
+    'workloads': workloads.workloads,
     'steering': steering.steering,
     'refusals': refusals.refusals,
 }

@@ -7,6 +7,7 @@ Test Anything Protocol.
 
 import contextlib
 import gzip
+import hashlib
 import os
 import select
 import shutil
@@ -15,6 +16,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 import zlib
 
 sys.dont_write_bytecode = True  # the tree may be read-only
@@ -22,6 +24,7 @@ sys.dont_write_bytecode = True  # the tree may be read-only
 import archive  # noqa: E402
 import cache  # noqa: E402
 import cpio  # noqa: E402
+import gpu_images  # noqa: E402
 import kernel  # noqa: E402
 import machine  # noqa: E402
 import packages  # noqa: E402
@@ -253,6 +256,121 @@ def things_are_made_of_things():
             raise Failure(f'made: {made}')
 
 
+def _thing(name, size, age_s):
+    """A file of the cache that was asked for so long ago."""
+    path = cache.keep('images', name, lambda path: _fill(path, size))
+    then = time.time() - age_s
+    os.utime(path, (then, then))
+    return path
+
+
+def _fill(path, size):
+    with open(path, 'wb') as file:
+        file.write(bytes(size))
+
+
+@contextlib.contextmanager
+def _with(module, **values):
+    """These names of the module, for a while."""
+    before = {name: getattr(module, name) for name in values}
+    vars(module).update(values)
+    try:
+        yield
+    finally:
+        vars(module).update(before)
+
+
+def _check_there(there, gone):
+    wrong = [path for path in there if not os.path.exists(path)] + \
+            [path for path in gone if os.path.exists(path)]
+    if wrong:
+        raise Failure(f'wrongly there or gone: {wrong}')
+
+
+MIB, DAY_S = 1 << 20, 24 * 3600
+
+
+def old_things_are_dropped():
+    with tempfile.TemporaryDirectory() as folder, _cache_in(folder):
+        old, recent = _thing('old', 1, 31 * DAY_S), _thing('recent', 1, 29 * DAY_S)
+        unfinished = os.path.join(folder, 'gracevm/images/.new-killed')
+        os.mkdir(unfinished)
+        os.utime(unfinished, (0, 0))
+        new = _thing('new', 1, 0)
+        _check_there([recent, new], [old, unfinished])
+        locks = sorted(os.listdir(os.path.join(folder, 'gracevm/locks')))
+        if locks != ['images-new', 'images-recent', 'tidy-all']:
+            raise Failure(f'locks that are left: {locks}')
+
+
+def too_much_is_dropped():
+    """The longest unused first, and nothing of today, even if that is too much."""
+    with tempfile.TemporaryDirectory() as folder, _cache_in(folder):
+        ages = {'a': 3 * DAY_S, 'b': 2 * DAY_S, 'c': DAY_S}
+        paths = {name: _thing(name, MIB, age) for name, age in ages.items()}
+        with _with(cache, LIMIT_BYTES=3 * MIB + MIB // 2):
+            new = _thing('new', MIB, 0)
+        _check_there([paths['b'], paths['c'], new], [paths['a']])
+        with _with(cache, LIMIT_BYTES=0):
+            newest = _thing('newest', MIB, 0)
+        _check_there([new, newest], [paths['b'], paths['c']])
+
+
+def what_is_made_or_asked_for_is_not_dropped():
+    """Another program has the lock, or had it after the decision."""
+    with tempfile.TemporaryDirectory() as folder, _cache_in(folder):
+        path = _thing('old', 1, 31 * DAY_S)
+        with cache._alone('images', 'old'):
+            cache.tidy()
+        _check_there([path], [])
+        cache._drop('images', 'old', path, os.lstat(path).st_mtime)
+        _check_there([path], [])
+        cache.tidy()
+        _check_there([], [path])
+
+
+LOCKER = '''
+import sys
+sys.dont_write_bytecode = True
+sys.path.insert(0, sys.argv[1])
+import cache
+with cache._alone("images", "thing"):
+    print("locked", flush=True)
+'''
+
+
+def _until_it_waits(program, lock):
+    """For that file, which this program has locked."""
+    inode = str(os.stat(lock).st_ino)
+    while True:
+        with open('/proc/locks', encoding='ascii') as file:
+            rows = [line.split() for line in file]
+        if any(row[1] == '->' and row[5] == str(program.pid) and row[6].endswith(':' + inode)
+               for row in rows):
+            return
+        if select.select([program.stdout], [], [], machine.POLL_S)[0]:
+            raise Failure(f'it did not wait, and said: {program.stdout.readline()}')
+
+
+def dropped_locks_lock_nobody():
+    """Who waited for a lock whose file has gone since waits for the new one."""
+    words = [sys.executable, '-c', LOCKER, os.path.dirname(os.path.abspath(__file__))]
+    with tempfile.TemporaryDirectory() as folder, _cache_in(folder), contextlib.ExitStack() as ends:
+        lock = cache._lock_path('images', 'thing')
+        old, new = (ends.enter_context(contextlib.ExitStack()) for _ in range(2))
+        old.enter_context(cache._alone('images', 'thing'))
+        waiter = ends.enter_context(subprocess.Popen(words, stdout=subprocess.PIPE, text=True))
+        ends.callback(waiter.kill)
+        _until_it_waits(waiter, lock)
+        os.unlink(lock)
+        new.enter_context(cache._alone('images', 'thing'))
+        old.close()
+        _until_it_waits(waiter, lock)
+        new.close()
+        if waiter.stdout.readline() != 'locked\n':
+            raise Failure('it did not get the lock')
+
+
 def damaged_downloads_are_refused():
     with tempfile.NamedTemporaryFile() as file:
         file.write(b'package')
@@ -277,15 +395,87 @@ def damaged_packages_are_had_again():
         good = os.path.join(folder, 'good')
         download(None, good)
         package = packages.Package('set', 'name', '1', cache.file_digest(good), 7, 'path')
-        before, packages._download = packages._download, download
-        try:
+        with _with(packages, _download=download):
             path = packages.kept(package)
             with open(path, 'wb') as file:
                 file.write(b'damaged')
             if not package.is_at(packages.kept(package)) or len(downloads) != 3:
                 raise Failure('the damaged package was taken')
-        finally:
-            packages._download = before
+
+
+def _package(set_name, data):
+    digest = hashlib.sha256(data).hexdigest()
+    return packages.Package(set_name, data.decode(), '1', digest, len(data), 'path')
+
+
+@contextlib.contextmanager
+def _mirror(folder, has):
+    """packages.py with a lock file of one package "locked", and a mirror that has packages of these
+    names; how often it was asked what is new is counted."""
+    asked = []
+
+    def download(package, path):
+        if package.name not in has:
+            raise packages.Unavailable(f'no {package.name}')
+        with open(path, 'wb') as file:
+            file.write(package.name.encode())
+
+    def resolve(names):
+        asked.append(names)
+        if not has:
+            raise packages.Unavailable('no network')
+        return [_package(names[0], name.encode()) for name in has]
+    lock = os.path.join(folder, 'packages.txt')
+    packages.write_lock([_package('set', b'locked')], lock)
+    with _cache_in(folder), _with(packages, _download=download, resolve=resolve, LOCK=lock,
+                                  fetch=packages.fetch.__wrapped__,
+                                  say=lambda text: None):
+        yield asked
+
+
+def _fetched():
+    return [package.name for package in packages.fetch('set')]
+
+
+def locked_packages_are_taken():
+    with tempfile.TemporaryDirectory() as folder, _mirror(folder, ['locked', 'newer']) as asked:
+        if _fetched() != ['locked'] or asked:
+            raise Failure('not what the lock file says')
+
+
+def what_the_mirror_dropped_has_a_successor():
+    """Which is asked for once, until the lock file is another."""
+    with tempfile.TemporaryDirectory() as folder:
+        with _mirror(folder, ['newer']) as asked:
+            if _fetched() != ['newer'] or _fetched() != ['newer'] or len(asked) != 1:
+                raise Failure(f'not the successor, or asked for {len(asked)} times')
+        with _mirror(folder, []):
+            if _fetched() != ['newer']:
+                raise Failure('what is kept needs no network')
+        with _mirror(folder, ['new-lock']):
+            packages.write_lock([_package('set', b'new-lock')], packages.LOCK)
+            if _fetched() != ['new-lock']:
+                raise Failure('not what the new lock file says')
+
+
+def nothing_is_there_without_network():
+    with tempfile.TemporaryDirectory() as folder, _mirror(folder, []):
+        try:
+            _fetched()
+        except packages.Unavailable as error:
+            if 'no locked' in str(error):
+                return
+    raise Failure('not said, or not why')
+
+
+def images_follow_what_they_are_made_of():
+    """The name of an image: another for another package, and the same for the same."""
+    def name(data):
+        with _with(packages, fetch=lambda name: {_package(name, data): 'path'}), \
+                _with(cache, keep=lambda kind, name, make: name):
+            return gpu_images.disk('debian12')
+    if name(b'one') != name(b'one') or name(b'one') == name(b'two'):
+        raise Failure('the name of an image does not say what it is made of')
 
 
 TESTS = {
@@ -313,6 +503,14 @@ TESTS = {
     'pictures are read': pictures_are_read,
     'members of packages stay in their root': members_stay_in_their_root,
     'things are made of things, once': things_are_made_of_things,
+    'what was not asked for in a month is dropped': old_things_are_dropped,
+    'what is too much is dropped': too_much_is_dropped,
+    'what is made or asked for is not dropped': what_is_made_or_asked_for_is_not_dropped,
+    'a dropped lock locks nobody': dropped_locks_lock_nobody,
+    'packages are what the lock file says': locked_packages_are_taken,
+    'what a mirror has dropped has a successor': what_the_mirror_dropped_has_a_successor,
+    'without network and cache a reason is given': nothing_is_there_without_network,
+    'images follow what they are made of': images_follow_what_they_are_made_of,
     'damaged downloads are refused': damaged_downloads_are_refused,
     'damaged packages are downloaded again': damaged_packages_are_had_again,
 }

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * persist FRAMES
+ * persist FRAMES [SECONDS]
  *
- * Each frame makes four buffers that stay mapped, has the GPU write them by transform feedback,
- * checks through the mappings what it wrote, draws by what is in one of them, checks each pixel,
- * and deletes the four. Mesa keeps buffers of other kinds for the next who wants one, and so hardly
- * ever unmaps them. One JSON object says how it went; status 0 if all was right.
+ * FRAMES, or so many as are begun before SECONDS are over. Each frame makes four buffers that stay
+ * mapped, has the GPU write them by transform feedback, checks through the mappings what it wrote,
+ * draws by what is in one of them, checks each pixel, and deletes the four. Mesa keeps buffers of
+ * other kinds for the next who wants one, and so hardly ever unmaps them. One JSON object says how
+ * it went; status 0 if all was right.
  */
+#include <math.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -180,22 +182,26 @@ static void draw_frame(int frame)
 
 int main(int argc, char **argv)
 {
-    const int nr_frames = argc == 2 ? atoi(argv[1]) : 0;
-    if (nr_frames < 1) {
-        fprintf(stderr, "usage: %s FRAMES\n", argv[0]);
+    const int most = argc >= 2 ? atoi(argv[1]) : 0;
+    const double limit_s = argc == 3 ? atof(argv[2]) : INFINITY;
+    if (most < 1 || argc > 3 || !(limit_s > 0)) {
+        fprintf(stderr, "usage: %s FRAMES [SECONDS]\n", argv[0]);
         return 2;
     }
     draw_init();
     setup();
     draw_frame(0); /* compiles what the others use */
     const double began = now_s();
-    for (int frame = 1; frame <= nr_frames; frame++) {
-        draw_frame(frame);
+    double seconds = 0;
+    int nr_frames = 0;
+    while (nr_frames < most && seconds < limit_s) {
+        draw_frame(++nr_frames);
+        seconds = now_s() - began;
     }
-    const double seconds = now_s() - began;
-    printf("{\"frames\":%d,\"buffers\":%d,\"fps\":%.1f,\"wrong_floats\":%u,\"wrong_pixels\":%u,"
-           "\"gl_errors\":%u}\n",
-           nr_frames, NR_BUFFERS * (nr_frames + 1), nr_frames / seconds, nr_wrong_floats,
+    const double fps = nr_frames / seconds;
+    printf("{\"frames\":%d,\"buffers\":%d,\"fps\":%.1f,\"buffers_per_s\":%.1f,\"wrong_floats\":%u,"
+           "\"wrong_pixels\":%u,\"gl_errors\":%u}\n",
+           nr_frames, NR_BUFFERS * (nr_frames + 1), fps, NR_BUFFERS * fps, nr_wrong_floats,
            nr_wrong_pixels, nr_gl_errors);
     return nr_wrong_floats || nr_wrong_pixels || nr_gl_errors;
 }

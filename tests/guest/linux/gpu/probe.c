@@ -1,32 +1,27 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * probe unmap|nothing|stall KIB COUNT [BUSY]
+ * probe unmap|nothing|stall KIB COUNT [SECONDS]
  *
  * How long the device takes, as the driver sees it: for UNMAP_BLOB of a buffer of KIB KiB; for a
  * fenced command that does nothing; and for such a command of another context right behind an
- * unmap, by turns with one behind the end of a buffer that was not mapped. BUSY processes do
- * nothing but compute meanwhile, one a processor, from the last one down. One JSON object on a
- * line; all times are microseconds.
+ * unmap, by turns with one behind the end of a buffer that was not mapped. COUNT times, or until
+ * SECONDS are over. One JSON object on a line.
  */
 #include <math.h>
-#include <sched.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "trace.h"
 #include "virtgpu.h"
 
-enum { MAX_BUSY = 64, PAGE = 4096, SETTLE_US = 200 };
+enum { PAGE = 4096, SETTLE_US = 200 };
 
 static struct samples samples, others;
-static pid_t busy[MAX_BUSY];
+static double deadline_us = INFINITY;
 
 static double now_us(void)
 {
@@ -35,37 +30,10 @@ static double now_us(void)
     return (double)now.tv_sec * 1e6 + (double)now.tv_nsec / 1e3;
 }
 
-static void compute_for_ever(long cpu)
+/* Another round? */
+static int goes_on(int done, int count)
 {
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    CPU_SET((size_t)cpu, &set);
-    sched_setaffinity(0, sizeof(set), &set);
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    for (volatile unsigned long count = 0;; count++) {
-    }
-}
-
-static void start_busy(int nr)
-{
-    const long last = sysconf(_SC_NPROCESSORS_ONLN) - 1;
-    for (int i = 0; i < nr; i++) {
-        busy[i] = fork();
-        if (busy[i] < 0) {
-            virtgpu_fail("fork");
-        }
-        if (busy[i] == 0) {
-            compute_for_ever(last - i);
-        }
-    }
-}
-
-static void stop_busy(int nr)
-{
-    for (int i = 0; i < nr; i++) {
-        kill(busy[i], SIGKILL);
-        waitpid(busy[i], NULL, 0);
-    }
+    return done < count && (done == 0 || now_us() < deadline_us);
 }
 
 /* Until nothing of this program is under way: what its context has asked for is done, and answers
@@ -96,7 +64,7 @@ static struct virtgpu_buffer prepare(int fd, uint64_t size)
 static void unmap(int fd, uint64_t size, int count)
 {
     trace_start();
-    for (int i = 0; i < count; i++) {
+    for (int i = 0; goes_on(i, count); i++) {
         struct virtgpu_buffer buffer = prepare(fd, size);
         virtgpu_close_handle(fd, &buffer);
         settle(fd); /* the context is detached: the unmap will be alone */
@@ -112,7 +80,7 @@ static void unmap(int fd, uint64_t size, int count)
 static void nothing(int fd, int count)
 {
     trace_start();
-    for (int i = 0; i < count; i++) {
+    for (int i = 0; goes_on(i, count); i++) {
         usleep(SETTLE_US);
         virtgpu_submit_nothing(fd);
     }
@@ -177,9 +145,10 @@ static void stall(int fd, uint64_t size, int count)
 {
     const int other = virtgpu_open();
     double sum = 0, sum_squares = 0;
+    int nr = 0;
     settle(other);
-    for (int i = 0; i < count; i++) {
-        const int is_first = i % 2; /* which comes first must not matter */
+    for (; goes_on(nr, count); nr++) {
+        const int is_first = nr % 2; /* which comes first must not matter */
         const double one = window(fd, other, size, is_first);
         const double two = window(fd, other, size, !is_first);
         const double with = is_first ? one : two, without = is_first ? two : one;
@@ -189,7 +158,7 @@ static void stall(int fd, uint64_t size, int count)
         sum += ratio;
         sum_squares += ratio * ratio;
     }
-    print_ratio(count, sum, sum_squares);
+    print_ratio(nr, sum, sum_squares);
     printf(",\"with\":{");
     samples_print(&samples);
     printf("},\"without\":{");
@@ -202,26 +171,27 @@ int main(int argc, char **argv)
 {
     const int kib = argc >= 4 ? atoi(argv[2]) : 0;
     const int count = argc >= 4 ? atoi(argv[3]) : 0;
-    const int nr_busy = argc == 5 ? atoi(argv[4]) : 0;
-    if (kib < 4 || kib % 4 || count < 1 || argc > 5 || nr_busy < 0 || nr_busy > MAX_BUSY) {
-        fprintf(stderr, "usage: %s unmap|nothing|stall KIB COUNT [BUSY]\n", argv[0]);
+    const double seconds = argc == 5 ? atof(argv[4]) : INFINITY;
+    if (kib < 4 || kib % 4 || count < 1 || argc > 5 || !(seconds > 0)) {
+        fprintf(stderr, "usage: %s unmap|nothing|stall KIB COUNT [SECONDS]\n", argv[0]);
         return 2;
     }
     const int fd = virtgpu_open();
     const uint64_t size = (uint64_t)kib << 10;
     settle(fd);
-    start_busy(nr_busy);
-    printf("{\"probe\":\"%s\",\"kib\":%d,\"busy\":%d,", argv[1], kib, nr_busy);
-    fflush(stdout);
+    deadline_us = now_us() + seconds * 1e6;
+    printf("{\"kib\":%d,", kib);
     if (!strcmp(argv[1], "unmap")) {
         unmap(fd, size, count);
     } else if (!strcmp(argv[1], "nothing")) {
         nothing(fd, count);
     } else if (!strcmp(argv[1], "stall")) {
         stall(fd, size, count);
+    } else {
+        fprintf(stderr, "probe: there is no \"%s\"\n", argv[1]);
+        return 2;
     }
     printf("}\n");
-    stop_busy(nr_busy);
     close(fd);
     return 0;
 }

@@ -25,9 +25,15 @@ static double percentile(const struct samples *samples, unsigned percent)
 void samples_print(struct samples *samples)
 {
     printf("\"n\":%u", samples->nr);
-    if (samples->nr > 0) {
-        qsort(samples->values, samples->nr, sizeof(samples->values[0]), compare);
-        printf(",\"p50\":%.1f,\"p90\":%.1f,\"p99\":%.1f,\"max\":%.1f", percentile(samples, 50),
-               percentile(samples, 90), percentile(samples, 99), percentile(samples, 100));
+    if (samples->nr == 0) {
+        return;
     }
+    qsort(samples->values, samples->nr, sizeof(samples->values[0]), compare);
+    printf(",\"p50_us\":%.1f,\"p90_us\":%.1f,\"p99_us\":%.1f,\"max_us\":%.1f",
+           percentile(samples, 50), percentile(samples, 90), percentile(samples, 99),
+           percentile(samples, 100));
+    for (unsigned percent = 0; percent <= 100; percent++) {
+        printf("%s%.1f", percent == 0 ? ",\"quantiles_us\":[" : ",", percentile(samples, percent));
+    }
+    printf("]");
 }

@@ -1,0 +1,84 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# What the README tells a newcomer to type, typed on a machine that has nothing: a minimal Debian
+# made by debootstrap, a fresh clone of what is committed here.
+#
+#     tests/check/bare.sh [SUITE...]        bookworm and trixie, if there are none
+#
+# As root: it needs chroot. Output: Test Anything Protocol. What the commands said stays in LOGS
+# (build-logs/bare), the system itself does not.
+set -uo pipefail
+cd "$(dirname "$0")/../.." || exit 1
+export LC_ALL=C.UTF-8
+
+MIRROR=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
+LOGS=${LOGS:-build-logs}/bare
+PATH=$PATH:/usr/sbin:/sbin
+number=0
+system= # the one that is there now
+
+point() { # "ok" or "not ok", NAME
+    number=$((number + 1))
+    printf '%s %d - %s\n' "$1" "$number" "$2"
+}
+
+skip_all() {
+    printf '1..0 # SKIP %s\n' "$1"
+    exit 0
+}
+
+# What git and apt need before the README's first line, as it says; nothing else.
+make_system() { # SUITE FOLDER
+    debootstrap --variant=minbase --include=ca-certificates,git "$1" "$2" "$MIRROR" &&
+        git clone --quiet --no-hardlinks . "$2/root/gracevm" &&
+        cp /etc/resolv.conf "$2/etc/resolv.conf"
+}
+
+# In a mount and process namespace of its own: what it mounts and starts ends with it.
+enter() { # FOLDER COMMAND
+    # shellcheck disable=SC2016 # expanded by the shell in the namespace
+    unshare --mount --pid --fork --kill-child bash -c '
+        mount -t proc proc "$1/proc" && mount --rbind /dev "$1/dev" &&
+            exec chroot "$1" /usr/bin/env -i HOME=/root TERM=dumb \
+                PATH=/usr/sbin:/usr/bin:/sbin:/bin bash -c "cd /root/gracevm && $2"' enter "$1" "$2" </dev/null
+}
+
+try() { # SUITE FOLDER COMMAND [REMARK]
+    local log=$LOGS/$1.$number.log start=$SECONDS name="$1: $3${4:+ ($4)}"
+    if enter "$2" "$3" >"$log" 2>&1; then
+        point ok "$name"
+        printf '# %d s\n' $((SECONDS - start))
+    else
+        point 'not ok' "$name"
+        tail -n 15 "$log" | sed 's/^/# /'
+    fi
+}
+
+remove_system() {
+    [ -z "$system" ] || rm -rf --one-file-system "$system"
+    system=
+}
+
+try_suite() {
+    system=$(mktemp -d "${TMPDIR:-/var/tmp}/gracevm-bare-XXXXXX") || exit 1
+    if make_system "$1" "$system" >"$LOGS/$1.system.log" 2>&1; then
+        try "$1" "$system" './check --quick'
+        try "$1" "$system" './demo'
+        try "$1" "$system" './demo' 'again: nothing is to be set up'
+    else
+        point ok "$1: a minimal system # SKIP $(tail -n 1 "$LOGS/$1.system.log")"
+    fi
+    remove_system
+}
+
+[ "$(id -u)" -eq 0 ] || skip_all 'needs root, for chroot'
+type -P debootstrap >/dev/null || skip_all 'no debootstrap'
+unshare --mount true 2>/dev/null || skip_all 'no namespace can be made here'
+[ -z "$(git status --porcelain)" ] || printf '# not committed, so not tried: some changes\n'
+mkdir -p "$LOGS"
+[ $# -gt 0 ] || set -- bookworm trixie
+trap remove_system EXIT
+for suite in "$@"; do
+    try_suite "$suite"
+done
+printf '1..%d\n' "$number"
