@@ -49,6 +49,19 @@ static const struct cpu_backend *choose_backend(const struct options *options, G
     return options->wants_soft ? &cpu_soft : NULL;
 }
 
+/* A way to plug in what an option says. */
+typedef bool plug_fn(struct machine *machine, const char *text, GError **error);
+
+static bool plug_all(struct machine *machine, const GPtrArray *texts, plug_fn *plug, GError **error)
+    NO_THREAD_SAFETY /* under the BQL */
+{
+    for (guint i = 0; i < texts->len; i++) {
+        if (!plug(machine, texts->pdata[i], error))
+            return false;
+    }
+    return true;
+}
+
 static bool plug(struct machine *machine, const struct options *options, GError **error)
     REQUIRES(bql)
 {
@@ -56,11 +69,10 @@ static bool plug(struct machine *machine, const struct options *options, GError 
         if (!machine_add_drive(machine, options->drives->pdata[i], error))
             return false;
     }
-    for (guint i = 0; i < options->devices->len; i++) {
-        if (!machine_add_device(machine, options->devices->pdata[i], error))
-            return false;
-    }
-    return machine_check_drives(machine, error);
+    return plug_all(machine, options->netdevs, machine_add_netdev, error) &&
+           plug_all(machine, options->devices, machine_add_device, error) &&
+           plug_all(machine, options->nics, machine_add_nic, error) &&
+           machine_check_drives(machine, error) && machine_check_networks(machine, error);
 }
 
 static int status_of(enum machine_end why)

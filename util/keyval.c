@@ -152,6 +152,15 @@ static bool set_bool(const struct place *at, bool *member, GError **error)
                         at->value);
 }
 
+static void add_string(char ***member, const char *value)
+{
+    const guint nr = *member ? g_strv_length(*member) : 0;
+
+    *member = g_renew(char *, *member, nr + 2);
+    (*member)[nr] = g_strdup(value);
+    (*member)[nr + 1] = NULL;
+}
+
 static bool set_value(const struct place *at, void *config, GError **error)
 {
     void *member = (char *)config + at->key->offset;
@@ -160,6 +169,9 @@ static bool set_value(const struct place *at, void *config, GError **error)
     case KEYVAL_STRING:
         g_free(*(char **)member);
         *(char **)member = g_strdup(at->value);
+        return true;
+    case KEYVAL_STRINGS:
+        add_string(member, at->value);
         return true;
     case KEYVAL_BOOL:
         return set_bool(at, member, error);
@@ -236,7 +248,7 @@ static bool parse_item(const char *option, char *item, const struct keyval_key *
         at.value = "on";
     }
     bit = UINT64_C(1) << (at.key - keys);
-    if (*seen & bit)
+    if (*seen & bit && at.key->kind != KEYVAL_STRINGS)
         return keyval_usage(error, "%s: %s is given twice", option, at.key->name);
     *seen |= bit;
     return set_value(&at, config, error);
@@ -265,12 +277,14 @@ void keyval_clear(const struct keyval_key *keys, void *config)
     for (const struct keyval_key *key = keys; key->name; key++) {
         if (key->kind == KEYVAL_STRING)
             g_clear_pointer((char **)(void *)((char *)config + key->offset), g_free);
+        else if (key->kind == KEYVAL_STRINGS)
+            g_clear_pointer((char ***)(void *)((char *)config + key->offset), g_strfreev);
     }
 }
 
 void keyval_print(const struct keyval_key *keys, FILE *out)
 {
-    static const char *const kinds[] = { "text", "on|off", "number", "size", NULL };
+    static const char *const kinds[] = { "text", "text", "on|off", "number", "size", NULL };
 
     for (const struct keyval_key *key = keys; key->name; key++) {
         g_autofree char *value = key->kind == KEYVAL_CHOICE

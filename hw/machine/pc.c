@@ -147,6 +147,7 @@ bool pc_init(struct machine *machine, GError **error)
 {
     machine->regions = g_ptr_array_new();
     machine->disks = g_ptr_array_new();
+    machine->networks = g_ptr_array_new();
     machine->devices = g_ptr_array_new();
     machine->display = display_new();
     machine->input = input_new();
@@ -229,6 +230,7 @@ void pc_clock_changed(struct machine *machine)
 {
     chips_clock_changed(machine);
     rtc_clock_changed(machine->rtc);
+    networks_clock_changed(machine);
 }
 
 /* ---- For others ------------------------------------------------------------------------------ */

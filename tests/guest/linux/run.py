@@ -19,6 +19,7 @@ import disks
 import drawing
 import ends
 import machine
+import network
 import packages
 import refusals
 import sessions
@@ -36,6 +37,7 @@ GROUPS = {
     'userland': sessions.sessions,
     'drawing': drawing.drawing,
     'workloads': workloads.workloads,
+    'network': network.network,
     'steering': steering.steering,
     'refusals': refusals.refusals,
 }
