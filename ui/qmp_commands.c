@@ -220,7 +220,10 @@ static void query_gpu_latency(struct qmp_request *request) REQUIRES(bql)
 
     if (!gpu)
         return;
-    gpu_print_latency_json(gpu, text.out);
+    if (json_object_get_boolean_member_with_default(request->arguments, "buckets", FALSE))
+        gpu_print_latency_buckets_json(gpu, text.out);
+    else
+        gpu_print_latency_json(gpu, text.out);
     text_answer(&text, request, true);
 }
 
@@ -257,7 +260,7 @@ const struct qmp_command qmp_commands[] = {
     { "query-status", query_status, { { 0 } } },
     { "query-cpus-fast", query_cpus_fast, { { 0 } } },
     { "query-rcu", query_rcu, { { 0 } } },
-    { "query-gpu-latency", query_gpu_latency, { { 0 } } },
+    { "query-gpu-latency", query_gpu_latency, { { "buckets", QMP_BOOLEAN, true } } },
     { "x-gpu-resources", x_gpu_resources, { { 0 } } },
     { "x-mtree", x_mtree, { { 0 } } },
     { "stop", stop, { { 0 } } },

@@ -153,6 +153,22 @@ void hist_print_json(const struct hist *hist, FILE *out)
                   hist_percentile(hist, 99.9), hist_max(hist));
 }
 
+void hist_print_buckets_json(const struct hist *hist, FILE *out)
+{
+    const char *comma = "";
+
+    (void)fputc('[', out);
+    for (unsigned i = 0; i < HIST_BUCKETS; i++) {
+        const uint64_t count = load_relaxed(&hist->counts[i]);
+
+        if (!count)
+            continue;
+        (void)fprintf(out, "%s[%" PRIu64 ",%" PRIu64 "]", comma, bucket_upper(i), count);
+        comma = ",";
+    }
+    (void)fputc(']', out);
+}
+
 uint64_t hist_count_upto(const struct hist *hist, uint64_t upper)
 {
     const unsigned last = bucket_of(upper);

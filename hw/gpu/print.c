@@ -15,19 +15,41 @@ const char *gpu_stage_name(enum gpu_stage stage)
     return stage_names[stage];
 }
 
-void gpu_print_latency_json(struct gpu *gpu, FILE *out)
+/* {"stage": …} by @print. */
+static void print_stages(const struct gpu_stats *stats, FILE *out,
+                         void (*print)(const struct hist *hist, FILE *out))
+{
+    for (unsigned i = 0; i < NR_GPU_STAGES; i++) {
+        fprintf(out, "%c\"%s\":", i ? ',' : '{', stage_names[i]);
+        print(&stats->stage[i], out);
+    }
+    fputc('}', out);
+}
+
+/* Without the brace at its end. */
+static void print_latency(struct gpu *gpu, FILE *out)
 {
     const struct gpu_stats *stats = &gpu->stats;
 
     fprintf(out, "{\"maps\":%" PRIu64 ",\"unmaps\":%" PRIu64 ",\"refused-maps\":%" PRIu64,
             load_relaxed(&stats->maps), load_relaxed(&stats->unmaps),
             load_relaxed(&stats->refused_maps));
-    fprintf(out, ",\"waits\":%" PRIu64 ",\"unmap\":{", load_relaxed(&stats->waits));
-    for (unsigned i = 0; i < NR_GPU_STAGES; i++) {
-        fprintf(out, "%s\"%s\":", i ? "," : "", stage_names[i]);
-        hist_print_json(&stats->stage[i], out);
-    }
-    fputs("}}", out);
+    fprintf(out, ",\"waits\":%" PRIu64 ",\"unmap\":", load_relaxed(&stats->waits));
+    print_stages(stats, out, hist_print_json);
+}
+
+void gpu_print_latency_json(struct gpu *gpu, FILE *out)
+{
+    print_latency(gpu, out);
+    fputc('}', out);
+}
+
+void gpu_print_latency_buckets_json(struct gpu *gpu, FILE *out)
+{
+    print_latency(gpu, out);
+    fputs(",\"buckets\":", out);
+    print_stages(&gpu->stats, out, hist_print_buckets_json);
+    fputc('}', out);
 }
 
 /* ---- Resources ------------------------------------------------------------------------------- */

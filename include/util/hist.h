@@ -51,6 +51,12 @@ void hist_merge(struct hist *hist, const struct hist *other);
 void hist_print_json(const struct hist *hist, FILE *out);
 
 /**
+ * One JSON array, no newline: [upper end, how many] of each bucket that is not empty. Two of them,
+ * taken one after the other, tell what was recorded in between.
+ */
+void hist_print_buckets_json(const struct hist *hist, FILE *out);
+
+/**
  * For exporters: how many values are <= @upper, or above it in its own bucket (by
  * less than 1/HIST_SUB of it). Never falls, whatever is recorded: the answer depends
  * on no other value.

@@ -16,6 +16,7 @@ LOGS=${LOGS:-build-logs}/bare
 PATH=$PATH:/usr/sbin:/sbin
 number=0
 system= # the one that is there now
+child=  # what runs in it
 
 point() { # "ok" or "not ok", NAME
     number=$((number + 1))
@@ -45,7 +46,9 @@ enter() { # FOLDER COMMAND
 
 try() { # SUITE FOLDER COMMAND [REMARK]
     local log=$LOGS/$1.$number.log start=$SECONDS name="$1: $3${4:+ ($4)}"
-    if enter "$2" "$3" >"$log" 2>&1; then
+    enter "$2" "$3" >"$log" 2>&1 &
+    child=$!
+    if wait "$child"; then
         point ok "$name"
         printf '# %d s\n' $((SECONDS - start))
     else
@@ -78,6 +81,7 @@ unshare --mount true 2>/dev/null || skip_all 'no namespace can be made here'
 mkdir -p "$LOGS"
 [ $# -gt 0 ] || set -- bookworm trixie
 trap remove_system EXIT
+trap 'kill "$child"; wait; exit 1' INT TERM HUP
 for suite in "$@"; do
     try_suite "$suite"
 done

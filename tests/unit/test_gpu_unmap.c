@@ -460,6 +460,12 @@ static void stages_are_measured(void)
     g_assert_nonnull(strstr(text, "\"maps\":10,\"unmaps\":10,\"refused-maps\":0,"));
     g_assert_nonnull(strstr(text, "\"unmap\":{\"queue\":{\"count\":10"));
     g_assert_nonnull(strstr(text, "\"total\":{\"count\":10"));
+    g_assert_null(strstr(text, "buckets"));
+    free(text);
+    text = text_of(gpu_print_latency_buckets_json);
+    g_assert_nonnull(strstr(text, "\"unmap\":{\"queue\":{\"count\":10"));
+    g_assert_nonnull(strstr(text, "},\"buckets\":{\"queue\":[["));
+    g_assert_true(g_str_has_suffix(text, "]]}}"));
     free(text);
     end();
 }

@@ -250,8 +250,8 @@ static void merge_is_recording_both(void)
     is(memcmp(&other, &both, sizeof(hist)), 0);
 }
 
-/* What hist_print_json() writes, for as long as the next call does not come. */
-static const char *json(void)
+/* What @print writes, for as long as the next call does not come. */
+static const char *text_by(void (*print)(const struct hist *hist, FILE *out))
 {
     static char text[512];
     FILE *file = tmpfile();
@@ -259,12 +259,28 @@ static const char *json(void)
 
     if (!file)
         bail_out("no temporary file");
-    hist_print_json(&hist, file);
+    print(&hist, file);
     rewind(file);
     length = fread(text, 1, sizeof(text) - 1, file);
     text[length] = '\0';
     ok(fclose(file) == 0);
     return text;
+}
+
+static const char *json(void)
+{
+    return text_by(hist_print_json);
+}
+
+static void json_has_buckets(void)
+{
+    begin();
+    is_str(text_by(hist_print_buckets_json), "[]");
+    hist_record(&hist, 0);
+    hist_record(&hist, 3);
+    hist_record(&hist, 3);
+    hist_record(&hist, 1000);
+    is_str(text_by(hist_print_buckets_json), "[[0,1],[3,2],[1007,1]]");
 }
 
 static void json_has_every_member(void)
@@ -381,6 +397,7 @@ int main(int argc, char **argv)
         TAP_TEST(minimum_is_one_of_the_values),
         TAP_TEST(merge_is_recording_both),
         TAP_TEST(json_has_every_member),
+        TAP_TEST(json_has_buckets),
         TAP_TEST(threads_lose_no_record),
     };
 

@@ -209,6 +209,9 @@ static void numbers_are_json(void)
     }
     say(&play, "query-gpu-latency");
     client_hears_of(&play.client, "there is no virtio-gpu device");
+    client_say(&play.client,
+               "{\"execute\": \"query-gpu-latency\", \"arguments\": {\"buckets\": 1}}\n");
+    client_hears_of(&play.client, "buckets");
     say(&play, "x-gpu-resources");
     client_hears_of(&play.client, "there is no virtio-gpu device");
     play_end(&play);

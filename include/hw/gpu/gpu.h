@@ -69,6 +69,7 @@ bool gpu_wait_for_reset(struct gpu *gpu) MUST_CHECK REQUIRES(bql);
 
 /** Each one JSON object, no newline. Stages of an unmap; resources, window, contexts. */
 void gpu_print_latency_json(struct gpu *gpu, FILE *out) REQUIRES(bql);
+void gpu_print_latency_buckets_json(struct gpu *gpu, FILE *out) REQUIRES(bql); /* and these */
 void gpu_print_resources_json(struct gpu *gpu, FILE *out) REQUIRES(bql);
 
 /** gracevm_gpu_*. */

@@ -20,7 +20,6 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'
 
 import machine  # noqa: E402: found by the line above
 import qmp  # noqa: E402
-import run as linux  # noqa: E402
 import storm as storms  # noqa: E402
 import tap  # noqa: E402
 
@@ -251,7 +250,7 @@ def main():
     parser.add_argument('program', type=os.path.abspath)
     parser.add_argument('payload', type=os.path.abspath)
     settings = Settings(parser.parse_args())
-    reason = linux.no_kvm() if settings.options.accel == 'kvm' else ''
+    reason = machine.no_kvm() if settings.options.accel == 'kvm' else ''
     if reason:
         tap.skip_all(reason)
         return

@@ -125,7 +125,7 @@ def _drop_locks():
 
 
 def tidy():
-    """What is old or too much goes; what is in use stays, if it is more than LIMIT_BYTES as well."""
+    """What is old or too much goes; what is in use stays, even if that is too much."""
     try:
         with _alone('tidy', 'all', fcntl.LOCK_EX | fcntl.LOCK_NB):
             now = time.time()
@@ -133,8 +133,7 @@ def tidy():
             total = sum(size for _, _, size in things)
             for when, (kind, name, path), size in things:
                 is_old = when < now - (IN_USE_S if name.startswith(UNFINISHED) else KEEP_S)
-                is_too_much = total > LIMIT_BYTES and when < now - IN_USE_S
-                if (is_old or is_too_much) and _drop(kind, name, path, now - IN_USE_S):
+                if (is_old or total > LIMIT_BYTES) and _drop(kind, name, path, now - IN_USE_S):
                     total -= size
             _drop_locks()
     except BlockingIOError:

@@ -102,6 +102,16 @@ class End:
     errors: str
 
 
+def no_kvm():
+    """Why there is no KVM here that a Linux guest could run on; '' if there is."""
+    if not os.access('/dev/kvm', os.R_OK | os.W_OK):
+        return '/dev/kvm cannot be opened'
+    with open('/proc/cpuinfo', encoding='utf-8') as file:
+        if not {'vmx', 'svm'} & set(file.read().split()):
+            return 'KVM has no hardware virtualisation behind it (neither vmx nor svm)'
+    return ''
+
+
 def end_in_order():
     """SIGTERM unwinds this program, so that machines, their folders and disks go first."""
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))

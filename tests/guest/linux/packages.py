@@ -29,6 +29,7 @@ import cache
 HERE = os.path.dirname(os.path.abspath(__file__))
 LOCK = os.path.join(HERE, 'packages.txt')
 HELPER = '/usr/lib/apt/apt-helper'
+PATIENCE = ('-o', 'Acquire::Retries=1', '-o', 'Acquire::http::Timeout=20')  # without a network
 ARCHIVES = '/var/cache/apt/archives'  # what the machine has downloaded for itself
 KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg'
 RELEASES = ('bookworm', 'trixie')
@@ -118,9 +119,11 @@ def mirrors():
 class Resolver:
     """apt with indexes of its own, for a machine on which nothing is installed."""
 
-    def __init__(self, release, folder):
+    def __init__(self, release):
         if not os.path.exists(KEYRING):
             raise Unavailable(f'{KEYRING} is missing: package debian-archive-keyring')
+        self._folder = tempfile.TemporaryDirectory()  # goes with this object
+        folder = self._folder.name
         for name in ('lists/partial', 'cache/archives/partial'):
             os.makedirs(os.path.join(folder, name))
         with open(os.path.join(folder, 'sources.list'), 'w', encoding='utf-8') as file:
@@ -134,8 +137,8 @@ class Resolver:
                    'Dir::State::lists': f'{folder}/lists', 'Dir::State::status': f'{folder}/status',
                    'Dir::Cache': f'{folder}/cache', 'APT::Sandbox::User': '',
                    'APT::Architecture': 'amd64', 'Acquire::Languages': 'none'}
-        self._options = [word for key, value in options.items()
-                         for word in ('-o', f'{key}={value}')]
+        self._options = [*PATIENCE] + [word for key, value in options.items()
+                                       for word in ('-o', f'{key}={value}')]
         self._apt('apt-get', 'update', '--error-on=any')
 
     def _apt(self, program, *words):
@@ -157,16 +160,20 @@ class Resolver:
                           int(fields['Size']), fields['Filename'])
 
 
+@functools.cache
+def _resolver(release):
+    """One for all sets: the indexes are tens of megabytes."""
+    return Resolver(release)
+
+
 def resolve(names):
     """Packages of the sets @names, as the archive has them now."""
     by_release = collections.defaultdict(list)
     for name in names:
         by_release[SETS[name].release].append(name)
     for release, there in by_release.items():
-        with tempfile.TemporaryDirectory() as folder:
-            resolver = Resolver(release, folder)
-            for name in there:
-                yield from resolver.resolve(name, SETS[name])
+        for name in there:
+            yield from _resolver(release).resolve(name, SETS[name])
 
 
 def read_lock(path=None):
@@ -194,7 +201,7 @@ def _download(package, path):
     if not os.path.exists(HELPER):
         raise Unavailable(f'there is no {HELPER}')
     for mirror in mirrors():
-        done = _run([HELPER, '-o', 'APT::Sandbox::User=', 'download-file',
+        done = _run([HELPER, *PATIENCE, '-o', 'APT::Sandbox::User=', 'download-file',
                      f'{mirror.rstrip("/")}/{package.path}', path, f'SHA256:{package.sha256}'])
         if done.returncode == 0 and package.is_at(path):
             return

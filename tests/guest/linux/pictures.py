@@ -76,8 +76,8 @@ def _unfiltered(data, height, stride, step):
         above = line
 
 
-def read_png(data):
-    """Of 8 bits a channel, not interlaced."""
+def _parts(data):
+    """(width, height, channels, the lines as they were filtered, one after the other)."""
     if not data.startswith(PNG_SIGNATURE):
         raise ValueError('no PNG file')
     at, packed = len(PNG_SIGNATURE), b''
@@ -91,9 +91,22 @@ def read_png(data):
         at += 12 + length
     if depth != 8 or interlace or colour not in CHANNELS:
         raise ValueError('a PNG of another form than is read here')
-    step = CHANNELS[colour]
+    return width, height, CHANNELS[colour], zlib.decompress(packed)
+
+
+def filtered_lines(data):
+    """Of a PNG file: as many as it is high. Which of them differ from those of another picture is
+    seen without undoing what the filter has done, which takes long."""
+    width, height, step, filtered = _parts(data)
+    stride = width * step + 1
+    return [filtered[y * stride:(y + 1) * stride] for y in range(height)]
+
+
+def read_png(data):
+    """Of 8 bits a channel, not interlaced."""
+    width, height, step, filtered = _parts(data)
     rows = []
-    for line in _unfiltered(zlib.decompress(packed), height, width * step, step):
+    for line in _unfiltered(filtered, height, width * step, step):
         channels = [line[channel::step] for channel in ((0, 1, 2) if step >= 3 else (0, 0, 0))]
         rows.append(list(zip(*channels)))
     return Picture(rows)

@@ -43,16 +43,6 @@ GROUPS = {
 }
 
 
-def no_kvm():
-    """Why there is no KVM here that a Linux guest could run on; '' if there is."""
-    if not os.access('/dev/kvm', os.R_OK | os.W_OK):
-        return '/dev/kvm cannot be opened'
-    with open('/proc/cpuinfo', encoding='utf-8') as file:
-        if not {'vmx', 'svm'} & set(file.read().split()):
-            return 'KVM has no hardware virtualisation behind it (neither vmx nor svm)'
-    return ''
-
-
 def main():
     parser = argparse.ArgumentParser(usage=__doc__)
     parser.add_argument('--accel', default='soft', choices=('soft', 'kvm'))
@@ -65,7 +55,7 @@ def main():
     path = shutil.which(options.program)
     if not path:
         sys.exit(f'run.py: {options.program} cannot be run')
-    reason = no_kvm() if options.accel == 'kvm' else ''
+    reason = machine.no_kvm() if options.accel == 'kvm' else ''
     if reason:
         tap.skip_all(reason)
         return

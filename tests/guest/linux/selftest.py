@@ -296,6 +296,7 @@ def old_things_are_dropped():
         unfinished = os.path.join(folder, 'gracevm/images/.new-killed')
         os.mkdir(unfinished)
         os.utime(unfinished, (0, 0))
+        _fill(os.path.join(folder, 'gracevm/locks/images-gone'), 0)
         new = _thing('new', 1, 0)
         _check_there([recent, new], [old, unfinished])
         locks = sorted(os.listdir(os.path.join(folder, 'gracevm/locks')))
