@@ -11,6 +11,7 @@
 #include "hw/cpu/cpu.h"
 #include "hw/machine/machine.h"
 #include "ui/char_backend.h"
+#include "ui/ctl.h"
 #include "ui/metrics_server.h"
 #include "ui/options.h"
 #include "ui/qmp.h"
@@ -115,14 +116,16 @@ static void on_terminal_quit(void *arg)
 }
 
 /* NULL without an error: none is asked for. */
-static struct qmp *open_qmp(struct machine *machine, const char *spec, GError **error) REQUIRES(bql)
+static struct qmp *open_qmp(struct machine *machine, const struct options *options, GError **error)
+    REQUIRES(bql)
 {
     struct qmp *qmp;
 
-    if (!spec)
+    if (!options->qmp)
         return NULL;
     qmp = qmp_new(machine);
-    if (qmp_listen(qmp, spec, error))
+    qmp_set_name(qmp, options->name);
+    if (qmp_listen(qmp, options->qmp, error))
         return qmp;
     qmp_free(qmp);
     return NULL;
@@ -152,7 +155,7 @@ static int live(const struct options *options, struct machine *machine) REQUIRES
     GError *error = NULL;
     struct metrics_server *server = NULL;
     struct metrics *metrics = open_metrics(machine, options->metrics, &server, &error);
-    struct qmp *qmp = error ? NULL : open_qmp(machine, options->qmp, &error);
+    struct qmp *qmp = error ? NULL : open_qmp(machine, options, &error);
     int status;
 
     if (!error && machine_power_on(machine, &error))
@@ -199,13 +202,6 @@ static int run(const struct options *options, const struct machine_config *confi
     return status;
 }
 
-static void tell_of_lost_lines(const struct options *options)
-{
-    if (options->log_path && log_write_errors() > 0)
-        (void)fprintf(stderr, "gracevm: warning: -D %s: %" G_GUINT64_FORMAT " lines are missing\n",
-                      options->log_path, log_write_errors()); /* nobody is left to be told */
-}
-
 static struct trace_file *open_trace(const struct options *options, GError **error)
 {
     g_autofree char *own = g_strdup_printf("trace-%d.json", (int)getpid());
@@ -226,6 +222,13 @@ static int close_trace(struct trace_file *trace, int status)
         return status;
     failed = report(error);
     return status == EXIT_OK ? failed : status;
+}
+
+static void tell_of_lost_lines(const struct options *options)
+{
+    if (options->log_path && log_write_errors() > 0)
+        (void)fprintf(stderr, "gracevm: warning: -D %s: %" G_GUINT64_FORMAT " lines are missing\n",
+                      options->log_path, log_write_errors()); /* nobody is left to be told */
 }
 
 static int with_serial(const struct options *options, struct trace_file *trace) REQUIRES(bql)
@@ -339,6 +342,8 @@ int main(int argc, char **argv)
     int status;
 
     open_standard_streams();
+    if (argc > 1 && strcmp(argv[1], "ctl") == 0)
+        return ctl_main(argc - 2, argv + 2);
     if (!options_parse(&options, argc, argv, &error))
         status = report(error);
     else if (options.is_done)

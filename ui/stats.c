@@ -8,6 +8,7 @@
 #include "hw/gpu/gpu.h"
 #include "hw/machine/machine.h"
 #include "ui/save.h"
+#include "util/metric.h"
 #include "util/rcu_control.h"
 
 void stats_print_rcu(FILE *out)
@@ -36,6 +37,15 @@ void stats_print_rcu(FILE *out)
     fprintf(out, "}}");
 }
 
+static void print_metrics(struct machine *machine, FILE *out) REQUIRES(bql)
+{
+    struct metrics *metrics = metrics_new();
+
+    machine_metrics_register(machine, metrics);
+    metrics_print_json(metrics, out);
+    metrics_free(metrics);
+}
+
 static void print(struct machine *machine, FILE *out) REQUIRES(bql)
 {
     struct gpu *gpu = machine_gpu(machine);
@@ -54,6 +64,8 @@ static void print(struct machine *machine, FILE *out) REQUIRES(bql)
         gpu_print_resources_json(gpu, out);
     else
         fprintf(out, "null");
+    fprintf(out, ",\"metrics\":");
+    print_metrics(machine, out);
     fprintf(out, "}\n");
 }
 

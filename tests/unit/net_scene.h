@@ -14,6 +14,7 @@ enum {
     RECEIVE,
     TRANSMIT,
     CONTROL,
+    NR_QUEUES,
     WIRE_HEADER = sizeof(struct net_header),
     PEER_MTU = 9000,
 };

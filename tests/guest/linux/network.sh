@@ -3,6 +3,7 @@
 # What /init does with a network card, test=net. http_port and sum: the host's server, and the
 # checksum of its /data. It answers with a server of its own, which has another /data.
 
+: "${http_port:=0}" "${sum:=none}"
 net_lease=/net/lease
 card=/sys/class/net/eth0
 
