@@ -524,18 +524,10 @@ static bool take_help(struct options *options, const char *value UNUSED, GError 
         printf("  %-30s %s\n", left, table[i].help);
     }
     puts("\n\"help\" as the value of -accel, -cpu, -machine, -smp, -m, -drive, -device, "
-         "-device NAME,…,
-             - nic,
-         -netdev, -serial, -display, -qmp, -rcu, -d,
-         -metrics or
-             -trace lists
-             "
-             "the choices. In a terminal, "
-             "Ctrl-a h "
-             "tells "
-             "the keys.\n"
-             "Exit status: 0 the guest powered off (or reset, with -no-reboot), or was ended;\n"
-             "1 failure; 2 wrong use; 3 the guest's kernel panicked or its processor shut down.");
+         "-device NAME,…,\n-nic, -netdev, -serial, -display, -qmp, -rcu, -d, -metrics or -trace "
+         "lists the choices.\nIn a terminal, Ctrl-a h tells the keys.\n"
+         "Exit status: 0 the guest powered off (or reset, with -no-reboot), or was ended;\n"
+         "1 failure; 2 wrong use; 3 the guest's kernel panicked or its processor shut down.");
     options->is_done = true;
     return true;
 }
@@ -600,7 +592,12 @@ bool options_parse(struct options *ret_options, int argc, char **argv, GError **
             return unknown(argv[i], name, error);
         if (option->argument && i + 1 == argc)
             return keyval_usage(error, "-%s needs a value: %s", option->name, option->argument);
-        if (!option->take(ret_options, option->argument ? argv[++i] : NULL, error))
+        i += option->argument != NULL;
+        /* A variable of a script that is not set, mostly. A kernel may have no command line. */
+        if (option->argument && !*argv[i] && option->take != take_append)
+            return keyval_usage(error, "-%s: the value is empty; it needs one: %s", option->name,
+                                option->argument);
+        if (!option->take(ret_options, option->argument ? argv[i] : NULL, error))
             return false;
         if (ret_options->is_done)
             return true;

@@ -102,6 +102,29 @@ bool keyval_parse_size(const char *text, uint64_t unit, uint64_t *ret_size)
     return !__builtin_mul_overflow(number, unit ? unit : 1, ret_size);
 }
 
+/* As it would be written: "16M". */
+static char *show_number(const struct keyval_key *key, uint64_t number)
+{
+    static const char suffixes[] = "KMGT";
+    unsigned n = 0;
+
+    while (key->kind == KEYVAL_SIZE && n < 4 && number && number % 1024 == 0) {
+        number /= 1024;
+        n++;
+    }
+    return n ? g_strdup_printf("%" PRIu64 "%c", number, suffixes[n - 1])
+             : g_strdup_printf("%" PRIu64, number);
+}
+
+static bool out_of_range(const struct place *at, GError **error)
+{
+    g_autofree char *min = show_number(at->key, at->key->min);
+    g_autofree char *max = show_number(at->key, at->key->max);
+
+    return keyval_usage(error, "%s: %s=%s is out of range (%s to %s)", at->option, at->key->name,
+                        at->value, min, max);
+}
+
 static bool set_number(const struct place *at, uint64_t *member, GError **error)
 {
     const struct keyval_key *key = at->key;
@@ -119,9 +142,10 @@ static bool set_number(const struct place *at, uint64_t *member, GError **error)
             return keyval_usage(error, "%s: %s=%s is no number", at->option, key->name, at->value);
     }
     if ((key->min || key->max) && (number < key->min || number > key->max))
-        return keyval_usage(error, "%s: %s=%s is out of range (%" PRIu64 " to %" PRIu64 "%s)",
-                            at->option, key->name, at->value, key->min, key->max,
-                            key->kind == KEYVAL_SIZE ? " bytes" : "");
+        return out_of_range(at, error);
+    if (key->is_power_of_two && number & (number - 1))
+        return keyval_usage(error, "%s: %s=%s is no power of two", at->option, key->name,
+                            at->value);
     *member = number;
     return true;
 }

@@ -62,8 +62,10 @@ bool machine_add_drive(struct machine *machine, const struct machine_drive *driv
         return keyval_usage(error, "-drive: there are %d already, the most there can be",
                             MACHINE_DRIVES_MAX);
     disk = disk_open(drive->path, drive->is_readonly, error);
-    if (!disk)
+    if (!disk) {
+        g_prefix_error(error, "-drive: ");
         return false;
+    }
     entry = g_new0(struct machine_disk, 1);
     entry->id = g_strdup(drive->id);
     entry->disk = disk;
@@ -235,10 +237,6 @@ static void add_gpu_metrics(const struct machine_device *device, struct metrics 
 
 static bool check_gpu(const struct device_config *config, GError **error)
 {
-    if (config->hostmem & (config->hostmem - 1))
-        return keyval_usage(error,
-                            "-device virtio-gpu-gl-pci: hostmem=%" PRIu64 " is no power of two",
-                            config->hostmem);
     if (config->hostmem && !config->has_blob)
         return keyval_usage(error, "-device virtio-gpu-gl-pci: hostmem is for blobs: add blob=on");
     if (config->has_venus && !config->hostmem)
@@ -324,7 +322,7 @@ static const struct keyval_key gpu_gl_keys[] = {
     GPU_KEYS,
     KEYVAL_KEY("hostmem", KEYVAL_SIZE, struct device_config, hostmem,
                "size of the window for host-visible blobs, a power of two (none)",
-               .min = GPU_HOSTMEM_MIN, .max = GPU_HOSTMEM_MAX),
+               .min = GPU_HOSTMEM_MIN, .max = GPU_HOSTMEM_MAX, .is_power_of_two = true),
     KEYVAL_KEY("venus", KEYVAL_BOOL, struct device_config, has_venus, "Vulkan, if it can (off)"),
     PCI_KEYS,
 };

@@ -45,6 +45,7 @@ struct keyval_key {
     const char *help;
     uint64_t min, max;          /* both 0: any */
     uint64_t unit;              /* of a KEYVAL_SIZE without a suffix; 0: 1 */
+    bool is_power_of_two;       /* or 0, if min allows it */
     const char *const *choices; /* ended by NULL */
     bool may_be_bare;           /* the first key: its name may be left out */
 };

@@ -36,9 +36,10 @@ make_system() { # SUITE FOLDER
 }
 
 # In a mount and process namespace of its own: what it mounts and starts ends with it.
+# Only SIGKILL ends unshare(1) while it waits.
 enter() { # FOLDER COMMAND
     # shellcheck disable=SC2016 # expanded by the shell in the namespace
-    unshare --mount --pid --fork --kill-child bash -c '
+    exec unshare --mount --pid --fork --kill-child bash -c '
         mount -t proc proc "$1/proc" && mount --rbind /dev "$1/dev" &&
             exec chroot "$1" /usr/bin/env -i HOME=/root TERM=dumb \
                 PATH=/usr/sbin:/usr/bin:/sbin:/bin bash -c "cd /root/gracevm && $2"' enter "$1" "$2" </dev/null
@@ -81,7 +82,7 @@ unshare --mount true 2>/dev/null || skip_all 'no namespace can be made here'
 mkdir -p "$LOGS"
 [ $# -gt 0 ] || set -- bookworm trixie
 trap remove_system EXIT
-trap 'kill "$child"; wait; exit 1' INT TERM HUP
+trap 'kill -KILL "$child"; wait; exit 1' INT TERM HUP
 for suite in "$@"; do
     try_suite "$suite"
 done

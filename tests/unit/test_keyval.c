@@ -7,7 +7,7 @@
 struct config {
     char *name;
     bool is_readonly;
-    uint64_t count, bytes;
+    uint64_t count, bytes, window;
     unsigned format;
     char **forwards;
 };
@@ -18,6 +18,8 @@ static const struct keyval_key keys[] = {
     KEYVAL_KEY("readonly", KEYVAL_BOOL, struct config, is_readonly, "no writes"),
     KEYVAL_KEY("count", KEYVAL_NUMBER, struct config, count, "how many", .min = 1, .max = 8),
     KEYVAL_KEY("bytes", KEYVAL_SIZE, struct config, bytes, "how much", .unit = 1 << 20),
+    KEYVAL_KEY("window", KEYVAL_SIZE, struct config, window, "of what", .min = 64 << 10,
+               .max = 512 << 10, .is_power_of_two = true),
     KEYVAL_KEY("format", KEYVAL_CHOICE, struct config, format, "which", .choices = formats),
     KEYVAL_KEY("forward", KEYVAL_STRINGS, struct config, forwards, "what"),
     { .name = NULL },
@@ -68,6 +70,8 @@ static void errors_name_the_culprit(void)
         { "a,b", "-x: there is no key 'b'" },
         { "readonly=yes", "-x: readonly=yes is neither on nor off" },
         { "count=9", "-x: count=9 is out of range (1 to 8)" },
+        { "window=1M", "-x: window=1M is out of range (64K to 512K)" },
+        { "window=96K", "-x: window=96K is no power of two" },
         { "count=", "-x: count= is no number" },
         { "count=-1", "-x: count=-1 is no number" },
         { "count=1x", "-x: count=1x is no number" },

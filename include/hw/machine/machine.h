@@ -133,9 +133,9 @@ bool machine_power_on(struct machine *machine, GError **error) MUST_CHECK REQUIR
 enum machine_end machine_run(struct machine *machine) REQUIRES(bql);
 
 /**
- * After it has ended, or has not begun: let the devices finish what they have. False: a renderer
- * hangs, the machine cannot be freed, and the program can only leave by _exit(). What the guest
- * has written to disks is there then.
+ * After it has ended, or has not begun: let the devices finish what they have, and flush disks.
+ * False, and the log says which: a renderer or a disk hangs, the machine cannot be freed, and the
+ * program can only leave by _exit(). What the guest has written to other disks is there then.
  */
 bool machine_settle(struct machine *machine) MUST_CHECK REQUIRES(bql);
 

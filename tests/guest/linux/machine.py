@@ -237,6 +237,10 @@ class Machine:
     def send(self, text):
         self._process.stdin.write(text.encode())
 
+    def close_input(self):
+        if self._process.stdin:
+            self._process.stdin.close()
+
     def _signals(self, *masks):
         """The numbers in these lines of /proc/PID/status; none when it has ended."""
         with open(f'/proc/{self.pid}/status', encoding='ascii') as file:

@@ -25,6 +25,7 @@ import refusals
 import sessions
 import steering
 import tap
+import tracing
 import workloads
 from machine import Program
 
@@ -40,6 +41,7 @@ GROUPS = {
     'network': network.network,
     'steering': steering.steering,
     'refusals': refusals.refusals,
+    'tracing': tracing.tracing,
 }
 
 
