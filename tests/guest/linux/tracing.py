@@ -212,7 +212,7 @@ def _draws(program):
         path, at = os.path.join(folder, 'trace.json'), os.path.join(folder, 'metrics')
         stats_path = os.path.join(folder, 'stats.json')
         options = ['-trace', f'enable=*,file={path}', '-metrics', f'unix:{at}',
-                   '-stats', stats_path]
+                   '-stats', stats_path, '-nic', 'user']
         for device in devices:
             options += ['-device', device]
         with drawing.session(program, 'debian12', cpus=2, options=tuple(options)) as there:
