@@ -63,8 +63,10 @@ static void file_free(struct char_backend *backend)
 struct char_backend *char_file_new(const char *path, const struct char_host *host UNUSED,
                                    GError **error)
 {
-    /* O_NONBLOCK: a FIFO without a reader is an error, not a wait. */
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0666);
+    /* O_NONBLOCK: a FIFO without a reader is an error, not a wait. O_APPEND: somebody may empty it.
+     */
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC,
+                  0666);
     struct char_file *file;
 
     if (fd < 0) {

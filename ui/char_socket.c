@@ -269,11 +269,12 @@ static bool connect_to(struct char_socket *sock, GError **error) REQUIRES(bql)
 
     if (!unix_address(&address, sock->path, error))
         return false;
-    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0 || connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0) {
         g_set_error(error, CHAR_ERROR, 0,
                     "cannot connect to '%s': %s (to listen there: unix:%s,server=on)", sock->path,
-                    g_strerror(errno), sock->path);
+                    errno == EAGAIN ? "too many wait there already" : g_strerror(errno),
+                    sock->path);
         if (fd >= 0)
             close(fd);
         return false;

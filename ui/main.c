@@ -2,6 +2,8 @@
 /*
  * The program: options in, a machine up, an exit status out.
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -9,13 +11,16 @@
 #include "hw/cpu/cpu.h"
 #include "hw/machine/machine.h"
 #include "ui/char_backend.h"
+#include "ui/ctl.h"
 #include "ui/metrics_server.h"
 #include "ui/options.h"
 #include "ui/qmp.h"
+#include "ui/save.h"
 #include "ui/screenshot.h"
 #include "ui/show.h"
 #include "ui/signals.h"
 #include "ui/stats.h"
+#include "ui/unix_listen.h"
 #include "util/keyval.h"
 #include "util/log.h"
 #include "util/start.h"
@@ -25,11 +30,18 @@ enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_GUEST = 3 };
 
 static int report(GError *error)
 {
-    const bool is_usage = error->domain == KEYVAL_ERROR;
+    int status = EXIT_FAILED;
 
-    log_error("%s", error->message);
+    if (unix_listen_was_ended(error)) {
+        log_info("%s", error->message);
+        status = EXIT_OK;
+    } else {
+        log_error("%s", error->message);
+        if (error->domain == KEYVAL_ERROR)
+            status = EXIT_USAGE;
+    }
     g_error_free(error);
-    return is_usage ? EXIT_USAGE : EXIT_FAILED;
+    return status;
 }
 
 /* What is asked for, if the host can do it; else NULL. */
@@ -49,6 +61,19 @@ static const struct cpu_backend *choose_backend(const struct options *options, G
     return options->wants_soft ? &cpu_soft : NULL;
 }
 
+/* A way to plug in what an option says. */
+typedef bool plug_fn(struct machine *machine, const char *text, GError **error);
+
+static bool plug_all(struct machine *machine, const GPtrArray *texts, plug_fn *plug, GError **error)
+    NO_THREAD_SAFETY /* under the BQL */
+{
+    for (guint i = 0; i < texts->len; i++) {
+        if (!plug(machine, texts->pdata[i], error))
+            return false;
+    }
+    return true;
+}
+
 static bool plug(struct machine *machine, const struct options *options, GError **error)
     REQUIRES(bql)
 {
@@ -56,11 +81,10 @@ static bool plug(struct machine *machine, const struct options *options, GError 
         if (!machine_add_drive(machine, options->drives->pdata[i], error))
             return false;
     }
-    for (guint i = 0; i < options->devices->len; i++) {
-        if (!machine_add_device(machine, options->devices->pdata[i], error))
-            return false;
-    }
-    return machine_check_drives(machine, error);
+    return plug_all(machine, options->netdevs, machine_add_netdev, error) &&
+           plug_all(machine, options->devices, machine_add_device, error) &&
+           plug_all(machine, options->nics, machine_add_nic, error) &&
+           machine_check_drives(machine, error) && machine_check_networks(machine, error);
 }
 
 static int status_of(enum machine_end why)
@@ -92,14 +116,16 @@ static void on_terminal_quit(void *arg)
 }
 
 /* NULL without an error: none is asked for. */
-static struct qmp *open_qmp(struct machine *machine, const char *spec, GError **error) REQUIRES(bql)
+static struct qmp *open_qmp(struct machine *machine, const struct options *options, GError **error)
+    REQUIRES(bql)
 {
     struct qmp *qmp;
 
-    if (!spec)
+    if (!options->qmp)
         return NULL;
     qmp = qmp_new(machine);
-    if (qmp_listen(qmp, spec, error))
+    qmp_set_name(qmp, options->name);
+    if (qmp_listen(qmp, options->qmp, error))
         return qmp;
     qmp_free(qmp);
     return NULL;
@@ -129,7 +155,7 @@ static int live(const struct options *options, struct machine *machine) REQUIRES
     GError *error = NULL;
     struct metrics_server *server = NULL;
     struct metrics *metrics = open_metrics(machine, options->metrics, &server, &error);
-    struct qmp *qmp = error ? NULL : open_qmp(machine, options->qmp, &error);
+    struct qmp *qmp = error ? NULL : open_qmp(machine, options, &error);
     int status;
 
     if (!error && machine_power_on(machine, &error))
@@ -169,10 +195,8 @@ static int run(const struct options *options, const struct machine_config *confi
     signals_free(signals);
     has_settled = !*machine || machine_settle(*machine);
     screenshots_finish(); /* what has been drawn only now */
-    if (!has_settled) {
-        log_error("the renderer hangs; the program leaves without it");
+    if (!has_settled)
         return status;
-    }
     machine_free(*machine);
     *machine = NULL;
     return status;
@@ -198,6 +222,13 @@ static int close_trace(struct trace_file *trace, int status)
         return status;
     failed = report(error);
     return status == EXIT_OK ? failed : status;
+}
+
+static void tell_of_lost_lines(const struct options *options)
+{
+    if (options->log_path && log_write_errors() > 0)
+        (void)fprintf(stderr, "gracevm: warning: -D %s: %" G_GUINT64_FORMAT " lines are missing\n",
+                      options->log_path, log_write_errors()); /* nobody is left to be told */
 }
 
 static int with_serial(const struct options *options, struct trace_file *trace) REQUIRES(bql)
@@ -232,6 +263,7 @@ static int with_serial(const struct options *options, struct trace_file *trace) 
         status = close_trace(trace, status);
         bql_lock();
         log_flush();
+        tell_of_lost_lines(options);
         (void)fflush(NULL); /* nobody is left to be told */
         _exit(status);
     }
@@ -262,8 +294,14 @@ static int with_options(const struct options *options)
     GError *error = NULL;
     int status;
 
-    if (options->log_path && !log_open(options->log_path, &error))
+    if (options->log_path && !log_open(options->log_path, &error)) {
+        g_prefix_error(&error, "-D: ");
         return report(error);
+    }
+    if (options->stats_path && !save_is_possible(options->stats_path, &error)) {
+        g_prefix_error(&error, "-stats: ");
+        return report(error); /* now, and not after hours of measuring */
+    }
     signals_block();
     if (util_start(&options->rcu) != 0) {
         log_error("RCU cannot be configured as asked for");
@@ -272,7 +310,29 @@ static int with_options(const struct options *options)
     status = with_trace(options);
     util_stop();
     log_flush();
+    tell_of_lost_lines(options);
     return status;
+}
+
+/*
+ * Where one of the three was closed, the next file would take its number: what is said on standard
+ * error would go into a disk image.
+ */
+static void open_standard_streams(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDONLY) != fd)
+            _exit(EXIT_FAILED); /* there is nobody to tell */
+    }
+}
+
+/* What an option like -help has printed. */
+static int finish_printing(void)
+{
+    if (fflush(stdout) == 0)
+        return EXIT_OK;
+    log_error("standard output: %s", g_strerror(errno));
+    return EXIT_FAILED;
 }
 
 int main(int argc, char **argv)
@@ -281,10 +341,13 @@ int main(int argc, char **argv)
     GError *error = NULL;
     int status;
 
+    open_standard_streams();
+    if (argc > 1 && strcmp(argv[1], "ctl") == 0)
+        return ctl_main(argc - 2, argv + 2);
     if (!options_parse(&options, argc, argv, &error))
         status = report(error);
     else if (options.is_done)
-        status = fflush(stdout) == 0 ? EXIT_OK : EXIT_FAILED;
+        status = finish_printing();
     else
         status = with_options(&options);
     options_fini(&options);

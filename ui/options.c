@@ -134,11 +134,6 @@ static bool take_vga(struct options *options, const char *value, GError **error)
     return take_word(options, "vga", value, none_words, error);
 }
 
-static bool take_nic(struct options *options, const char *value, GError **error)
-{
-    return take_word(options, "nic", value, none_words, error);
-}
-
 static bool take_display(struct options *options, const char *value, GError **error)
 {
     if (!g_str_equal(value, "help"))
@@ -321,6 +316,30 @@ static bool take_device(struct options *options, const char *value, GError **err
     return true;
 }
 
+/* Whether @value asks for help: then @print has given it. */
+static bool was_net_help(struct options *options, const char *value, void (*print)(FILE *out))
+{
+    if (!g_str_equal(value, "help") && !g_str_has_suffix(value, ",help"))
+        return false;
+    print(stdout);
+    options->is_done = true;
+    return true;
+}
+
+static bool take_netdev(struct options *options, const char *value, GError **error UNUSED)
+{
+    if (!was_net_help(options, value, machine_print_netdevs))
+        g_ptr_array_add(options->netdevs, g_strdup(value));
+    return true;
+}
+
+static bool take_nic(struct options *options, const char *value, GError **error UNUSED)
+{
+    if (!was_net_help(options, value, machine_print_nics))
+        g_ptr_array_add(options->nics, g_strdup(value));
+    return true;
+}
+
 static bool take_serial(struct options *options, const char *value, GError **error)
 {
     if (g_str_equal(value, "help")) {
@@ -476,7 +495,8 @@ static const struct option table[] = {
     { "display", "none|egl-headless|sdl[,gl=on]", "where screens are shown: nowhere (the default)",
       take_display },
     { "vga", "none", "there is no VGA", take_vga },
-    { "nic", "none", "networks are not there yet", take_nic },
+    { "nic", "user[,hostfwd=…][,mac=…]|none", "a network card with its network (none)", take_nic },
+    { "netdev", "user,id=[,hostfwd=…]", "a network, for a -device to use", take_netdev },
     { "monitor", "none", "there is no monitor", take_monitor },
     { "qmp", "unix:PATH,server=on[,wait=off]", "be steered by JSON over a socket", take_qmp },
     { "S", NULL, "do not run until QMP says cont", take_stopped },
@@ -504,11 +524,8 @@ static bool take_help(struct options *options, const char *value UNUSED, GError 
         printf("  %-30s %s\n", left, table[i].help);
     }
     puts("\n\"help\" as the value of -accel, -cpu, -machine, -smp, -m, -drive, -device, "
-         "-device NAME,…,\n-serial, -display, -qmp, -rcu, -d, -metrics or -trace lists the "
-         "choices. In a terminal, "
-         "Ctrl-a h "
-         "tells "
-         "the keys.\n"
+         "-device NAME,…,\n-nic, -netdev, -serial, -display, -qmp, -rcu, -d, -metrics or -trace "
+         "lists the choices.\nIn a terminal, Ctrl-a h tells the keys.\n"
          "Exit status: 0 the guest powered off (or reset, with -no-reboot), or was ended;\n"
          "1 failure; 2 wrong use; 3 the guest's kernel panicked or its processor shut down.");
     options->is_done = true;
@@ -547,6 +564,8 @@ void options_fini(struct options *options)
     g_free(options->metrics);
     g_ptr_array_unref(options->drives);
     g_ptr_array_unref(options->devices);
+    g_ptr_array_unref(options->netdevs);
+    g_ptr_array_unref(options->nics);
 }
 
 bool options_parse(struct options *ret_options, int argc, char **argv, GError **error)
@@ -558,6 +577,8 @@ bool options_parse(struct options *ret_options, int argc, char **argv, GError **
         .ram_size = UINT64_C(512) << 20,
         .drives = g_ptr_array_new_with_free_func(free_drive),
         .devices = g_ptr_array_new_with_free_func(g_free),
+        .netdevs = g_ptr_array_new_with_free_func(g_free),
+        .nics = g_ptr_array_new_with_free_func(g_free),
         .rcu = rcu_config_default(),
     };
     for (int i = 1; i < argc; i++) {
@@ -571,7 +592,12 @@ bool options_parse(struct options *ret_options, int argc, char **argv, GError **
             return unknown(argv[i], name, error);
         if (option->argument && i + 1 == argc)
             return keyval_usage(error, "-%s needs a value: %s", option->name, option->argument);
-        if (!option->take(ret_options, option->argument ? argv[++i] : NULL, error))
+        i += option->argument != NULL;
+        /* A variable of a script that is not set, mostly. A kernel may have no command line. */
+        if (option->argument && !*argv[i] && option->take != take_append)
+            return keyval_usage(error, "-%s: the value is empty; it needs one: %s", option->name,
+                                option->argument);
+        if (!option->take(ret_options, option->argument ? argv[i] : NULL, error))
             return false;
         if (ret_options->is_done)
             return true;

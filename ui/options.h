@@ -29,7 +29,8 @@ struct options {
     char *serial;       /* a back end's spec; NULL: not said */
     bool no_defaults;   /* then NULL above is none */
     GPtrArray *drives;  /* struct machine_drive * */
-    GPtrArray *devices; /* char *: values of -device */
+    GPtrArray *devices; /* char *: values of -device, and so on */
+    GPtrArray *netdevs, *nics;
     struct show_config show;
     bool ends_on_reset;
     bool starts_stopped;

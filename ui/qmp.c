@@ -289,6 +289,11 @@ void qmp_free(struct qmp *qmp)
     g_free(qmp);
 }
 
+void qmp_set_name(struct qmp *qmp, const char *name)
+{
+    qmp->name = name;
+}
+
 struct qmp *qmp_new(struct machine *machine)
 {
     struct qmp *qmp = g_new0(struct qmp, 1);

@@ -30,6 +30,9 @@ enum {
 void qmp_free(struct qmp *qmp) REQUIRES(bql); /* NULL is fine */
 struct qmp *qmp_new(struct machine *machine) OWNED_BY(qmp_free) REQUIRES(bql);
 
+/** What the machine is called (-name), for query-name. Stays the caller's, and stays. */
+void qmp_set_name(struct qmp *qmp, const char *name) REQUIRES(bql);
+
 /**
  * Listen at @spec, the value of -qmp: "unix:PATH,server=on,wait=off". With wait=on, the default,
  * a client has connected when this returns. Once.

@@ -71,6 +71,19 @@ static void query_commands(struct qmp_request *request) REQUIRES(bql)
     qmp_answer(request, json_builder_get_root(builder));
 }
 
+/* {} where it has no name, as in QEMU. */
+static void query_name(struct qmp_request *request) REQUIRES(bql)
+{
+    JsonObject *object = json_object_new();
+    JsonNode *node = json_node_init_object(json_node_alloc(), object);
+    g_autofree char *valid = request->qmp->name ? g_utf8_make_valid(request->qmp->name, -1) : NULL;
+
+    if (valid)
+        json_object_set_string_member(object, "name", valid);
+    json_object_unref(object); /* the node has it */
+    qmp_answer(request, node);
+}
+
 /* In QEMU's words (enum RunState). */
 static const char *run_state(struct machine *machine) REQUIRES(bql)
 {
@@ -257,6 +270,7 @@ const struct qmp_command qmp_commands[] = {
     { "qmp_capabilities", capabilities, { { "enable", QMP_ARRAY, true } } },
     { "query-version", query_version, { { 0 } } },
     { "query-commands", query_commands, { { 0 } } },
+    { "query-name", query_name, { { 0 } } },
     { "query-status", query_status, { { 0 } } },
     { "query-cpus-fast", query_cpus_fast, { { 0 } } },
     { "query-rcu", query_rcu, { { 0 } } },

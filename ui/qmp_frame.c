@@ -5,7 +5,7 @@
 
 void qmp_frame_init(struct qmp_frame *frame)
 {
-    *frame = (struct qmp_frame){ .text = g_string_new(NULL) };
+    *frame = (struct qmp_frame){ .text = g_string_new(NULL), .value_max = QMP_VALUE_MAX };
 }
 
 void qmp_frame_fini(struct qmp_frame *frame)
@@ -51,7 +51,7 @@ static enum qmp_framed take_in_string(struct qmp_frame *frame, char byte)
 /* A byte of a value. */
 static enum qmp_framed take(struct qmp_frame *frame, char byte)
 {
-    if (frame->text->len == QMP_VALUE_MAX)
+    if (frame->text->len == frame->value_max)
         return refuse(frame, byte, QMP_FRAMED_TOO_LONG);
     g_string_append_c(frame->text, byte);
     if (frame->is_in_string)

@@ -27,7 +27,8 @@ enum qmp_framed {
 
 struct qmp_frame {
     GString *text;
-    unsigned depth; /* 0: between values */
+    size_t value_max; /* QMP_VALUE_MAX; may be set to another one */
+    unsigned depth;   /* 0: between values */
     bool is_in_string, is_escaped;
     bool is_skipping; /* to the end of the line */
 };

@@ -18,6 +18,7 @@
 
 struct qmp {
     struct machine *machine;
+    const char *name; /* NULL: none */
     bool is_listening;
     struct unix_listen listen;
     struct loop_watch *listen_watch;

@@ -2,18 +2,15 @@
 #include "ui/screenshot.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <glib/gstdio.h>
 #include <png.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "hw/display/display.h"
+#include "ui/save.h"
 #include "util/list.h"
 #include "util/loop.h"
 #include "util/thread.h"
@@ -56,7 +53,8 @@ static pixman_image_t *to_rgb(pixman_image_t *picture)
     return rgb;
 }
 
-static GError *write_png(const struct shot *shot, FILE *file)
+/* Into memory. */
+static bool make_png(const struct shot *shot, char **ret_bytes, size_t *ret_size, GError **error)
 {
     png_image png = {
         .version = PNG_IMAGE_VERSION,
@@ -66,117 +64,35 @@ static GError *write_png(const struct shot *shot, FILE *file)
         .flags = PNG_IMAGE_FLAG_FAST,
     };
     pixman_image_t *rgb = to_rgb(shot->picture);
-    bool is_good;
+    FILE *file = rgb ? open_memstream(ret_bytes, ret_size) : NULL;
+    bool is_good = file && png_image_write_to_stdio(&png, file, 0, pixman_image_get_data(rgb),
+                                                    pixman_image_get_stride(rgb), NULL);
 
-    if (!rgb)
-        return error_of(shot, ENOMEM, g_strerror(ENOMEM));
-    errno = 0;
-    is_good = png_image_write_to_stdio(&png, file, 0, pixman_image_get_data(rgb),
-                                       pixman_image_get_stride(rgb), NULL) &&
-              fflush(file) == 0;
-    pixman_image_unref(rgb);
-    if (is_good)
-        return NULL;
-    return errno ? error_of(shot, errno, g_strerror(errno)) : error_of(shot, EIO, png.message);
+    if (file && fclose(file) != 0)
+        is_good = false;
+    if (rgb)
+        pixman_image_unref(rgb);
+    if (!is_good) /* there is nothing else that can go wrong */
+        *error = error_of(shot, ENOMEM, g_strerror(ENOMEM));
+    return is_good;
 }
 
-/* To @fd, which it closes. */
-static GError *write_to(const struct shot *shot, int fd)
+static bool write_shot(const struct shot *shot, GError **error)
 {
-    FILE *file = fdopen(fd, "wb");
-    GError *error;
-
-    if (!file) {
-        error = error_of(shot, errno, g_strerror(errno));
-        close(fd);
-        return error;
-    }
-    error = write_png(shot, file);
-    if (fclose(file) != 0 && !error)
-        error = error_of(shot, errno, g_strerror(errno));
-    return error;
-}
-
-/* Beside @path, which it then becomes. */
-static GError *replace(const struct shot *shot, const char *path)
-{
-    g_autofree char *beside = g_strdup_printf("%s.XXXXXX", path);
-    const int fd = g_mkstemp_full(beside, O_WRONLY | O_CLOEXEC, 0666);
-    GError *error;
-
-    if (fd < 0)
-        return error_of(shot, errno, g_strerror(errno));
-    error = write_to(shot, fd);
-    if (!error && rename(beside, path) < 0)
-        error = error_of(shot, errno, g_strerror(errno));
-    if (error)
-        unlink(beside);
-    return error;
-}
-
-/* As fast as the other end takes it; when the program ends, what it takes at once. */
-static GError *write_bytes(const struct shot *shot, int fd, const char *bytes, size_t size)
-{
-    struct pollfd ready[] = { { .fd = fd, .events = POLLOUT },
-                              { .fd = shot->end_fd, .events = POLLIN } };
-
-    while (size > 0) {
-        const ssize_t written = write(fd, bytes, size);
-
-        if (written > 0) {
-            bytes += written;
-            size -= (size_t)written;
-        } else if (written == 0 || (errno != EAGAIN && errno != EINTR)) {
-            return error_of(shot, written ? errno : EIO, g_strerror(written ? errno : EIO));
-        } else if (poll(ready, G_N_ELEMENTS(ready), -1) > 0 && !ready[0].revents) {
-            return error_of(shot, ETIMEDOUT, "the other end does not read");
-        }
-    }
-    return NULL;
-}
-
-/* Nobody at the other end of a pipe is an error, and not waited for. */
-static GError *write_into(const struct shot *shot, const char *path)
-{
-    const int fd = open(path, O_WRONLY | O_CLOEXEC | O_NONBLOCK);
     char *bytes = NULL;
     size_t size = 0;
-    GError *error;
-    FILE *file;
+    const bool is_good = make_png(shot, &bytes, &size, error) &&
+                         save_bytes(shot->path, bytes, size, shot->end_fd, error);
 
-    if (fd < 0)
-        return error_of(shot, errno, g_strerror(errno));
-    file = open_memstream(&bytes, &size);
-    error = file ? write_png(shot, file) : error_of(shot, errno, g_strerror(errno));
-    if (file && fclose(file) != 0 && !error)
-        error = error_of(shot, errno, g_strerror(errno));
-    if (!error)
-        error = write_bytes(shot, fd, bytes, size);
     free(bytes);
-    if (close(fd) < 0 && !error)
-        error = error_of(shot, errno, g_strerror(errno));
-    return error;
-}
-
-static GError *write_shot(const struct shot *shot)
-{
-    struct stat status;
-    GError *error;
-    char *target;
-
-    if (stat(shot->path, &status) == 0 && !S_ISREG(status.st_mode))
-        return write_into(shot, shot->path);
-    target = realpath(shot->path, NULL); /* a link stays one */
-    error = replace(shot, target ? target : shot->path);
-    free(target);
-    return error;
+    return is_good;
 }
 
 static void writer(void *arg)
 {
     struct shot *shot = arg;
 
-    shot->error = write_shot(shot);
+    (void)write_shot(shot, &shot->error); /* that says it */
     loop_defer(&shot->on_written);
 }
 

@@ -3,8 +3,8 @@
  * A screen as a PNG file.
  *
  * The device is asked to draw what it has not drawn yet, the picture is copied, and another thread
- * makes the file: the main loop waits for nothing. The file appears whole or not at all, under
- * its name only when it is complete; what is no regular file (a pipe, a terminal) is written to.
+ * makes the file (ui/save.h): the main loop waits for nothing, and who does not empty a pipe holds
+ * up other screenshots for SAVE_PATIENCE_NS.
  *
  * Threads: under the BQL on the main thread.
  */

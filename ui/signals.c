@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "hw/machine/machine.h"
+#include "ui/ending.h"
 #include "util/clock.h"
 #include "util/log.h"
 #include "util/loop.h"
@@ -21,19 +22,11 @@ struct signals {
     struct loop_timer patience; /* set: the button has been pressed */
 };
 
-static void wanted(sigset_t *ret_set)
-{
-    sigemptyset(ret_set);
-    sigaddset(ret_set, SIGTERM);
-    sigaddset(ret_set, SIGINT);
-    sigaddset(ret_set, SIGHUP);
-}
-
 void signals_block(void)
 {
     sigset_t set;
 
-    wanted(&set);
+    ending_signals(&set);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
 }
 
@@ -84,7 +77,7 @@ struct signals *signals_new(struct machine *machine, GError **error)
 
     signals->machine = machine;
     signals->patience.fn = on_patience_ended;
-    wanted(&set);
+    ending_signals(&set);
     signals->fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     if (signals->fd < 0) {
         g_set_error(error, G_FILE_ERROR, (int)g_file_error_from_errno(errno), "signalfd: %s",

@@ -7,6 +7,8 @@
 
 #include "hw/gpu/gpu.h"
 #include "hw/machine/machine.h"
+#include "ui/save.h"
+#include "util/metric.h"
 #include "util/rcu_control.h"
 
 void stats_print_rcu(FILE *out)
@@ -35,6 +37,15 @@ void stats_print_rcu(FILE *out)
     fprintf(out, "}}");
 }
 
+static void print_metrics(struct machine *machine, FILE *out) REQUIRES(bql)
+{
+    struct metrics *metrics = metrics_new();
+
+    machine_metrics_register(machine, metrics);
+    metrics_print_json(metrics, out);
+    metrics_free(metrics);
+}
+
 static void print(struct machine *machine, FILE *out) REQUIRES(bql)
 {
     struct gpu *gpu = machine_gpu(machine);
@@ -53,6 +64,8 @@ static void print(struct machine *machine, FILE *out) REQUIRES(bql)
         gpu_print_resources_json(gpu, out);
     else
         fprintf(out, "null");
+    fprintf(out, ",\"metrics\":");
+    print_metrics(machine, out);
     fprintf(out, "}\n");
 }
 
@@ -66,7 +79,7 @@ bool stats_write(struct machine *machine, const char *path, GError **error)
     if (out)
         print(machine, out);
     if (out && fclose(out) == 0)
-        is_done = g_file_set_contents(path, text, (gssize)size, error);
+        is_done = save_bytes(path, text, size, -1, error);
     else
         g_set_error(error, G_FILE_ERROR, (int)g_file_error_from_errno(errno), "%s",
                     g_strerror(errno));

@@ -18,8 +18,10 @@ struct machine;
 /** RCU's counters and histograms, in nanoseconds: one object, no newline. */
 void stats_print_rcu(FILE *out);
 
-/** {"rcu": …, "bql": …, "gpu": …, "gpu-resources": …} into the file @path; no GPU: the last two are
- * null. */
+/**
+ * {"rcu": …, "bql": …, "gpu": …, "gpu-resources": …, "metrics": …} into the file @path; without a
+ * GPU, its two are null. Metrics are all that -metrics shows.
+ */
 bool stats_write(struct machine *machine, const char *path, GError **error)
     MUST_CHECK REQUIRES(bql);
 

@@ -10,10 +10,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "ui/ending.h"
 #include "ui/unix_listen.h"
+#include "util/clock.h"
 #include "util/log.h"
 
 enum { BACKLOG = 4 };
+#define LOCK_PATIENCE_NS (NS_PER_S / 2)
 
 static bool fail(GError **error, const char *path, const char *what)
 {
@@ -36,15 +39,23 @@ bool unix_address(struct sockaddr_un *ret_address, const char *path, GError **er
     return true;
 }
 
-/* Held until it is closed; -1: without, then. */
+/*
+ * Held until it is closed; -1: without, then. Others of us have it for microseconds; but whoever
+ * may read a directory may lock it, for as long as he likes.
+ */
 static int lock_directory(const char *path)
 {
     g_autofree char *directory = g_path_get_dirname(path);
+    const int64_t deadline = deadline_after_ns(monotonic_ns(), LOCK_PATIENCE_NS);
     int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-    if (fd >= 0)
-        while (flock(fd, LOCK_EX) < 0 && errno == EINTR)
-            continue;
+    while (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0) {
+        if ((errno != EWOULDBLOCK && errno != EINTR) || monotonic_ns() >= deadline) {
+            close(fd);
+            return -1;
+        }
+        (void)poll(NULL, 0, 1); /* the kernel tells nobody that a lock is free */
+    }
     return fd;
 }
 
@@ -131,10 +142,7 @@ static int pending_signals_new(void)
 {
     sigset_t set;
 
-    sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGHUP);
+    ending_signals(&set);
     return signalfd(-1, &set, SFD_CLOEXEC);
 }
 
@@ -152,8 +160,13 @@ bool unix_listen_wait(struct unix_listen *listen, GError **error)
         close(pollfds[1].fd);
     if (is_interrupted)
         g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_INTR,
-                    "interrupted while waiting for a client of '%s'", listen->path);
+                    "ended while waiting for a client of '%s'", listen->path);
     return !is_interrupted;
+}
+
+bool unix_listen_was_ended(const GError *error)
+{
+    return g_error_matches(error, G_FILE_ERROR, G_FILE_ERROR_INTR);
 }
 
 void unix_listen_fini(struct unix_listen *listen)

@@ -32,6 +32,9 @@ bool unix_listen_init(struct unix_listen *listen, const char *path, GError **err
  */
 bool unix_listen_wait(struct unix_listen *listen, GError **error) MUST_CHECK REQUIRES(bql);
 
+/** Whether that was it: nothing has failed, the program is to end. */
+bool unix_listen_was_ended(const GError *error);
+
 /** The address of @path, or an error that names it. */
 bool unix_address(struct sockaddr_un *ret_address, const char *path, GError **error) MUST_CHECK;
 

@@ -102,6 +102,29 @@ bool keyval_parse_size(const char *text, uint64_t unit, uint64_t *ret_size)
     return !__builtin_mul_overflow(number, unit ? unit : 1, ret_size);
 }
 
+/* As it would be written: "16M". */
+static char *show_number(const struct keyval_key *key, uint64_t number)
+{
+    static const char suffixes[] = "KMGT";
+    unsigned n = 0;
+
+    while (key->kind == KEYVAL_SIZE && n < 4 && number && number % 1024 == 0) {
+        number /= 1024;
+        n++;
+    }
+    return n ? g_strdup_printf("%" PRIu64 "%c", number, suffixes[n - 1])
+             : g_strdup_printf("%" PRIu64, number);
+}
+
+static bool out_of_range(const struct place *at, GError **error)
+{
+    g_autofree char *min = show_number(at->key, at->key->min);
+    g_autofree char *max = show_number(at->key, at->key->max);
+
+    return keyval_usage(error, "%s: %s=%s is out of range (%s to %s)", at->option, at->key->name,
+                        at->value, min, max);
+}
+
 static bool set_number(const struct place *at, uint64_t *member, GError **error)
 {
     const struct keyval_key *key = at->key;
@@ -119,9 +142,10 @@ static bool set_number(const struct place *at, uint64_t *member, GError **error)
             return keyval_usage(error, "%s: %s=%s is no number", at->option, key->name, at->value);
     }
     if ((key->min || key->max) && (number < key->min || number > key->max))
-        return keyval_usage(error, "%s: %s=%s is out of range (%" PRIu64 " to %" PRIu64 "%s)",
-                            at->option, key->name, at->value, key->min, key->max,
-                            key->kind == KEYVAL_SIZE ? " bytes" : "");
+        return out_of_range(at, error);
+    if (key->is_power_of_two && number & (number - 1))
+        return keyval_usage(error, "%s: %s=%s is no power of two", at->option, key->name,
+                            at->value);
     *member = number;
     return true;
 }
@@ -152,6 +176,15 @@ static bool set_bool(const struct place *at, bool *member, GError **error)
                         at->value);
 }
 
+static void add_string(char ***member, const char *value)
+{
+    const guint nr = *member ? g_strv_length(*member) : 0;
+
+    *member = g_renew(char *, *member, nr + 2);
+    (*member)[nr] = g_strdup(value);
+    (*member)[nr + 1] = NULL;
+}
+
 static bool set_value(const struct place *at, void *config, GError **error)
 {
     void *member = (char *)config + at->key->offset;
@@ -160,6 +193,9 @@ static bool set_value(const struct place *at, void *config, GError **error)
     case KEYVAL_STRING:
         g_free(*(char **)member);
         *(char **)member = g_strdup(at->value);
+        return true;
+    case KEYVAL_STRINGS:
+        add_string(member, at->value);
         return true;
     case KEYVAL_BOOL:
         return set_bool(at, member, error);
@@ -236,7 +272,7 @@ static bool parse_item(const char *option, char *item, const struct keyval_key *
         at.value = "on";
     }
     bit = UINT64_C(1) << (at.key - keys);
-    if (*seen & bit)
+    if (*seen & bit && at.key->kind != KEYVAL_STRINGS)
         return keyval_usage(error, "%s: %s is given twice", option, at.key->name);
     *seen |= bit;
     return set_value(&at, config, error);
@@ -265,12 +301,14 @@ void keyval_clear(const struct keyval_key *keys, void *config)
     for (const struct keyval_key *key = keys; key->name; key++) {
         if (key->kind == KEYVAL_STRING)
             g_clear_pointer((char **)(void *)((char *)config + key->offset), g_free);
+        else if (key->kind == KEYVAL_STRINGS)
+            g_clear_pointer((char ***)(void *)((char *)config + key->offset), g_strfreev);
     }
 }
 
 void keyval_print(const struct keyval_key *keys, FILE *out)
 {
-    static const char *const kinds[] = { "text", "on|off", "number", "size", NULL };
+    static const char *const kinds[] = { "text", "text", "on|off", "number", "size", NULL };
 
     for (const struct keyval_key *key = keys; key->name; key++) {
         g_autofree char *value = key->kind == KEYVAL_CHOICE

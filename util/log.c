@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "util/clock.h"
@@ -29,20 +30,19 @@ _Static_assert(ARRAY_SIZE(topics) == NR_LOG_TOPICS && NR_LOG_TOPICS < 32, "a bit
 
 /* ---- Lines ------------------------------------------------------------------------ */
 
-static void write_all(const char *line, size_t size)
+static bool write_all(int fd, const char *line, size_t size)
 {
     while (size > 0) {
-        ssize_t n = write(log_fd, line, size);
+        ssize_t n = write(fd, line, size);
 
         if (n < 0 && errno == EINTR)
             continue;
-        if (n <= 0) {
-            fetch_add_relaxed(&write_errors, 1);
-            return;
-        }
+        if (n <= 0)
+            return false;
         line += n; /* a pipe that was nearly full */
         size -= (size_t)n;
     }
+    return true;
 }
 
 /* How many bytes @text's first character has; 0 if a terminal could take it as a command. */
@@ -108,7 +108,10 @@ void log_line(enum log_level level, const char *topic, const char *format, ...)
     n = prefix(line, sizeof(line), level, topic); /* topics are short names of ours */
     n += escape(line + n, sizeof(line) - n - 1, text);
     line[n++] = '\n';
-    write_all(line, n);
+    if (!write_all(log_fd, line, n))
+        fetch_add_relaxed(&write_errors, 1);
+    if (level == LOG_LEVEL_ERROR && log_fd != STDERR_FILENO)
+        (void)write_all(STDERR_FILENO, line, n); /* why it ended is not to be looked for */
     errno = saved_errno;
 }
 
@@ -223,15 +226,25 @@ void log_print_topics(FILE *out)
     fprintf(out, "%-14s %s\n", "all", "every one of these");
 }
 
+/* A FIFO stays non-blocking: who does not read it loses lines, and holds up nobody. */
+static int open_file(const char *path)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0644);
+    struct stat status;
+
+    if (fd >= 0 && (fstat(fd, &status) < 0 || !S_ISFIFO(status.st_mode)))
+        (void)fcntl(fd, F_SETFL, O_APPEND); /* files ignore O_NONBLOCK anyway */
+    return fd;
+}
+
 bool log_open(const char *path, GError **error)
 {
-    int fd = STDERR_FILENO;
+    int fd = path ? open_file(path) : STDERR_FILENO;
 
-    if (path)
-        fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
     if (fd < 0) {
         g_set_error(error, G_FILE_ERROR, (gint)g_file_error_from_errno(errno),
-                    "cannot open log file '%s': %s", path, g_strerror(errno));
+                    "cannot open log file '%s': %s", path,
+                    errno == ENXIO ? "nobody reads from it" : g_strerror(errno));
         return false;
     }
     if (log_fd != STDERR_FILENO)

@@ -48,6 +48,8 @@ struct metrics {
 struct metric_sink {
     const struct metric_family *family;
     FILE *out;
+    bool is_json;
+    unsigned nr_keys; /* printed, of JSON's object */
 };
 
 /* ---- Text ------------------------------------------------------------------------ */
@@ -118,10 +120,29 @@ static char *labels_text(const struct metric_label *labels)
     return g_string_free(out, FALSE);
 }
 
+/* `"labels":` */
+static void print_json_key(struct metric_sink *sink, const char *labels)
+{
+    fputs(sink->nr_keys++ ? ",\"" : "\"", sink->out);
+    for (const char *at = labels ? labels : ""; *at; at++) {
+        if (*at == '"' || *at == '\\')
+            fprintf(sink->out, "\\%c", *at);
+        else if ((guchar)*at < ' ')
+            fprintf(sink->out, "\\u%04x", (guchar)*at);
+        else
+            fputc(*at, sink->out);
+    }
+    fputs("\":", sink->out);
+}
+
 /* `name_suffix{labels,le="bound"} `, ready for the value. */
-static void print_key(const struct metric_sink *sink, const char *suffix, const char *labels,
+static void print_key(struct metric_sink *sink, const char *suffix, const char *labels,
                       const char *le)
 {
+    if (sink->is_json) {
+        print_json_key(sink, labels);
+        return;
+    }
     fprintf(sink->out, "%s%s", sink->family->name, suffix);
     if (labels || le)
         fprintf(sink->out, "{%s%s%s%s%s}", labels ? labels : "", labels && le ? "," : "",
@@ -129,27 +150,36 @@ static void print_key(const struct metric_sink *sink, const char *suffix, const 
     fputc(' ', sink->out);
 }
 
-static void print_u64(const struct metric_sink *sink, const char *labels, uint64_t value)
+/* In JSON, a comma or a brace comes next. */
+static void print_end(const struct metric_sink *sink)
 {
-    print_key(sink, "", labels, NULL);
-    fprintf(sink->out, "%" PRIu64 "\n", value);
+    if (!sink->is_json)
+        fputc('\n', sink->out);
 }
 
-static void print_double(const struct metric_sink *sink, const char *labels, double value)
+static void print_u64(struct metric_sink *sink, const char *labels, uint64_t value)
+{
+    print_key(sink, "", labels, NULL);
+    fprintf(sink->out, "%" PRIu64, value);
+    print_end(sink);
+}
+
+static void print_double(struct metric_sink *sink, const char *labels, double value)
 {
     char text[G_ASCII_DTOSTR_BUF_SIZE];
 
     print_key(sink, "", labels, NULL);
-    if (isnan(value))
-        fputs("NaN\n", sink->out);
-    else if (isinf(value))
-        fputs(value > 0 ? "+Inf\n" : "-Inf\n", sink->out);
-    else /* whatever the locale's decimal point is */
-        fprintf(sink->out, "%s\n", g_ascii_formatd(text, sizeof(text), "%.15g", value));
+    if (isfinite(value)) /* whatever the locale's decimal point is */
+        fputs(g_ascii_formatd(text, sizeof(text), "%.15g", value), sink->out);
+    else if (sink->is_json)
+        fputs("null", sink->out);
+    else
+        fputs(isnan(value) ? "NaN" : value > 0 ? "+Inf" : "-Inf", sink->out);
+    print_end(sink);
 }
 
-static void print_buckets(const struct metric_sink *sink, const char *labels,
-                          const struct hist *hist, const struct bound *bounds, size_t nr_bounds)
+static void print_buckets(struct metric_sink *sink, const char *labels, const struct hist *hist,
+                          const struct bound *bounds, size_t nr_bounds)
 {
     for (size_t i = 0; i < nr_bounds; i++) {
         print_key(sink, "_bucket", labels, bounds[i].text);
@@ -170,11 +200,16 @@ static struct hist *snapshot(const struct hist *hist)
     return copy;
 }
 
-static void print_hist(const struct metric_sink *sink, const char *labels, const struct hist *live)
+static void print_hist(struct metric_sink *sink, const char *labels, const struct hist *live)
 {
     g_autofree struct hist *hist = snapshot(live);
     uint64_t count = hist_count(hist);
 
+    if (sink->is_json) {
+        print_json_key(sink, labels);
+        hist_print_json(hist, sink->out);
+        return;
+    }
     if (sink->family->type == METRIC_SECONDS)
         print_buckets(sink, labels, hist, seconds_bounds, ARRAY_SIZE(seconds_bounds));
     else
@@ -229,7 +264,8 @@ static void print_sample(struct metric_sink *sink, const struct sample *sample)
         return;
     case SAMPLE_I64:
         print_key(sink, "", sample->labels, NULL);
-        fprintf(sink->out, "%" PRId64 "\n", load_relaxed(sample->i64));
+        fprintf(sink->out, "%" PRId64, load_relaxed(sample->i64));
+        print_end(sink);
         return;
     case SAMPLE_HIST:
         print_hist(sink, sample->labels, sample->hist);
@@ -243,6 +279,12 @@ static void print_sample(struct metric_sink *sink, const struct sample *sample)
     }
 }
 
+static void print_samples(struct metric_sink *sink)
+{
+    for (unsigned i = 0; i < sink->family->samples->len; i++)
+        print_sample(sink, sink->family->samples->pdata[i]);
+}
+
 static void print_family(const struct metric_family *family, FILE *out)
 {
     static const char *const types[] = {
@@ -251,15 +293,14 @@ static void print_family(const struct metric_family *family, FILE *out)
         [METRIC_SECONDS] = "histogram",
         [METRIC_BYTES] = "histogram",
     };
-    struct metric_sink sink = { family, out };
+    struct metric_sink sink = { .family = family, .out = out };
     GString *help = g_string_new(NULL);
 
     append_escaped(help, family->help, false);
     fprintf(out, "# HELP %s %s\n# TYPE %s %s\n", family->name, help->str, family->name,
             types[family->type]);
     g_string_free(help, TRUE);
-    for (unsigned i = 0; i < family->samples->len; i++)
-        print_sample(&sink, family->samples->pdata[i]);
+    print_samples(&sink);
 }
 
 void metrics_print(struct metrics *metrics, FILE *out)
@@ -271,6 +312,25 @@ void metrics_print(struct metrics *metrics, FILE *out)
         if (family->samples->len > 0)
             print_family(family, out);
     }
+}
+
+void metrics_print_json(struct metrics *metrics, FILE *out)
+{
+    unsigned nr = 0;
+
+    MUTEX_GUARD(&metrics->lock);
+    fputc('{', out);
+    for (unsigned i = 0; i < metrics->families->len; i++) {
+        const struct metric_family *family = metrics->families->pdata[i];
+        struct metric_sink sink = { .family = family, .out = out, .is_json = true };
+
+        if (family->samples->len == 0)
+            continue;
+        fprintf(out, "%s\"%s\":{", nr++ ? "," : "", family->name);
+        print_samples(&sink);
+        fputc('}', out);
+    }
+    fputc('}', out);
 }
 
 /* ---- Registry ----------------------------------------------------------------------- */

@@ -15,7 +15,9 @@
 #include "util/trace_json.h"
 
 enum {
-    RING_EVENTS = 16384,   /* 1 MiB a thread, as far as it is used */
+    /* 4 MiB a thread, as far as it is used: some tenths of a second of all points, which is how
+     * long a machine with far too much to do keeps the writer waiting. */
+    RING_EVENTS = 65536,
     BATCH_BYTES = 1 << 18, /* written at once */
     LATE_WRITERS_MS = 20,  /* who was about to record when the points were switched off */
 };

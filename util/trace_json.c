@@ -49,16 +49,21 @@ static const char *text_of(uint64_t arg)
 static void append_name(GString *out, const struct trace_point_info *info,
                         const struct trace_event *event)
 {
-    const size_t family = strcspn(info->name, "_");
-
-    g_string_append_printf(out, "{\"name\":\"%s", info->name);
+    g_string_append(out, info->name);
     for (unsigned i = 0; i < info->nr_args; i++) {
         if (*info->args[i] == '$') {
             g_string_append_c(out, ' ');
             append_text(out, text_of(event->args[i]));
         }
     }
-    g_string_append_printf(out, "\",\"cat\":\"%.*s\"", (int)family, info->name);
+}
+
+static void append_head(GString *out, const struct trace_point_info *info,
+                        const struct trace_event *event)
+{
+    g_string_append(out, "{\"name\":\"");
+    append_name(out, info, event);
+    g_string_append_printf(out, "\",\"cat\":\"%.*s\"", (int)strcspn(info->name, "_"), info->name);
 }
 
 static void append_args(GString *out, const struct trace_point_info *info,
@@ -90,12 +95,18 @@ static void append_place(GString *out, const char *phase, uint32_t thread, int64
     append_us(out, "ts", at_ns);
 }
 
-/* The stages of one unmap share a track, where they nest; the rest has one each. */
-static const char *track_of(uint32_t point)
+/* The stages of one unmap share a track, where they nest. The rest has one each, which has a name
+ * of the same kind whenever its number comes again: Perfetto keeps the first one. */
+static void append_track(GString *out, const struct trace_point_info *info,
+                         const struct trace_event *event)
 {
-    if (point == TRACE_POINT_gpu_unmap_release || point == TRACE_POINT_gpu_unmap_respond)
-        return "gpu_unmap";
-    return trace_table[point].name;
+    g_string_append(out, ",\"id\":\"");
+    if (event->point == TRACE_POINT_gpu_unmap_release ||
+        event->point == TRACE_POINT_gpu_unmap_respond)
+        g_string_append(out, "gpu_unmap");
+    else
+        append_name(out, info, event);
+    g_string_append_printf(out, " 0x%" PRIx64 "\"", event->args[0]);
 }
 
 /* How long it took that has ended at @event. */
@@ -110,15 +121,14 @@ static int64_t duration(const struct trace_point_info *info, const struct trace_
 static void append_async(GString *out, const struct trace_point_info *info,
                          const struct trace_event *event, int64_t ns)
 {
-    const char *track = track_of(event->point);
-
-    append_name(out, info, event);
+    append_head(out, info, event);
     append_place(out, "b", event->thread, event->at_ns - ns);
-    g_string_append_printf(out, ",\"id\":\"%s 0x%" PRIx64 "\"", track, event->args[0]);
+    append_track(out, info, event);
     append_args(out, info, event);
-    append_name(out, info, event);
+    append_head(out, info, event);
     append_place(out, "e", event->thread, event->at_ns);
-    g_string_append_printf(out, ",\"id\":\"%s 0x%" PRIx64 "\"},\n", track, event->args[0]);
+    append_track(out, info, event);
+    g_string_append(out, "},\n");
 }
 
 /* In the order in which one wants to see them. */
@@ -169,7 +179,7 @@ void trace_json_event(GString *out, const struct trace_event *event)
         append_async(out, info, event, ns);
         return;
     }
-    append_name(out, info, event);
+    append_head(out, info, event);
     append_place(out, phases[info->kind], event->thread, event->at_ns - ns);
     if (info->kind == TRACE_SPAN)
         append_us(out, "dur", ns);

@@ -205,6 +205,7 @@ void disk_submit(struct disk_request *request, struct disk *disk)
     request->disk = disk;
     TRACE4(disk_submit, request, op_names[request->op], request->offset, request->size);
     disk->in_flight++;
+    disk->is_flushed = false;
     mutex_lock(&disk->lock);
     worker = pop_idle(disk);
     if (worker)
@@ -250,25 +251,39 @@ unsigned disk_in_flight(const struct disk *disk)
     return disk->in_flight;
 }
 
-static void wait_for_finished(struct disk *disk) EXCLUDES(bql)
+/* False: nothing has until @deadline_ns. */
+static bool wait_for_finished(struct disk *disk, int64_t deadline_ns) EXCLUDES(bql)
 {
+    bool is_finished;
+
     mutex_lock(&disk->lock);
-    while (!disk->finished.first)
-        (void)condition_wait(&disk->news, &disk->lock, DEADLINE_NEVER); /* looked at in the loop */
+    while (!disk->finished.first && monotonic_ns() < deadline_ns)
+        (void)condition_wait(&disk->news, &disk->lock, deadline_ns); /* looked at in the loop */
+    is_finished = disk->finished.first;
     mutex_unlock(&disk->lock);
+    return is_finished;
+}
+
+bool disk_drain_within(struct disk *disk, int64_t patience_ns)
+{
+    bool is_alive = true;
+
+    for (;;) {
+        while (complete(disk, TURN_COMPLETIONS))
+            continue;
+        if (disk->in_flight == 0 || !is_alive)
+            return disk->in_flight == 0;
+        bql_unlock();
+        is_alive = wait_for_finished(disk, deadline_after_ns(monotonic_ns(), patience_ns));
+        bql_lock();
+    }
 }
 
 void disk_drain(struct disk *disk)
 {
-    for (;;) {
-        while (complete(disk, TURN_COMPLETIONS))
-            continue;
-        if (disk->in_flight == 0)
-            return;
-        bql_unlock();
-        wait_for_finished(disk);
-        bql_lock();
-    }
+    bool is_idle = disk_drain_within(disk, DEADLINE_NEVER);
+
+    assert(is_idle);
 }
 
 void disk_inject(struct disk *disk, int64_t delay_ns, int error_number)
@@ -306,24 +321,37 @@ struct disk *disk_open(const char *path, bool is_readonly, GError **error)
     return disk;
 }
 
-static void last_flush_done(struct disk_request *request, int result)
+static void last_flush_done(struct disk_request *request, int result) NO_THREAD_SAFETY
 {
+    struct disk *disk = request->disk;
+
+    bql_assert_held();
+    disk->is_flushed = true;
     if (result != 0)
         log_error("disk image '%s': the last flush failed, what the guest wrote may be lost: %s",
-                  request->disk->path, g_strerror(-result));
+                  disk->path, g_strerror(-result));
+}
+
+bool disk_settle(struct disk *disk, int64_t patience_ns)
+{
+    if (!disk_drain_within(disk, patience_ns))
+        return false;
+    if (disk->nr_workers == 0 || disk->is_readonly || disk->is_flushed)
+        return true;
+    disk->last = (struct disk_request){ .op = DISK_FLUSH, .done = last_flush_done };
+    disk_submit(&disk->last, disk);
+    return disk_drain_within(disk, patience_ns);
 }
 
 void disk_close(struct disk *disk)
 {
-    struct disk_request last = { .op = DISK_FLUSH, .done = last_flush_done };
+    bool has_settled;
 
     if (!disk)
         return;
     assert(disk->in_flight == 0);
-    if (disk->nr_workers > 0 && !disk->is_readonly) {
-        disk_submit(&last, disk);
-        disk_drain(disk);
-    }
+    has_settled = disk_settle(disk, DEADLINE_NEVER);
+    assert(has_settled);
     stop_workers(disk);
     loop_cancel(&disk->completions);
     mutex_fini(&disk->lock);

@@ -48,6 +48,8 @@ struct disk {
     struct condition news;         /* finished is not empty, or injection has changed */
 
     unsigned in_flight GUARDED_BY(bql);
+    struct disk_request last;        /* flush, by disk_settle() */
+    bool is_flushed GUARDED_BY(bql); /* by it, and nothing was submitted since */
     unsigned nr_workers GUARDED_BY(bql);
     struct disk_worker workers[DISK_WORKERS_MAX];
     struct disk_requests completed GUARDED_BY(bql); /* taken from finished, done() not called yet */

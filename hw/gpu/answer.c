@@ -291,6 +291,8 @@ static void run(struct render_work *work, void *renderer)
 {
     struct gpu_command *command = container_of(work, struct gpu_command, work);
 
+    if (!gpu_is_stale(command)) /* else it may come behind what is not */
+        command->gpu->rendered_generation = command->generation;
     command->result = command->type->render(command, renderer);
     if (gpu_is_fenced(command) && command->gpu->renderer->fence && !is_error(command->result) &&
         place_fence(command, renderer))

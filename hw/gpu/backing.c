@@ -9,6 +9,32 @@
 #include "hw/mem/view.h"
 #include "util/atomic.h"
 
+/* A renderer knows a backing by its pieces only. */
+struct pieces {
+    const struct gpu_backing *backing;
+    struct iovec iov[];
+};
+
+static struct pieces *pieces_of(const struct iovec *iov)
+{
+    return (struct pieces *)((uintptr_t)iov - offsetof(struct pieces, iov));
+}
+
+static struct iovec *pieces_new(const struct gpu_backing *backing, unsigned room)
+{
+    struct pieces *pieces = g_try_malloc(sizeof(*pieces) + room * sizeof(pieces->iov[0]));
+
+    if (!pieces)
+        return NULL;
+    pieces->backing = backing;
+    return pieces->iov;
+}
+
+const struct gpu_backing *gpu_backing_of(const struct iovec *iov)
+{
+    return pieces_of(iov)->backing;
+}
+
 void gpu_backing_free(struct gpu_backing *backing)
 {
     if (!backing)
@@ -16,7 +42,8 @@ void gpu_backing_free(struct gpu_backing *backing)
     for (unsigned i = 0; i < backing->nr; i++)
         ram_unref(backing->ram[i]);
     (void)fetch_sub(&backing->gpu->usage.entries, backing->nr_counted);
-    g_free(backing->iov);
+    if (backing->iov)
+        g_free(pieces_of(backing->iov));
     g_free(backing->ram);
     g_free(backing->ram_offset);
     g_free(backing);
@@ -105,7 +132,7 @@ struct gpu_backing *gpu_backing_new(struct gpu *gpu, const struct virtio_gpu_mem
     backing->gpu = gpu;
     backing->nr_counted = nr_entries;
     fetch_add_relaxed(&gpu->usage.entries, nr_entries);
-    backing->iov = g_try_new(struct iovec, room);
+    backing->iov = pieces_new(backing, room);
     backing->ram = g_try_new(struct ram *, room);
     backing->ram_offset = g_try_new(uint64_t, room);
     if (!backing->iov || !backing->ram || !backing->ram_offset)
@@ -172,6 +199,7 @@ void gpu_attach_backing(struct gpu *gpu, struct gpu_command *command)
 uint32_t gpu_attach_backing_render(struct gpu_command *command, void *renderer)
 {
     const struct gpu_backing *memory = command->memory;
+    uint32_t error;
 
     if (command->detached) { /* the second time: nobody looks at it any more */
         g_clear_pointer(&command->detached, gpu_backing_free);
@@ -179,8 +207,13 @@ uint32_t gpu_attach_backing_render(struct gpu_command *command, void *renderer)
     }
     if (command->resource->has_failed)
         return VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
-    return gpu_answer_of(command->gpu->renderer->attach_backing(renderer, command->resource->id,
-                                                                memory->iov, memory->nr));
+    if (!gpu_begin_writing(command))
+        return VIRTIO_GPU_RESP_ERR_UNSPEC;
+    error = command->gpu->renderer->attach_backing(renderer, command->resource->id, memory->iov,
+                                                   memory->nr);
+    gpu_backing_written(memory); /* by virglrenderer, of what it has kept itself till then */
+    gpu_end_writing(command->gpu);
+    return gpu_answer_of(error);
 }
 
 /* What the renderer has refused is no backing: it goes behind those that have found it there. The

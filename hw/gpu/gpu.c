@@ -64,15 +64,33 @@ static void handle_queue(struct virtio_device *device, unsigned queue)
 
 /*
  * The driver may use its memory for something else as soon as the status reads 0. So the reset
- * lasts until nobody can reach the window, and no transfer to guest memory is being done; those
- * that come later see that they are stale. The rest is cleared away on the render thread, in front
- * of the next driver's commands.
+ * lasts until nobody can reach the window, and nothing is being written into guest memory; what
+ * comes later sees that it is stale. The rest is cleared away on the render thread, in front of the
+ * next driver's commands. For a renderer that hangs nobody waits for ever.
  */
 static void try_to_end_reset(struct gpu *gpu) REQUIRES(bql)
 {
-    if (gpu->device.is_resetting && gpu->has_reset_window &&
-        load_acquire(&gpu->writing) != GPU_WAITED_FOR) /* pairs with gpu_end_writing() */
-        virtio_reset_done(&gpu->device);
+    if (!gpu->device.is_resetting || !gpu->has_reset_window)
+        return;
+    if (load_acquire(&gpu->writing) == GPU_WAITED_FOR && /* pairs with gpu_end_writing() */
+        !gpu->has_no_patience)
+        return;
+    loop_timer_cancel(&gpu->patience);
+    virtio_reset_done(&gpu->device);
+}
+
+static void on_patience(struct loop_timer *timer)
+{
+    bql_assert_held();
+    struct gpu *gpu = container_of(timer, struct gpu, patience);
+
+    gpu->has_no_patience = gpu_is_stuck(gpu);
+    if (gpu->has_no_patience)
+        log_warn("virtio-gpu: a reset ends while the renderer hangs in what may yet write into the "
+                 "guest's memory");
+    else
+        loop_timer_set(timer, monotonic_ns() + LOOK_NS);
+    try_to_end_reset(gpu);
 }
 
 static void on_written(struct deferred *deferred)
@@ -89,21 +107,45 @@ void gpu_reset_go_on(struct gpu *gpu)
     try_to_end_reset(gpu);
 }
 
+/* For a driver of @generation. */
+static bool begin_writing(struct gpu *gpu, uint32_t generation)
+{
+    /* Pairs with the one in reset(): it sees that we write, or we that there was one. */
+    (void)atomic_xchg(&gpu->writing, GPU_WRITING);
+    smp_mb_after_rmw();
+    if (generation == load_relaxed(&gpu->device.generation))
+        return true;
+    gpu_end_writing(gpu);
+    return false;
+}
+
 bool gpu_begin_writing(const struct gpu_command *command)
 {
-    /* Pairs with the one in reset(): it sees that we write, or we that the command is stale. */
-    (void)atomic_xchg(&command->gpu->writing, GPU_WRITING);
-    smp_mb_after_rmw();
-    if (!gpu_is_stale(command))
-        return true;
-    gpu_end_writing(command->gpu);
-    return false;
+    return begin_writing(command->gpu, command->generation);
 }
 
 void gpu_end_writing(struct gpu *gpu)
 {
     if (atomic_xchg(&gpu->writing, GPU_NOT_WRITING) == GPU_WAITED_FOR)
         (void)loop_defer(&gpu->written); /* pending already is as good */
+}
+
+/* What a context does goes on until it is retired, in front of the next driver's first command. */
+bool gpu_host_begin_writing(void *opaque)
+{
+    struct gpu *gpu = opaque;
+
+    return begin_writing(gpu, gpu->rendered_generation);
+}
+
+void gpu_host_written(void *opaque UNUSED, const struct iovec *iov)
+{
+    gpu_backing_written(gpu_backing_of(iov));
+}
+
+void gpu_host_end_writing(void *opaque)
+{
+    gpu_end_writing(opaque);
 }
 
 static bool reset(struct virtio_device *device)
@@ -118,7 +160,9 @@ static bool reset(struct virtio_device *device)
     gpu_scanouts_reset(gpu);
     /* Pairs with the one in gpu_begin_writing(): the device's generation has been raised. */
     smp_mb();
-    (void)atomic_cas(&gpu->writing, &writing, GPU_WAITED_FOR); /* else nobody writes */
+    if (atomic_cas(&gpu->writing, &writing, GPU_WAITED_FOR) || writing == GPU_WAITED_FOR)
+        loop_timer_set(&gpu->patience, monotonic_ns() + LOOK_NS);
+    gpu->has_no_patience = false;
     gpu->has_reset_window = false;
     gpu_unmap_all(gpu);
     gpu_answers_drop(gpu->answers);
@@ -250,13 +294,18 @@ void gpu_free(struct gpu *gpu)
     gpu_scanouts_fini(gpu);
     gpu_window_fini(gpu);
     loop_cancel(&gpu->written);
+    loop_timer_cancel(&gpu->patience);
     virtio_device_fini(&gpu->device);
     free_tables(gpu);
 }
 
 static bool start_rendering(struct gpu *gpu, GError **error) REQUIRES(bql)
 {
-    const struct renderer_host host = { .fence_passed = gpu_fence_passed, .opaque = gpu };
+    const struct renderer_host host = { .fence_passed = gpu_fence_passed,
+                                        .begin_writing = gpu_host_begin_writing,
+                                        .written = gpu_host_written,
+                                        .end_writing = gpu_host_end_writing,
+                                        .opaque = gpu };
 
     gpu->render = render_start(gpu->renderer, &host, gpu->config.has_venus, &gpu->caps, error);
     if (gpu->render)
@@ -283,6 +332,7 @@ struct gpu *gpu_new_with(struct space *memory, struct display *display,
     gpu->answers = gpu_answers_new(gpu);
     deferred_init(&gpu->written, on_written);
     deferred_init(&gpu->settled, on_settled);
+    gpu->patience.fn = on_patience;
     gpu->settle = (struct render_work){ .run = settle, .what = "the end of its work" };
     if (!start_rendering(gpu, error)) {
         free_tables(gpu);

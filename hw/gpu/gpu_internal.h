@@ -90,9 +90,12 @@ struct gpu {
     unsigned nr_in_flight; /* commands between pop and answer, and pictures being read; atomic */
 
     /* gpu.c */
-    bool has_reset_window;   /* so far has the reset come */
-    uint32_t writing;        /* enum gpu_writing; atomic */
-    struct deferred written; /* it is GPU_NOT_WRITING, and was waited for */
+    bool has_reset_window;        /* so far has the reset come */
+    uint32_t writing;             /* enum gpu_writing; atomic */
+    struct deferred written;      /* it is GPU_NOT_WRITING, and was waited for */
+    struct loop_timer patience;   /* with that */
+    bool has_no_patience;         /* the reset does not wait for it any more */
+    uint32_t rendered_generation; /* of the last command that was not stale: render thread */
     struct render_work settle;
     struct deferred settled;
     enum gpu_settling { GPU_NOT_SETTLING, GPU_SETTLING, GPU_HAS_SETTLED } settling;
@@ -115,6 +118,10 @@ void gpu_reset_go_on(struct gpu *gpu) REQUIRES(bql);
  */
 bool gpu_begin_writing(const struct gpu_command *command) MUST_CHECK;
 void gpu_end_writing(struct gpu *gpu);
+/** What the renderer is told for what it writes by itself: struct renderer_host. */
+bool gpu_host_begin_writing(void *opaque) MUST_CHECK;
+void gpu_host_written(void *opaque, const struct iovec *iov);
+void gpu_host_end_writing(void *opaque);
 enum gpu_writing { GPU_NOT_WRITING, GPU_WRITING, GPU_WAITED_FOR };
 
 /* scanout.c, frame.c, cursor.c */
@@ -124,8 +131,9 @@ void gpu_scanouts_reset(struct gpu *gpu) REQUIRES(bql);
 /** No screen shows it any more. */
 void gpu_scanouts_forget(struct gpu *gpu, struct gpu_resource *resource) REQUIRES(bql);
 
-/* print.c */
+/* print.c, metrics.c */
 const char *gpu_stage_name(enum gpu_stage stage);
+const char *gpu_limit_name(enum gpu_limit limit);
 
 /* blob.c, window.c, unmap.c: hw/gpu/mapping.h. */
 

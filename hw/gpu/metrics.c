@@ -12,6 +12,11 @@ static const char *const limit_names[NR_GPU_LIMITS] = {
     [LIMIT_ATTACHED] = "attached",   [LIMIT_SCREENS] = "screens", [LIMIT_WAITING] = "waiting",
 };
 
+const char *gpu_limit_name(enum gpu_limit limit)
+{
+    return limit_names[limit];
+}
+
 /* ---- Metrics --------------------------------------------------------------------------------- */
 
 static void add_counters(struct gpu *gpu, struct metrics *metrics)

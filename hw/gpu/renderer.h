@@ -55,6 +55,14 @@ struct timeline_id {
 struct renderer_host {
     /** All fences up to @fence of that timeline are passed. On the render thread, from poll(). */
     void (*fence_passed)(void *opaque, const struct timeline_id *timeline, uint64_t fence);
+    /**
+     * Around what writes into backings by itself, in submit() and poll(). False: the guest has
+     * reset the device, and nothing may be written any more. Render thread.
+     */
+    bool (*begin_writing)(void *opaque);
+    /** Between the two: some of the backing that was given as @iov has been written. */
+    void (*written)(void *opaque, const struct iovec *iov);
+    void (*end_writing)(void *opaque);
     void *opaque;
 };
 

@@ -93,6 +93,8 @@ void gpu_contexts_forget(struct gpu *gpu, uint32_t resource) REQUIRES(bql);
 struct gpu_backing *gpu_backing_new(struct gpu *gpu, const struct virtio_gpu_mem_entry *entries,
                                     uint32_t nr_entries, uint32_t *ret_error) REQUIRES(bql);
 void gpu_backing_free(struct gpu_backing *backing);
+/** Whose `iov` it is. */
+const struct gpu_backing *gpu_backing_of(const struct iovec *iov);
 /** After the renderer has written into it. Any thread. */
 void gpu_backing_written(const struct gpu_backing *backing);
 

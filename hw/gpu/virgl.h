@@ -37,6 +37,7 @@ struct virgl_resource {
 struct virgl_context {
     uint32_t id, capset;
     bool is_broken;                    /* the library answers all it is told with an error */
+    bool has_queries;                  /* or has had: it may write results at any poll */
     uint64_t made[RENDERER_RINGS];     /* the last fence put there; 0: none … */
     uint64_t reported[RENDERER_RINGS]; /* … and the last that was told to be passed */
     int poll_fd;                       /* -1: none */
@@ -59,6 +60,10 @@ struct virgl {
 
     GHashTable *resources; /* id → struct virgl_resource * */
     GHashTable *contexts;  /* id → struct virgl_context * */
+
+    /* Ids of resources whose backings are written: by the stream at hand; by queries. */
+    GHashTable *written, *query_results;
+    unsigned nr_querying; /* contexts that have queries */
 
     int epoll_fd;         /* over all that the library waits for */
     uint32_t last_number; /* of a global fence */
@@ -113,6 +118,16 @@ void virgl_unmap(void *renderer, uint32_t id);
 /* ---- virgl_read.c ---------------------------------------------------------------------------- */
 
 uint32_t virgl_read(void *renderer, const struct renderer_picture *wanted);
+
+/* ---- virgl_stream.c -------------------------------------------------------------------------- */
+
+/** Run a stream, which is changed where the library must not see what it says. Its error number. */
+int virgl_stream_run(struct virgl *virgl, struct virgl_context *context, uint32_t *words,
+                     uint32_t nr_words);
+/** The library looks for fences that have passed, and for queries that have ended. */
+void virgl_stream_poll(struct virgl *virgl);
+/** The context is going. */
+void virgl_stream_forget(struct virgl *virgl, const struct virgl_context *context);
 
 /* ---- virgl_context.c, virgl_fence.c ---------------------------------------------------------- */
 

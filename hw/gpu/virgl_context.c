@@ -61,6 +61,7 @@ void virgl_context_destroy(void *renderer, uint32_t id)
     virgl_unwatch(virgl, context->poll_fd);
     virgl_renderer_context_destroy(id);
     virgl_fences_end(virgl, context);
+    virgl_stream_forget(virgl, context);
     g_hash_table_remove(virgl->contexts, GUINT_TO_POINTER(id));
 }
 
@@ -84,24 +85,6 @@ void virgl_context_detach(void *renderer, uint32_t context, uint32_t resource)
         virgl_renderer_ctx_detach_resource((int)context, (int)resource);
 }
 
-/* Commands are a word with a number and a length, and so many words more; a stream that ends too
- * early the library refuses itself. */
-static void make_formats_safe(uint32_t *words, uint32_t nr_words)
-{
-    enum { PIPE_RESOURCE_CREATE = 48, TARGET = 1, FORMAT = 2 }; /* of virgl's protocol */
-
-    while (nr_words > 0) {
-        const uint32_t size = 1 + (*words >> 16);
-
-        if (size > nr_words)
-            return;
-        if ((*words & 0xff) == PIPE_RESOURCE_CREATE && size > FORMAT)
-            words[FORMAT] = virgl_safe_format(words[TARGET], words[FORMAT]);
-        words += size;
-        nr_words -= size;
-    }
-}
-
 /* A bad command puts its context into a state of error that it never leaves: what comes after it
  * is not even given to the library. */
 uint32_t virgl_submit(void *renderer, uint32_t id, uint32_t *words, uint32_t nr_words)
@@ -115,9 +98,9 @@ uint32_t virgl_submit(void *renderer, uint32_t id, uint32_t *words, uint32_t nr_
         return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
     if (nr_words == 0)
         return 0;
-    if (context->capset != CAPSET_VENUS)
-        make_formats_safe(words, nr_words);
-    error = virgl_renderer_submit_cmd(words, (int)id, (int)nr_words);
+    error = context->capset == CAPSET_VENUS
+                ? virgl_renderer_submit_cmd(words, (int)id, (int)nr_words)
+                : virgl_stream_run(renderer, context, words, nr_words);
     if (error == EINVAL && context->capset != CAPSET_VENUS)
         context->is_broken = true;
     return virgl_response(error);

@@ -48,7 +48,7 @@ void virgl_poll(void *renderer)
 {
     struct virgl *virgl = renderer;
 
-    virgl_renderer_poll();
+    virgl_stream_poll(virgl);
     if (virgl->has_venus)
         drop_dead(virgl);
 }

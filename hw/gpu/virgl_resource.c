@@ -177,6 +177,7 @@ void virgl_resource_unref(void *renderer, uint32_t id)
         renderer_2d.resource_unref(virgl->soft, id);
     else
         virgl_renderer_resource_unref(id);
+    g_hash_table_remove(virgl->query_results, GUINT_TO_POINTER(id));
     g_hash_table_remove(virgl->resources, GUINT_TO_POINTER(id));
 }
 

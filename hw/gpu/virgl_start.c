@@ -236,6 +236,8 @@ static void close_all(struct virgl *virgl)
         g_free(virgl->caps.capsets[i].bytes);
     g_hash_table_destroy(virgl->contexts);
     g_hash_table_destroy(virgl->resources);
+    g_hash_table_destroy(virgl->written);
+    g_hash_table_destroy(virgl->query_results);
     g_queue_clear_full(&virgl->global, g_free);
     if (virgl->epoll_fd >= 0)
         close(virgl->epoll_fd);
@@ -284,6 +286,8 @@ bool virgl_start(const struct renderer_host *host, bool want_venus, void **ret_r
     virgl->age = find_age();
     virgl->resources = g_hash_table_new_full(NULL, NULL, NULL, g_free);
     virgl->contexts = g_hash_table_new_full(NULL, NULL, NULL, g_free);
+    virgl->written = g_hash_table_new(NULL, NULL);
+    virgl->query_results = g_hash_table_new(NULL, NULL);
     g_queue_init(&virgl->global);
     virgl->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (!start(virgl, want_venus, error)) {

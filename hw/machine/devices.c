@@ -9,6 +9,7 @@
 #include "hw/dev/disk.h"
 #include "hw/dev/virtio_blk.h"
 #include "hw/dev/virtio_input.h"
+#include "hw/dev/virtio_net.h"
 #include "hw/dev/virtio_rng.h"
 #include "hw/display/display.h"
 #include "hw/gpu/gpu.h"
@@ -21,6 +22,7 @@ struct device_config {
     char *id;
     char *slot; /* "addr"; NULL: the first free one */
     char *drive;
+    char *netdev, *mac;
     char *serial;
     bool has_blob, has_venus, has_edid;
     uint64_t hostmem, xres, yres, max_outputs;
@@ -60,8 +62,10 @@ bool machine_add_drive(struct machine *machine, const struct machine_drive *driv
         return keyval_usage(error, "-drive: there are %d already, the most there can be",
                             MACHINE_DRIVES_MAX);
     disk = disk_open(drive->path, drive->is_readonly, error);
-    if (!disk)
+    if (!disk) {
+        g_prefix_error(error, "-drive: ");
         return false;
+    }
     entry = g_new0(struct machine_disk, 1);
     entry->id = g_strdup(drive->id);
     entry->disk = disk;
@@ -122,6 +126,42 @@ static struct virtio_device *make_blk(struct machine *machine, const struct devi
     device->model = blk;
     device->free_model = free_blk;
     return virtio_blk_device(blk);
+}
+
+static void free_net(void *model) NO_THREAD_SAFETY /* by devices_fini() */
+{
+    virtio_net_free(model);
+}
+
+static struct virtio_device *make_net(struct machine *machine, const struct device_config *config,
+                                      struct machine_device *device, GError **error) REQUIRES(bql)
+{
+    struct machine_network *network;
+    uint8_t mac[NET_MAC_SIZE];
+
+    if (!config->netdev) {
+        keyval_usage(error,
+                     "-device virtio-net-pci: the key netdev is missing: the id of a -netdev");
+        return NULL;
+    }
+    network_next_mac(machine, mac);
+    if (config->mac && !net_parse_mac(config->mac, mac)) {
+        keyval_usage(error,
+                     "-device virtio-net-pci: mac=%s is no address of a card "
+                     "(six bytes as in 52:54:00:12:34:56, the first of them even)",
+                     config->mac);
+        return NULL;
+    }
+    network = network_find(machine, config->netdev);
+    if (!network || network->is_taken) {
+        keyval_usage(error, "-device virtio-net-pci: netdev=%s %s", config->netdev,
+                     network ? "is another device's already" : "is no -netdev's id");
+        return NULL;
+    }
+    network->is_taken = true;
+    device->model = virtio_net_new(machine->memory, network->backend, mac);
+    device->free_model = free_net;
+    return virtio_net_device(device->model);
 }
 
 static void free_rng(void *model) NO_THREAD_SAFETY /* by devices_fini() */
@@ -197,10 +237,6 @@ static void add_gpu_metrics(const struct machine_device *device, struct metrics 
 
 static bool check_gpu(const struct device_config *config, GError **error)
 {
-    if (config->hostmem & (config->hostmem - 1))
-        return keyval_usage(error,
-                            "-device virtio-gpu-gl-pci: hostmem=%" PRIu64 " is no power of two",
-                            config->hostmem);
     if (config->hostmem && !config->has_blob)
         return keyval_usage(error, "-device virtio-gpu-gl-pci: hostmem is for blobs: add blob=on");
     if (config->has_venus && !config->hostmem)
@@ -286,7 +322,7 @@ static const struct keyval_key gpu_gl_keys[] = {
     GPU_KEYS,
     KEYVAL_KEY("hostmem", KEYVAL_SIZE, struct device_config, hostmem,
                "size of the window for host-visible blobs, a power of two (none)",
-               .min = GPU_HOSTMEM_MIN, .max = GPU_HOSTMEM_MAX),
+               .min = GPU_HOSTMEM_MIN, .max = GPU_HOSTMEM_MAX, .is_power_of_two = true),
     KEYVAL_KEY("venus", KEYVAL_BOOL, struct device_config, has_venus, "Vulkan, if it can (off)"),
     PCI_KEYS,
 };
@@ -301,6 +337,13 @@ static const struct keyval_key input_keys[] = {
                "its serial number, up to 127 characters"),
     PCI_KEYS,
 };
+static const struct keyval_key net_keys[] = {
+    KEYVAL_KEY("netdev", KEYVAL_STRING, struct device_config, netdev,
+               "the -netdev that it is connected to"),
+    KEYVAL_KEY("mac", KEYVAL_STRING, struct device_config, mac,
+               "its address (52:54:00:12:34:56, and on from there)"),
+    PCI_KEYS,
+};
 static const struct keyval_key rng_keys[] = { PCI_KEYS };
 
 static const struct device_type types[] = {
@@ -311,6 +354,7 @@ static const struct device_type types[] = {
     { "virtio-keyboard-pci", "a keyboard: -display's, and QMP's", input_keys, NULL, make_keyboard },
     { "virtio-tablet-pci", "a pointer, buttons and wheels: -display's, and QMP's", input_keys, NULL,
       make_tablet },
+    { "virtio-net-pci", "a network card, connected to a -netdev", net_keys, NULL, make_net },
     { "virtio-rng-pci", "random numbers, from the host's getrandom()", rng_keys, NULL, make_rng },
 };
 
@@ -478,4 +522,5 @@ void devices_fini(struct machine *machine)
         g_free(disk);
     }
     g_ptr_array_unref(machine->disks);
+    networks_fini(machine);
 }

@@ -281,10 +281,18 @@ bool loader_load(const struct loader_config *config, struct ram *ram, struct cpu
         .rsdp = config->rsdp,
     };
 
-    if (!load_kernel(config, ram, &kernel, error) ||
-        (config->initrd && !load_initrd(config->initrd, &kernel, ram, &info, error)) ||
-        !boot_params_write(&info, ram, error))
+    if (!load_kernel(config, ram, &kernel, error)) {
+        g_prefix_error(error, "-kernel ");
         return false;
+    }
+    if (config->initrd && !load_initrd(config->initrd, &kernel, ram, &info, error)) {
+        g_prefix_error(error, "-initrd ");
+        return false;
+    }
+    if (!boot_params_write(&info, ram, error)) {
+        g_prefix_error(error, "-append: ");
+        return false;
+    }
     boot_tables_write(ram);
     loader_start_state(kernel.entry, ret_state);
     ret_state->gpr[RSI] = LAYOUT_BOOT_PARAMS;

@@ -15,6 +15,10 @@
 /* machine.asked: nothing, a reset, or behind it each reason for an end. */
 enum { ASKED_NOTHING, ASKED_RESET, ASKED_END };
 
+/* Of a disk at the end: a flush may take long. */
+#define DISK_SLOW_NS (2 * NS_PER_S)
+#define DISK_STUCK_NS (30 * NS_PER_S)
+
 static void tell(struct machine *machine, enum machine_event event) REQUIRES(bql)
 {
     struct machine_listener *listener, *next;
@@ -195,14 +199,31 @@ void machine_free(struct machine *machine)
     g_free(machine);
 }
 
+static bool settle_disk(struct disk *disk) REQUIRES(bql)
+{
+    if (disk_settle(disk, DISK_SLOW_NS))
+        return true;
+    log_info("waits for disk image '%s', for at most %d s", disk_path(disk),
+             (int)(DISK_STUCK_NS / NS_PER_S));
+    if (disk_settle(disk, DISK_STUCK_NS))
+        return true;
+    log_error("disk image '%s' hangs; the program leaves without it, and what the guest wrote last "
+              "may be lost",
+              disk_path(disk));
+    return false;
+}
+
 bool machine_settle(struct machine *machine)
 {
-    const bool has_settled = devices_settle(machine);
+    bool has_settled = devices_settle(machine);
 
-    for (guint i = 0; i < machine->disks->len && !has_settled; i++) {
+    if (!has_settled)
+        log_error("the renderer hangs; the program leaves without it");
+    for (guint i = 0; i < machine->disks->len; i++) {
         const struct machine_disk *disk = machine->disks->pdata[i];
 
-        disk_drain(disk->disk);
+        if (!settle_disk(disk->disk))
+            has_settled = false;
     }
     return has_settled;
 }

@@ -25,6 +25,7 @@ struct lapics;
 struct mailbox;
 struct metrics;
 struct msi_routes;
+struct net_backend;
 struct pci_bus;
 struct power;
 struct pvpanic;
@@ -40,6 +41,13 @@ struct machine_disk {
     char *id;
     struct disk *disk;
     bool is_taken;
+};
+
+/* A -netdev: what a card is connected to. */
+struct machine_network {
+    char *id;
+    struct net_backend *backend;
+    bool is_taken; /* by a card */
 };
 
 /* A device that was plugged in, and how to unplug it. */
@@ -82,9 +90,10 @@ struct machine {
     struct rtc *rtc;
     struct power *power;
     struct pvpanic *pvpanic;
-    GPtrArray *disks;   /* struct machine_disk * */
-    GPtrArray *devices; /* struct machine_device *, in the order in which they were plugged in */
-    struct gpu *gpu;    /* of these, the first virtio-gpu; NULL: none */
+    GPtrArray *disks;    /* struct machine_disk * */
+    GPtrArray *networks; /* struct machine_network * */
+    GPtrArray *devices;  /* struct machine_device *, in the order in which they were plugged in */
+    struct gpu *gpu;     /* of these, the first virtio-gpu; NULL: none */
 
     /* Its life. */
     bool has_started; /* its processors have threads */
@@ -125,6 +134,13 @@ void chips_clock_changed(struct machine *machine) REQUIRES(bql);
 /** Processor 0 to @state; the others wait for it to start them. */
 bool chips_begin(struct machine *machine, const struct cpu_state *state, GError **error)
     MUST_CHECK REQUIRES(bql);
+
+/* hw/machine/networks.c */
+void networks_fini(struct machine *machine) REQUIRES(bql); /* after the cards */
+void networks_clock_changed(struct machine *machine) REQUIRES(bql);
+struct machine_network *network_find(struct machine *machine, const char *id) REQUIRES(bql);
+/** The address of a card for which none is given. */
+void network_next_mac(const struct machine *machine, uint8_t *ret_mac) REQUIRES(bql);
 
 /* hw/machine/devices.c */
 void devices_fini(struct machine *machine) REQUIRES(bql);

@@ -18,6 +18,7 @@
 #include "hw/mem/ram.h"
 #include "hw/mem/view.h"
 #include "hw/pci/pci.h"
+#include "util/clock.h"
 #include "util/log.h"
 
 bool pc_place(struct machine *machine, struct region *root, uint64_t at, struct region *region,
@@ -147,6 +148,7 @@ bool pc_init(struct machine *machine, GError **error)
 {
     machine->regions = g_ptr_array_new();
     machine->disks = g_ptr_array_new();
+    machine->networks = g_ptr_array_new();
     machine->devices = g_ptr_array_new();
     machine->display = display_new();
     machine->input = input_new();
@@ -186,12 +188,19 @@ void pc_fini(struct machine *machine)
 
 /* ---- Reset and load -------------------------------------------------------------------------- */
 
+#define DISK_RESET_NS (30 * NS_PER_S)
+
 bool pc_reset(struct machine *machine, GError **error)
 {
     for (guint i = 0; i < machine->disks->len; i++) {
         const struct machine_disk *disk = machine->disks->pdata[i];
 
-        disk_drain(disk->disk); /* what is in flight would come into the next kernel's memory */
+        /* What is in flight would come into the next kernel's memory. */
+        if (!disk_drain_within(disk->disk, DISK_RESET_NS)) {
+            g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_FAILED, "disk image '%s' hangs",
+                        disk_path(disk->disk));
+            return false;
+        }
     }
     if (!pci_bus_reset(machine->bus, error) || !devices_wait_for_reset(machine, error))
         return false;
@@ -229,6 +238,7 @@ void pc_clock_changed(struct machine *machine)
 {
     chips_clock_changed(machine);
     rtc_clock_changed(machine->rtc);
+    networks_clock_changed(machine);
 }
 
 /* ---- For others ------------------------------------------------------------------------------ */

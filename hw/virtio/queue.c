@@ -216,23 +216,28 @@ struct virtq *virtq_of_chain(const struct virtq_chain *chain)
     return chain->queue;
 }
 
-static void put_used(struct virtq *queue, uint16_t head, uint32_t written) REQUIRES(queue->lock)
+/* The driver sees all of them, or none yet. */
+static void put_used(struct virtq *queue, const uint16_t *heads, const uint32_t *written,
+                     unsigned nr) REQUIRES(queue->lock)
 {
     RCU_READ_GUARD();
     struct virtq_used *used = mem_cache_get(&queue->push.used);
-    unsigned entry = queue->push.next & queue->push.mask;
 
     if (!used) {
         break_later(queue, "the used ring is not in RAM");
         return;
     }
-    store_relaxed(&used->ring[entry].id, head);
-    store_relaxed(&used->ring[entry].length, written);
-    mem_cache_written(&queue->push.used,
-                      offsetof(struct virtq_used, ring) + entry * sizeof(used->ring[0]),
-                      sizeof(used->ring[0]));
-    queue->push.next++;
-    /* release: the entry, and what the device wrote into the buffers, come first. Pairs with the
+    for (unsigned i = 0; i < nr; i++) {
+        const unsigned entry = (queue->push.next + i) & queue->push.mask;
+
+        store_relaxed(&used->ring[entry].id, heads[i]);
+        store_relaxed(&used->ring[entry].length, written[i]);
+        mem_cache_written(&queue->push.used,
+                          offsetof(struct virtq_used, ring) + entry * sizeof(used->ring[0]),
+                          sizeof(used->ring[0]));
+    }
+    queue->push.next = (uint16_t)(queue->push.next + nr);
+    /* release: the entries, and what the device wrote into the buffers, come first. Pairs with the
      * driver's read barrier behind its look at the index (2.7.14). */
     store_release(&used->index, queue->push.next);
     mem_cache_written(&queue->push.used, offsetof(struct virtq_used, index), sizeof(used->index));
@@ -269,7 +274,7 @@ static void finish(struct virtq_chain *chain, bool is_answer, uint32_t written)
     virtq_chain_free(chain, is_answer ? written : chain->in_size);
     WITH_MUTEX (&queue->lock) {
         if (is_answer && is_expected(queue, generation))
-            put_used(queue, head, written);
+            put_used(queue, &head, &written, 1);
         virtq_forget(queue, load);
     }
 }
@@ -284,9 +289,9 @@ void virtq_push_bytes(struct virtq_chain *chain, const struct iovec *pieces, uns
         bool is_ram = true;
 
         if (is_expected(queue, chain->generation)) {
-            size_t written = virtq_chain_write(chain, pieces, nr_pieces, &is_ram);
+            const uint32_t written = (uint32_t)virtq_chain_write(chain, pieces, nr_pieces, &is_ram);
 
-            put_used(queue, chain->head, (uint32_t)written);
+            put_used(queue, &chain->head, &written, 1);
         }
         if (!is_ram)
             virtio_guest_error(device, "queue %u: an answer has no RAM to go to", queue->index);
@@ -301,10 +306,44 @@ void virtq_push(struct virtq_chain *chain, uint32_t written)
     finish(chain, true, written);
 }
 
+void virtq_push_all(struct virtq_chain *const *chains, const uint32_t *written, unsigned nr)
+{
+    struct virtq *queue = chains[0]->queue;
+    const uint32_t generation = chains[0]->generation;
+    uint16_t heads[VIRTQ_PUSH_MAX];
+    unsigned load = 0;
+
+    assert(nr <= VIRTQ_PUSH_MAX);
+    for (unsigned i = 0; i < nr; i++) {
+        assert(chains[i]->queue == queue && chains[i]->generation == generation);
+        assert(written[i] <= chains[i]->in_size);
+        heads[i] = chains[i]->head;
+        load += 1 + chains[i]->nr_mappings;
+        virtq_chain_free(chains[i], written[i]);
+    }
+    WITH_MUTEX (&queue->lock) {
+        if (is_expected(queue, generation))
+            put_used(queue, heads, written, nr);
+        virtq_forget(queue, load);
+    }
+}
+
 void virtq_drop(struct virtq_chain *chain)
 {
     if (chain)
         finish(chain, false, 0);
+}
+
+void virtq_unpop(struct virtq_chain *chain)
+{
+    struct virtq *queue = chain->queue;
+    const unsigned load = 1 + chain->nr_mappings;
+
+    if (chain->generation == queue->generation)
+        queue->pop.next--;
+    virtq_chain_free(chain, 0);
+    WITH_MUTEX (&queue->lock)
+        virtq_forget(queue, load);
 }
 
 /* ---- Interrupts ------------------------------------------------------------------------------ */

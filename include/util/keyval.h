@@ -28,13 +28,14 @@ GQuark keyval_error_quark(void);
 /** Set @error, if it is wanted, to an error of use. False, for `return keyval_usage(...)`. */
 bool keyval_usage(GError **error, const char *format, ...) PRINTF_LIKE(2, 3);
 
-enum keyval_kind {                /* what the struct's member is */
-                   KEYVAL_STRING, /* char *, freed by keyval_clear() */
-                   KEYVAL_BOOL,   /* bool */
-                   KEYVAL_NUMBER, /* uint64_t, within min and max */
-                   KEYVAL_SIZE,   /* uint64_t bytes, within min and max: k, M, G, T behind it; see
-                                     unit */
-                   KEYVAL_CHOICE, /* unsigned: an index into choices */
+enum keyval_kind {                 /* what the struct's member is */
+                   KEYVAL_STRING,  /* char *, freed by keyval_clear() */
+                   KEYVAL_STRINGS, /* char **, ended by NULL; the key may be given several times */
+                   KEYVAL_BOOL,    /* bool */
+                   KEYVAL_NUMBER,  /* uint64_t, within min and max */
+                   KEYVAL_SIZE,    /* uint64_t bytes, within min and max: k, M, G, T behind it; see
+                                      unit */
+                   KEYVAL_CHOICE,  /* unsigned: an index into choices */
 };
 
 struct keyval_key {
@@ -44,6 +45,7 @@ struct keyval_key {
     const char *help;
     uint64_t min, max;          /* both 0: any */
     uint64_t unit;              /* of a KEYVAL_SIZE without a suffix; 0: 1 */
+    bool is_power_of_two;       /* or 0, if min allows it */
     const char *const *choices; /* ended by NULL */
     bool may_be_bare;           /* the first key: its name may be left out */
 };
@@ -57,7 +59,8 @@ struct keyval_key {
 
 /**
  * Read @text, the value of @option ("-device"), into @config, which holds the defaults. Keys
- * given twice: an error. On failure strings that were set are in @config all the same.
+ * given twice: an error, but for KEYVAL_STRINGS. On failure strings that were set are in @config
+ * all the same.
  */
 bool keyval_parse(const char *option, const char *text, const struct keyval_key *keys, void *config,
                   GError **error) MUST_CHECK;

@@ -39,6 +39,7 @@ enum log_level {
     X(pci, "configuration space and BARs")                                                         \
     X(virtio, "features, status, queues")                                                          \
     X(gpu, "virtio-gpu commands, blobs and fences")                                                \
+    X(net, "networks: what a card's other end does")                                               \
     X(display, "windows, scanouts, input")                                                         \
     X(boot, "kernel loading and firmware tables")                                                  \
     X(qmp, "control connections and their commands")

@@ -79,6 +79,12 @@ void metrics_remove(struct metrics *metrics, const void *owner);
 /** The whole text. What is wrong with @out is found by ferror(). */
 void metrics_print(struct metrics *metrics, FILE *out);
 
+/**
+ * The same as one object of JSON: {"family": {"label=\"value\",…": number}}, "" without labels.
+ * Histograms are as hist_print_json() has them, in nanoseconds or bytes.
+ */
+void metrics_print_json(struct metrics *metrics, FILE *out);
+
 /* ---- Of this floor ---------------------------------------------------------------- */
 
 void rcu_metrics_register(struct metrics *metrics);  /* rcu_metrics.c */

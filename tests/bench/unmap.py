@@ -7,9 +7,9 @@
 A payload without a system (tests/guest/board/gpu_storm.c) on the software processor, idle, with one
 spinning processor, and with all of them spinning, interrupts off; the same with requests to force
 grace periods ignored; the stages as the machine's own histograms have them; then Linux with its
-driver (unmap_linux.py). Groups: storm, sizes, live, leak, linux; of the last, linux:6.1 is one kernel
-and linux:6.1:2 that with two processors. One JSON object a row on standard output; a table on
-standard error.
+driver (unmap_linux.py). Groups: storm, sizes, live, leak, linux; of the last, linux:6.1 is one
+kernel and linux:6.1:2 that with two processors. One JSON object a row on standard output; a table
+on standard error.
 
 Figures are in microseconds, medians. Bars: design.md, section 8.
 """

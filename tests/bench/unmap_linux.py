@@ -32,6 +32,9 @@ def _row(name, unit, measured, *bar, extra=None, at_least=False):
 
 
 def _latency(name, result, *bar, note=''):
+    if not result['n']:
+        rows.skip(BENCH, name, 'us', f'none of {result["dropped"]} was measured')
+        return
     extra = {'n': result['n'], **{key: result[f'{key}_us'] for key in ('p50', 'p90', 'p99', 'max')}}
     notes = [note] * bool(note) + [f'{key} {extra[key]:.4g}' for key in ('p90', 'p99', 'max')]
     _row(name, 'us', extra['p50'], *bar, extra=extra | {'note': ', '.join(notes)})

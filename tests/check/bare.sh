@@ -16,6 +16,7 @@ LOGS=${LOGS:-build-logs}/bare
 PATH=$PATH:/usr/sbin:/sbin
 number=0
 system= # the one that is there now
+child=  # what runs in it
 
 point() { # "ok" or "not ok", NAME
     number=$((number + 1))
@@ -35,9 +36,10 @@ make_system() { # SUITE FOLDER
 }
 
 # In a mount and process namespace of its own: what it mounts and starts ends with it.
+# Only SIGKILL ends unshare(1) while it waits.
 enter() { # FOLDER COMMAND
     # shellcheck disable=SC2016 # expanded by the shell in the namespace
-    unshare --mount --pid --fork --kill-child bash -c '
+    exec unshare --mount --pid --fork --kill-child bash -c '
         mount -t proc proc "$1/proc" && mount --rbind /dev "$1/dev" &&
             exec chroot "$1" /usr/bin/env -i HOME=/root TERM=dumb \
                 PATH=/usr/sbin:/usr/bin:/sbin:/bin bash -c "cd /root/gracevm && $2"' enter "$1" "$2" </dev/null
@@ -45,7 +47,9 @@ enter() { # FOLDER COMMAND
 
 try() { # SUITE FOLDER COMMAND [REMARK]
     local log=$LOGS/$1.$number.log start=$SECONDS name="$1: $3${4:+ ($4)}"
-    if enter "$2" "$3" >"$log" 2>&1; then
+    enter "$2" "$3" >"$log" 2>&1 &
+    child=$!
+    if wait "$child"; then
         point ok "$name"
         printf '# %d s\n' $((SECONDS - start))
     else
@@ -78,6 +82,7 @@ unshare --mount true 2>/dev/null || skip_all 'no namespace can be made here'
 mkdir -p "$LOGS"
 [ $# -gt 0 ] || set -- bookworm trixie
 trap remove_system EXIT
+trap 'kill -KILL "$child"; wait; exit 1' INT TERM HUP
 for suite in "$@"; do
     try_suite "$suite"
 done

@@ -70,7 +70,7 @@ build_tsan() {
 }
 
 check_main() {
-    build_main && suites all build unit torture litmus fuzz x86 lint guest ui
+    build_main && suites all build unit torture litmus fuzz x86 lint guest ui tool
 }
 check_linux() {
     build_main && suites linux build linux
@@ -88,7 +88,7 @@ check_clang19() {
     CC=$(find_clang 19) build build-clang19 && suites unit build-clang19 unit
 }
 check_asan() {
-    build_asan && suites all build-asan unit torture guest x86 ui
+    build_asan && suites all build-asan unit torture guest x86 ui tool
 }
 check_tsan() {
     build_tsan build-tsan && suites all build-tsan unit torture guest x86

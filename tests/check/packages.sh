@@ -29,6 +29,7 @@ need | all        | libgl1-mesa-dri            | shared dri/swrast_dri.so | GL, 
 need | all        | libsdl2-dev                | library sdl2        | windows
 need | all        | libjson-glib-dev           | library json-glib-1.0 | QMP
 need | all        | libpng-dev                 | library libpng      | screenshots
+need | all        | libslirp-dev               | library slirp       | networks
 want | quick,full | xvfb                       | has Xvfb            | tests: windows
 want | quick,full | python3-xlib               | python Xlib         | tests: windows
 want | quick,full | edid-decode                | has edid-decode     | tests: EDID

@@ -4,7 +4,8 @@ quiet machine's are; and the table that they give."""
 
 import copy
 
-HOST = {'queue': 6.0, 'commit': 20.0, 'grace': 30.0, 'respond': 2.2, 'renderer': 56.0, 'total': 60.0}
+HOST = {'queue': 6.0, 'commit': 20.0, 'grace': 30.0, 'respond': 2.2, 'renderer': 56.0,
+        'total': 60.0}
 
 
 def figures(p50, tail=8.0):

@@ -141,7 +141,8 @@ DAMAGES = {
     'not complete': lambda found: found.update(complete=False),
     'no host': lambda found: found.pop('host'),
     'no unmap': lambda found: found['sides'][1]['loads']['busy']['inside'].pop('unmap'),
-    'nothing counted': lambda found: found['sides'][0]['loads']['idle']['host']['grace'].update(n=0),
+    'nothing counted':
+        lambda found: found['sides'][0]['loads']['idle']['host']['grace'].update(n=0),
     'percentiles fall':
         lambda found: found['sides'][0]['loads']['idle']['inside']['nothing'].update(p90=1e9),
     'no stage': lambda found: found['sides'][0]['loads']['idle']['host'].pop('respond'),
@@ -274,7 +275,7 @@ def a_terminal_shows_what_runs():
 
 @contextlib.contextmanager
 def _demo(*words, command=None, **environment):
-    """(process, its folder): ./demo, or @command, with folders of its own for all that it writes."""
+    """(process, its folder): ./demo, or @command, with a folder of its own for what it writes."""
     with tempfile.TemporaryDirectory(prefix='demo-test-') as folder:
         os.mkdir(f'{folder}/tmp')
         own = {**os.environ, 'TMPDIR': f'{folder}/tmp', MARK: folder, **environment}

@@ -15,6 +15,7 @@ struct thing {
     uint64_t size; /* of a blob */
     void *memory;  /* of a blob of the host; else NULL */
     bool is_mapped, has_backing;
+    struct iovec *iov; /* of ATTACH_BACKING */
 };
 
 struct fence {
@@ -213,8 +214,8 @@ static void resource_unref(void *renderer UNUSED, uint32_t id)
     leave(FAKE_UNREF);
 }
 
-static uint32_t attach_backing(void *renderer UNUSED, uint32_t id, struct iovec *iov UNUSED,
-                               unsigned nr_iov UNUSED)
+static uint32_t attach_backing(void *renderer UNUSED, uint32_t id, struct iovec *iov,
+                               unsigned nr_iov)
 {
     struct thing *thing;
     uint32_t result;
@@ -225,6 +226,7 @@ static uint32_t attach_backing(void *renderer UNUSED, uint32_t id, struct iovec 
     thing = must_find(fake.resources, id);
     g_assert_false(thing->has_backing);
     thing->has_backing = !result;
+    thing->iov = result || nr_iov == 0 ? NULL : iov;
     leave(FAKE_ATTACH_BACKING);
     return result;
 }
@@ -237,8 +239,10 @@ static void detach_backing(void *renderer UNUSED, uint32_t id)
     (void)enter(FAKE_DETACH_BACKING);
     tell(FAKE_DETACH_BACKING, id, 0);
     thing = find(fake.resources, id);
-    if (thing)
+    if (thing) {
         thing->has_backing = false;
+        thing->iov = NULL;
+    }
     leave(FAKE_DETACH_BACKING);
 }
 
@@ -319,7 +323,7 @@ static void context_detach(void *renderer UNUSED, uint32_t context, uint32_t res
     attach_or_detach(FAKE_CONTEXT_DETACH, context, resource);
 }
 
-static uint32_t submit(void *renderer UNUSED, uint32_t context, uint32_t *words, uint32_t nr_words)
+static uint32_t run_stream(uint32_t context, const uint32_t *words, uint32_t nr_words)
 {
     uint32_t result;
 
@@ -334,6 +338,32 @@ static uint32_t submit(void *renderer UNUSED, uint32_t context, uint32_t *words,
                    fake.last_submit <= VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER
                ? fake.last_submit
                : 0;
+}
+
+static const struct iovec *backing_of(uint32_t resource)
+{
+    const struct thing *thing;
+
+    MUTEX_GUARD(&fake.lock);
+    thing = find(fake.resources, resource);
+    return thing ? thing->iov : NULL;
+}
+
+static uint32_t submit(void *renderer UNUSED, uint32_t context, uint32_t *words, uint32_t nr_words)
+{
+    const struct renderer_host *host = &fake.host;
+    const struct iovec *iov = nr_words == 2 && *words == FAKE_WRITES ? backing_of(words[1]) : NULL;
+    uint32_t result;
+
+    if (!iov)
+        return run_stream(context, words, nr_words);
+    if (!host->begin_writing(host->opaque))
+        return VIRTIO_GPU_RESP_ERR_UNSPEC;
+    result = run_stream(context, words, nr_words);
+    memset(iov->iov_base, 0x77, 1);
+    host->written(host->opaque, iov);
+    host->end_writing(host->opaque);
+    return result;
 }
 
 /* ---- The window ---------------------------------------------------------------------------- */

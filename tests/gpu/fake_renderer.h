@@ -76,5 +76,8 @@ bool fake_is_mapped(uint32_t resource);
 
 /** What the words of the last SUBMIT_3D began with; its result is that, if it is an error. */
 uint32_t fake_last_submit(void);
+/** A stream of this and a resource writes 0x77 to the beginning of the resource's backing, by
+ * itself: it says so before it can be held. */
+enum { FAKE_WRITES = 0x77777777 };
 
 #endif

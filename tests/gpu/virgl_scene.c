@@ -10,6 +10,33 @@ void scene_fence_passed(void *opaque, const struct timeline_id *timeline, uint64
     scene->passed[scene->nr_passed++] = (struct scene_passed){ *timeline, fence };
 }
 
+static bool scene_begin_writing(void *opaque)
+{
+    struct virgl_scene *scene = opaque;
+
+    g_assert_false(scene->is_writing);
+    scene->is_writing = !scene->may_not_write;
+    scene->nr_writings++;
+    return scene->is_writing;
+}
+
+static void scene_written(void *opaque, const struct iovec *iov)
+{
+    struct virgl_scene *scene = opaque;
+
+    g_assert_true(scene->is_writing);
+    scene->written = iov;
+    scene->nr_written++;
+}
+
+static void scene_end_writing(void *opaque)
+{
+    struct virgl_scene *scene = opaque;
+
+    g_assert_true(scene->is_writing);
+    scene->is_writing = false;
+}
+
 void scene_stream(struct virgl_scene *scene)
 {
     stream_init(&scene->stream, (uint32_t *)scene->words, SCENE_WORDS);
@@ -25,7 +52,8 @@ struct virgl_scene *scene_new(char **ret_why)
         g_free(scene);
         return NULL;
     }
-    scene->host = (struct renderer_host){ scene_fence_passed, scene };
+    scene->host = (struct renderer_host){ scene_fence_passed, scene_begin_writing, scene_written,
+                                          scene_end_writing, scene };
     if (renderer_virgl.start(&scene->host, false, &scene->renderer, &scene->caps, &error)) {
         scene_stream(scene);
         return scene;
@@ -34,6 +62,27 @@ struct virgl_scene *scene_new(char **ret_why)
     g_error_free(error);
     g_free(scene);
     return NULL;
+}
+
+struct virgl_scene *scene_begin(void)
+{
+    g_autofree char *why = NULL;
+    struct virgl_scene *scene = scene_new(&why);
+
+    g_assert_cmpstr(why, ==, NULL);
+    return scene;
+}
+
+bool scene_is_possible(void)
+{
+    g_autofree char *why = NULL;
+    struct virgl_scene *scene = scene_new(&why);
+
+    if (scene)
+        scene_free(scene);
+    else
+        g_print("1..0 # SKIP %s\n", why);
+    return scene;
 }
 
 void scene_free(struct virgl_scene *scene)

@@ -32,7 +32,11 @@ struct virgl_scene {
     void *renderer;
     struct scene_passed passed[256];
     unsigned nr_passed;
-    struct stream stream; /* what is submitted next */
+    /* Of what the renderer writes by itself. */
+    bool may_not_write, is_writing;
+    unsigned nr_writings, nr_written;
+    const struct iovec *written; /* the last */
+    struct stream stream;        /* what is submitted next */
     uint64_t words[SCENE_WORDS / 2];
 };
 
@@ -40,6 +44,10 @@ void scene_fence_passed(void *opaque, const struct timeline_id *timeline, uint64
 void scene_stream(struct virgl_scene *scene);
 /* NULL: no OpenGL here; @ret_why says why. */
 struct virgl_scene *scene_new(char **ret_why);
+/* There is some. */
+struct virgl_scene *scene_begin(void);
+/* Whether there is; else a test program is skipped, which is said. */
+bool scene_is_possible(void);
 void scene_free(struct virgl_scene *scene);
 uint32_t scene_context(struct virgl_scene *scene, uint32_t id, uint32_t capset);
 /* A texture to draw into, of @side pixels each way. */

@@ -6,8 +6,8 @@ import re
 
 import tree
 
-FLOORS = ['util', 'hw/mem', 'hw/cpu', 'hw/irq', 'hw/pci', 'hw/virtio', 'hw/display', 'hw/gpu',
-          'hw/dev', 'hw/machine', 'ui']
+FLOORS = ['util', 'hw/mem', 'hw/cpu', 'hw/irq', 'hw/pci', 'hw/virtio', 'hw/display', 'hw/net',
+          'hw/gpu', 'hw/dev', 'hw/machine', 'ui']
 INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]+)"')
 
 

@@ -8,15 +8,18 @@ import tree
 OPTIONS, DEVICES, MANUAL = 'ui/options.c', 'hw/machine/devices.c', 'docs/gracevm.1'
 COMMANDS, QMP_MANUAL = 'ui/qmp_commands.c', 'docs/gracevm-qmp.7'
 EVENTS = 'ui/qmp_events.c'
+CTL, CTL_MANUAL = 'ui/ctl.c', 'docs/gracevm-ctl.1'
 OPTION_ROW = re.compile(r'^    \{ "([\w-]+)", (?:NULL|")', re.M)
 DEVICE_ROW = re.compile(r'^    \{ "([\w-]+-pci)", "', re.M)
 COMMAND_ROW = re.compile(r'^    \{ "([\w-]+)",(?!\s*QMP_)\s.*?^(?=    \{|\})', re.M | re.S)
 ARGUMENT = re.compile(r'\{ "([\w-]+)", QMP_\w+, (true|false) \}')
+CTL_ROW = re.compile(r'^    \{ "([\w-]+)", (?:NULL|")', re.M)
 EVENT_CALL = re.compile(r'\b(?:qmp_event|tell)\(qmp, "(\w+)"')
 
 
 def has_program(tree_):
-    if not all(path in tree_.files for path in (OPTIONS, DEVICES, MANUAL, COMMANDS, QMP_MANUAL)):
+    if not all(path in tree_.files for path in (OPTIONS, DEVICES, MANUAL, COMMANDS, QMP_MANUAL,
+                                                   CTL, CTL_MANUAL)):
         raise tree.Skip('the tree has no program')
 
 
@@ -86,10 +89,22 @@ def events_are_documented(tree_):
     yield from differences(ours, told, 'event', EVENTS, QMP_MANUAL)
 
 
+def ctl_is_documented(tree_):
+    """Commands and options of `gracevm ctl`, which its help prints from the same tables."""
+    has_program(tree_)
+    told = documented(tree_, r'^\.It Cm ([\w-]+)', CTL_MANUAL)
+    ours = table(tree_, CTL, 'const struct ctl_command ctl_commands[]', CTL_ROW)
+    yield from differences(ours, told, 'command', CTL, CTL_MANUAL)
+    told = documented(tree_, r'^\.It Fl -([\w-]+)', CTL_MANUAL)
+    ours = table(tree_, CTL, 'static const struct option options[]', CTL_ROW)
+    yield from differences(ours, told, 'option', CTL, CTL_MANUAL)
+
+
 RULES = {
     'options are in the manual': options_are_documented,
     'devices are in the manual': devices_are_documented,
     'commands and their arguments are in the manual of QMP': commands_are_documented,
+    'commands and options of ctl are in its manual': ctl_is_documented,
     'events are in the manual of QMP': events_are_documented,
 }
 

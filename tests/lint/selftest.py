@@ -68,6 +68,11 @@ CLEAN = {
         '    { "go", go, { { "to", QMP_STRING, false }, { "at", QMP_INTEGER, true } } },\n};\n',
     'ui/qmp_events.c': C + 'void a(void)\n{\n    qmp_event(qmp, "GONE", NULL);\n}\n',
     'docs/gracevm-qmp.7': QMP_MAN.format('go Cm to Op Cm at', 'GONE'),
+    'ui/ctl.c':
+        C + 'const struct ctl_command ctl_commands[] = {\n'
+        '    { "go", "", "x", 0, 0, true, go },\n};\n'
+        'static const struct option options[] = {\n    { "fast", NULL, "x" },\n};\n',
+    'docs/gracevm-ctl.1': MAN + '.It Fl -fast\n.It Cm go\n',
     'tests/unit/test_a.c': C + '#include "util/a.h"\n#include "util/a_private.h"\n',
 }
 
@@ -124,6 +129,9 @@ SAMPLES = {
     manual.commands_are_documented:
         ({'docs/gracevm-qmp.7': QMP_MAN.format('go Cm to Cm at', 'GONE')},
          'docs/gracevm-qmp.7:1: does not tell of command .It Cm go Cm to Op Cm at'),
+    manual.ctl_is_documented:
+        ({'docs/gracevm-ctl.1': MAN + '.It Fl -fast\n.It Cm stay\n'},
+         'docs/gracevm-ctl.1:1: does not tell of command go'),
     manual.events_are_documented:
         ({'docs/gracevm-qmp.7': QMP_MAN.format('go Cm to Op Cm at', 'CAME')},
          'docs/gracevm-qmp.7:1: does not tell of event GONE'),

@@ -560,6 +560,51 @@ static void a_slow_disk_holds_up_nobody(void)
     image_end(path);
 }
 
+/* On a file system that does not answer: the end does not wait for ever. */
+static void a_hanging_disk_does_not_settle(void)
+{
+    bql_assert_held();
+    char *path = image_new(2 * SECTOR);
+    struct disk *disk = must_open(path, false);
+    uint8_t bytes[2][SECTOR];
+    struct wanted first, second;
+
+    disk_inject(disk, INT64_MAX, 0);
+    begin(&first, disk, DISK_WRITE, 0, bytes[0], SECTOR);
+    begin(&second, disk, DISK_READ, SECTOR, bytes[1], SECTOR);
+    g_assert_false(disk_drain_within(disk, NS_PER_MS));
+    g_assert_false(disk_settle(disk, NS_PER_MS));
+    g_assert_cmpuint(disk_in_flight(disk), ==, 2);
+    disk_inject(disk, 0, 0);
+    g_assert_true(disk_settle(disk, DEADLINE_NEVER));
+    g_assert_true(first.is_done);
+    g_assert_true(second.is_done);
+    disk_close(disk);
+    image_end(path);
+}
+
+/* Only the last flush hangs; and it is not done twice. */
+static void a_flush_that_hangs_at_the_end_is_not_waited_for(void)
+{
+    bql_assert_held();
+    char *path = image_new(SECTOR);
+    struct disk *disk = must_open(path, false);
+    unsigned nr;
+
+    host_reset();
+    disk_inject(disk, INT64_MAX, 0);
+    g_assert_false(disk_settle(disk, NS_PER_MS));
+    g_assert_cmpuint(disk_in_flight(disk), ==, 1);
+    disk_inject(disk, 0, 0);
+    g_assert_true(disk_settle(disk, DEADLINE_NEVER));
+    nr = load_relaxed(&host.nr_flushes);
+    g_assert_cmpuint(nr, ==, 1);
+    disk_close(disk);
+    g_assert_cmpuint(load_relaxed(&host.nr_flushes), ==, nr);
+    host_reset();
+    image_end(path);
+}
+
 static void a_slow_flush_does_not_hold_up_reads(void)
 {
     bql_assert_held();
@@ -659,6 +704,8 @@ static void add_tests(void)
     ADD(zeroes_are_written_however_it_can_be_done);
     ADD(zeroes_that_cannot_be_written_are_an_error);
     ADD(a_slow_disk_holds_up_nobody);
+    ADD(a_hanging_disk_does_not_settle);
+    ADD(a_flush_that_hangs_at_the_end_is_not_waited_for);
     ADD(a_slow_flush_does_not_hold_up_reads);
     ADD(delays_are_not_shorter_than_asked_for);
     ADD(requests_beget_requests_while_draining);

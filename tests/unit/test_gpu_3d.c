@@ -4,6 +4,7 @@
  * drawn with OpenGL: test_virgl*.c.
  */
 #include "hw/gpu/gpu_internal.h"
+#include "hw/mem/code_gate.h"
 #include "tests/gpu/fake_renderer.h"
 #include "tests/gpu/gpu_scene.h"
 
@@ -507,6 +508,56 @@ static void reset_does_not_wait_for_a_stream(void)
     gpu_scene_free(scene);
 }
 
+/* Code that lies there is not kept; neither where a new backing may be written at once. */
+static void what_a_stream_writes_passes_the_code_gate(void)
+{
+    bql_assert_held();
+    const struct virtio_gpu_mem_entry memory = entry(SCENE_DATA, BYTES);
+    const uint32_t writes[] = { FAKE_WRITES, 5 };
+    struct gpu_scene *scene = begin_with_picture();
+    struct ram *ram = gpu_resource_find(scene->gpu, 5)->backing->ram[0];
+    const uint64_t page = SCENE_DATA / RAM_PAGE;
+    uint64_t ticket;
+
+    g_assert_false(code_gate_mark(ram, page, 1, &ticket));
+    must(scene, submit_3d(1, words, 1));
+    g_assert_cmpuint(code_gate_marks(ram, page), ==, 1);
+    must(scene, submit_3d(1, writes, 2));
+    g_assert_cmphex(scene->guest.bytes[SCENE_DATA], ==, 0x77);
+    g_assert_cmpuint(code_gate_marks(ram, page), ==, 0);
+    must(scene, detach_backing(5));
+    g_assert_false(code_gate_mark(ram, page, 1, &ticket));
+    must(scene, attach_backing(5, &memory, 1));
+    g_assert_cmpuint(code_gate_marks(ram, page), ==, 0);
+    gpu_scene_free(scene);
+}
+
+static void reset_waits_for_a_stream_that_writes(void)
+{
+    bql_assert_held();
+    const uint32_t writes[] = { FAKE_WRITES, 5 };
+    struct gpu_scene *scene = begin_with_picture();
+
+    scene->guest.bytes[SCENE_DATA] = 0;
+    fake_hold(FAKE_SUBMIT);
+    (void)post(scene, submit_3d(1, writes, 2));
+    (void)post(scene, submit_3d(1, writes, 2));
+    scene_run(scene);
+    fake_wait_until_held(FAKE_SUBMIT);
+    scene_begin_reset(scene);
+    scene_run(scene);
+    g_assert_cmpuint(virtio_get_status(scene->guest.device), !=, 0);
+    fake_let_go();
+    scene_end_reset(scene);
+    g_assert_cmphex(scene->guest.bytes[SCENE_DATA], ==, 0x77);
+    scene->guest.bytes[SCENE_DATA] = 0;
+    scene_start(scene, UINT64_MAX);
+    must(scene, create_context(1, 0)); /* behind the second one, which is not done any more */
+    g_assert_cmpuint(fake_count(FAKE_SUBMIT), ==, 1);
+    g_assert_cmphex(scene->guest.bytes[SCENE_DATA], ==, 0);
+    gpu_scene_free(scene);
+}
+
 static void reset_waits_for_what_is_written_into_memory(void)
 {
     bql_assert_held();
@@ -563,6 +614,8 @@ static void add_tests(void)
     ADD(sizes_have_limits);
     ADD(what_is_known_is_said_while_the_renderer_works);
     ADD(reset_does_not_wait_for_a_stream);
+    ADD(what_a_stream_writes_passes_the_code_gate);
+    ADD(reset_waits_for_a_stream_that_writes);
     ADD(reset_waits_for_what_is_written_into_memory);
     ADD(device_settles_when_its_renderer_has_come_back);
 #undef ADD

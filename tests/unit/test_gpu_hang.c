@@ -52,6 +52,33 @@ static void a_reset_does_not_wait_for_it(void)
     gpu_scene_free(scene);
 }
 
+/* Till it is known to hang: until then what it does may be written into the guest's memory. */
+static void a_reset_waits_for_what_it_writes_but_not_for_ever(void)
+{
+    bql_assert_held();
+    const struct gpu_config config = scene_config(true, 1 << 20);
+    const struct virtio_gpu_mem_entry memory = entry(SCENE_DATA, 4096);
+    const uint32_t writes[] = { FAKE_WRITES, 5 };
+    struct gpu_scene *scene = gpu_scene_new(&config, &fake_renderer);
+
+    must(scene, create_context(1, 0));
+    must(scene, create_2d(5, VIRTIO_GPU_FORMAT_B8G8R8A8_UNORM, 8, 8));
+    must(scene, attach_backing(5, &memory, 1));
+    fake_hold(FAKE_SUBMIT);
+    (void)post(scene, submit_3d(1, writes, 2));
+    scene_run(scene);
+    fake_wait_until_held(FAKE_SUBMIT);
+    scene_begin_reset(scene);
+    g_assert_cmpuint(virtio_get_status(scene->guest.device), !=, 0);
+    scene_end_reset(scene);
+    g_assert_true(gpu_is_stuck(scene->gpu));
+    scene_start(scene, UINT64_MAX);
+    g_assert_cmphex(ask(scene, get_display_info()), ==, VIRTIO_GPU_RESP_OK_DISPLAY_INFO);
+    fake_let_go();
+    must(scene, create_context(1, 0));
+    gpu_scene_free(scene);
+}
+
 static void the_end_does_not_wait_for_ever(void)
 {
     bql_assert_held();
@@ -75,6 +102,7 @@ int main(int argc, char **argv)
 #define ADD(test) g_test_add_func("/gpu_hang/" #test, test)
     ADD(what_is_known_is_answered_meanwhile);
     ADD(a_reset_does_not_wait_for_it);
+    ADD(a_reset_waits_for_what_it_writes_but_not_for_ever);
     ADD(the_end_does_not_wait_for_ever);
 #undef ADD
     return run_with_bql();

@@ -487,11 +487,21 @@ static void resources_are_told(void)
         "{\"id\":4,\"kind\":\"picture\",\"bytes\":128,\"width\":8,\"height\":4,\"format\":2,"
         "\"has-backing\":false,\"map\":\"none\"},"
         "{\"id\":5,\"kind\":\"host3d-blob\",\"bytes\":4096,\"has-backing\":false,"
-        "\"map\":\"mapped\",\"offset\":12288}],"
-        "\"contexts\":[{\"id\":1,\"capset\":0,\"resources\":0},"
-        "{\"id\":2,\"capset\":0,\"resources\":1}],"
-        "\"window\":{\"bytes\":16777216,\"taken\":4096,\"places\":1},\"orphans\":0,"
-        "\"bytes\":4224,\"in-flight\":0}");
+        "\"map\":\"mapped\",\"offset\":12288}],\"unlisted\":0,"
+        "\"contexts\":[{\"id\":1,\"capset\":0,\"resources\":0,\"bytes\":0},"
+        "{\"id\":2,\"capset\":0,\"resources\":1,\"bytes\":4096}],"
+        "\"window\":{\"bytes\":16777216,\"taken\":4096,\"places\":1,\"blobs\":["
+        "{\"offset\":12288,\"bytes\":4096,\"resource\":5,\"map\":\"mapped\"}]},\"orphans\":0,"
+        "\"bytes\":4224,\"in-flight\":0,\"limits\":{"
+        "\"resources\":{\"max\":65536,\"is-bytes\":false,\"used\":2,\"refused\":0},"
+        "\"bytes\":{\"max\":8589934592,\"is-bytes\":true,\"used\":4224,\"refused\":0},"
+        "\"contexts\":{\"max\":256,\"is-bytes\":false,\"used\":2,\"refused\":0},"
+        "\"entries\":{\"max\":4194304,\"is-bytes\":false,\"used\":0,\"refused\":0},"
+        "\"payload\":{\"max\":134217728,\"is-bytes\":true,\"used\":0,\"refused\":0},"
+        "\"side\":{\"max\":16384,\"is-bytes\":false,\"refused\":0},"
+        "\"attached\":{\"max\":1048576,\"is-bytes\":false,\"used\":1,\"refused\":0},"
+        "\"screens\":{\"max\":1073741824,\"is-bytes\":true,\"refused\":0},"
+        "\"waiting\":{\"max\":1024,\"is-bytes\":false,\"refused\":0}}}");
     free(text);
     end();
 }

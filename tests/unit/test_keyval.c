@@ -7,8 +7,9 @@
 struct config {
     char *name;
     bool is_readonly;
-    uint64_t count, bytes;
+    uint64_t count, bytes, window;
     unsigned format;
+    char **forwards;
 };
 
 static const char *const formats[] = { "raw", "other", NULL };
@@ -17,9 +18,26 @@ static const struct keyval_key keys[] = {
     KEYVAL_KEY("readonly", KEYVAL_BOOL, struct config, is_readonly, "no writes"),
     KEYVAL_KEY("count", KEYVAL_NUMBER, struct config, count, "how many", .min = 1, .max = 8),
     KEYVAL_KEY("bytes", KEYVAL_SIZE, struct config, bytes, "how much", .unit = 1 << 20),
+    KEYVAL_KEY("window", KEYVAL_SIZE, struct config, window, "of what", .min = 64 << 10,
+               .max = 512 << 10, .is_power_of_two = true),
     KEYVAL_KEY("format", KEYVAL_CHOICE, struct config, format, "which", .choices = formats),
+    KEYVAL_KEY("forward", KEYVAL_STRINGS, struct config, forwards, "what"),
     { .name = NULL },
 };
+
+static void some_keys_may_be_repeated(void)
+{
+    struct config config = { 0 };
+    GError *error = NULL;
+
+    g_assert_true(keyval_parse("-x", "forward=a,,b,readonly=on,forward=c", keys, &config, &error));
+    g_assert_no_error(error);
+    g_assert_cmpuint(g_strv_length(config.forwards), ==, 2);
+    g_assert_cmpstr(config.forwards[0], ==, "a,b");
+    g_assert_cmpstr(config.forwards[1], ==, "c");
+    keyval_clear(keys, &config);
+    g_assert_null(config.forwards);
+}
 
 static void lists_are_read(void)
 {
@@ -52,6 +70,8 @@ static void errors_name_the_culprit(void)
         { "a,b", "-x: there is no key 'b'" },
         { "readonly=yes", "-x: readonly=yes is neither on nor off" },
         { "count=9", "-x: count=9 is out of range (1 to 8)" },
+        { "window=1M", "-x: window=1M is out of range (64K to 512K)" },
+        { "window=96K", "-x: window=96K is no power of two" },
         { "count=", "-x: count= is no number" },
         { "count=-1", "-x: count=-1 is no number" },
         { "count=1x", "-x: count=1x is no number" },
@@ -127,6 +147,7 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/keyval/lists_are_read", lists_are_read);
+    g_test_add_func("/keyval/some_keys_may_be_repeated", some_keys_may_be_repeated);
     g_test_add_func("/keyval/errors_name_the_culprit", errors_name_the_culprit);
     g_test_add_func("/keyval/a_bare_first_value_is_the_name", a_bare_first_value_is_the_name);
     g_test_add_func("/keyval/sizes_have_suffixes", sizes_have_suffixes);

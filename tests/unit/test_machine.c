@@ -133,7 +133,7 @@ static void devices_are_checked(void) NO_THREAD_SAFETY
         { "virtio-gpu-pci,xrez=9", "did you mean 'xres'?" },
         { "virtio-gpu-pci,yres=0", "yres=0 is out of range" },
         { "virtio-gpu-pci,max_outputs=17", "max_outputs=17 is out of range (1 to 16)" },
-        { "virtio-gpu-gl-pci,hostmem=3M,blob=on", "hostmem=3145728 is no power of two" },
+        { "virtio-gpu-gl-pci,hostmem=3M,blob=on", "hostmem=3M is no power of two" },
         { "virtio-gpu-gl-pci,hostmem=4M", "add blob=on" },
         { "virtio-gpu-gl-pci,hostmem=64k,blob=on", "hostmem=64k is out of range" },
         { "virtio-gpu-gl-pci,venus=on", "venus=on needs blob=on and hostmem=" },

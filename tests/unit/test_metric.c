@@ -325,6 +325,40 @@ static void special_numbers_have_their_names(void)
     metrics_free(metrics);
 }
 
+static void json_has_the_same(void)
+{
+    struct metrics *metrics = metrics_new();
+    uint64_t pops = 18446744073709551615u;
+    double number = 0.0 / 0.0;
+    struct hist *hist = g_new0(struct hist, 1);
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+
+    metric_add_u64(metrics_family(metrics, METRIC_COUNTER, "gracevm_pops_total", "Pops."),
+                   METRIC_LABELS({ "disk", "a\"b\x01" }, { "op", "read" }), &pops, NULL);
+    metric_add_u64(metrics_family(metrics, METRIC_COUNTER, "gracevm_pops_total", "Pops."),
+                   METRIC_LABELS({ "disk", "c" }), &pops, NULL);
+    (void)metrics_family(metrics, METRIC_GAUGE, "gracevm_empty", "Nothing.");
+    metric_add_read(metrics_family(metrics, METRIC_GAUGE, "gracevm_number", "Number."),
+                    METRIC_NO_LABELS, special, &number, NULL);
+    hist_record(hist, 7);
+    metric_add_hist(metrics_family(metrics, METRIC_SECONDS, "gracevm_wait_seconds", "Waits."),
+                    METRIC_NO_LABELS, hist, NULL);
+    metrics_print_json(metrics, out);
+    g_assert_cmpint(fclose(out), ==, 0);
+    g_assert_cmpstr(text, ==,
+                    "{\"gracevm_pops_total\":{"
+                    "\"disk=\\\"a\\\\\\\"b\\u0001\\\",op=\\\"read\\\"\":18446744073709551615,"
+                    "\"disk=\\\"c\\\"\":18446744073709551615},"
+                    "\"gracevm_number\":{\"\":null},"
+                    "\"gracevm_wait_seconds\":{\"\":{\"count\":1,\"min\":7,\"mean\":7.000,"
+                    "\"p50\":7,\"p90\":7,\"p99\":7,\"p999\":7,\"max\":7}}}");
+    free(text);
+    g_free(hist);
+    metrics_free(metrics);
+}
+
 static void removed_owners_are_not_read_any_more(void)
 {
     struct metrics *metrics = metrics_new();
@@ -450,6 +484,7 @@ int main(int argc, char **argv)
     ADD(histograms_are_cumulative_and_in_seconds);
     ADD(sizes_are_not_scaled);
     ADD(special_numbers_have_their_names);
+    ADD(json_has_the_same);
     ADD(removed_owners_are_not_read_any_more);
     ADD(a_histogram_in_use_stays_consistent);
     ADD(rcu_and_bql_are_there);

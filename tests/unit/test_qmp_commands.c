@@ -207,6 +207,11 @@ static void numbers_are_json(void)
         g_assert_true(
             json_object_has_member(json_node_get_object(json_parser_get_root(parser)), "return"));
     }
+    say(&play, "query-name");
+    client_hears(&play.client, OK);
+    qmp_set_name(play.steered.qmp, "a \"name\"");
+    say(&play, "query-name");
+    client_hears(&play.client, "{\"return\": {\"name\":\"a \\\"name\\\"\"}}");
     say(&play, "query-gpu-latency");
     client_hears_of(&play.client, "there is no virtio-gpu device");
     client_say(&play.client,

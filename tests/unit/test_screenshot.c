@@ -322,6 +322,33 @@ static void a_pipe_that_nobody_empties_does_not_hold_up_the_end(void) REQUIRES(b
     screen_end(&screen);
 }
 
+/* Somebody has opened a pipe and takes nothing: the next one waits for a while, and is written. */
+static void a_pipe_that_nobody_empties_is_given_up(void) REQUIRES(bql)
+{
+    g_autofree char *pipe_path = g_build_filename(folder, "pipe", NULL);
+    g_autofree char *path = g_build_filename(folder, "next.png", NULL);
+    g_autofree char *expected = g_strdup_printf("%s: the other end does not read", pipe_path);
+    struct asker first, next;
+    struct screen screen;
+    int fd;
+
+    screen_start(&screen, 512, 512);
+    draw_noise(&screen, 512); /* more than a pipe holds */
+    g_assert_cmpint(mkfifo(pipe_path, 0600), ==, 0);
+    fd = open(pipe_path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    screen.draws_at_once = true;
+    save(&screen, pipe_path, &first);
+    save(&screen, path, &next);
+    wait_for(&next);
+    g_assert_true(first.is_answered);
+    check_error(&first, expected);
+    check_error(&next, NULL);
+    close(fd);
+    g_unlink(pipe_path);
+    g_unlink(path);
+    screen_end(&screen);
+}
+
 static int run(void)
 {
     int status;
@@ -349,6 +376,7 @@ int main(int argc, char **argv)
     ADD(main_loop_goes_on_while_a_file_is_written);
     ADD(all_are_answered_at_the_end);
     ADD(a_pipe_that_nobody_empties_does_not_hold_up_the_end);
+    ADD(a_pipe_that_nobody_empties_is_given_up);
     status = run();
     g_rmdir(folder);
     g_free(folder);

@@ -346,11 +346,11 @@ static void what_is_beside_threads_begins_and_ends(void)
             "{\"name\":\"gpu_unmap_respond\",\"cat\":\"gpu\",\"ph\":\"e\"" PLACE
             "\"ts\":9.000,\"id\":\"gpu_unmap 0x5\"},\n");
     line_is(&since, "{\"name\":\"gpu_answer X\",\"cat\":\"gpu\",\"ph\":\"b\"" PLACE
-                    "\"ts\":8.000,\"id\":\"gpu_answer 0xabc\",\"args\":{\"command\":\"0xabc\","
+                    "\"ts\":8.000,\"id\":\"gpu_answer X 0xabc\",\"args\":{\"command\":\"0xabc\","
                     "\"type\":\"X\",\"response\":4352,\"fence\":\"0xffffffffffffffff\","
                     "\"since_ns\":8000}},\n"
                     "{\"name\":\"gpu_answer X\",\"cat\":\"gpu\",\"ph\":\"e\"" PLACE
-                    "\"ts\":9.000,\"id\":\"gpu_answer 0xabc\"},\n");
+                    "\"ts\":9.000,\"id\":\"gpu_answer X 0xabc\"},\n");
 }
 
 int main(int argc, char **argv)

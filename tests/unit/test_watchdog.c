@@ -47,7 +47,7 @@ static void wait_at_gate(struct render_work *work, void *renderer UNUSED)
 
 static struct render *start(void) REQUIRES(bql)
 {
-    const struct renderer_host host = { NULL, NULL };
+    const struct renderer_host host = { 0 };
     struct renderer_caps caps;
     struct render *render = render_start(&fake_ops, &host, false, &caps, NULL);
 

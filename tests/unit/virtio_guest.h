@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/**
- * The driver's side of a virtio device, for tests of device models: memory of its
- * own, queues set up, chains made of any pieces, answers awaited.
- */
+/** The driver's side of a virtio device, for tests of device models: memory of its own, queues set
+ * up, chains made of any pieces, answers awaited. */
 #ifndef TESTS_UNIT_VIRTIO_GUEST_H
 #define TESTS_UNIT_VIRTIO_GUEST_H
 
@@ -28,8 +26,7 @@ struct guest_descriptor {
     uint16_t flags, next;
 };
 
-/* One descriptor of a chain. */
-struct guest_buffer {
+struct guest_buffer { /* one descriptor of a chain */
     uint64_t gpa;
     uint32_t length;
     bool is_in; /* the device writes it */
@@ -175,11 +172,9 @@ static inline uint16_t guest_send(struct guest *guest, unsigned queue,
     return head;
 }
 
-/* The index of the used ring. Any thread. */
-static inline uint16_t guest_used(const struct guest *guest, unsigned queue)
+static inline uint16_t guest_used(const struct guest *guest, unsigned queue) /* any thread */
 {
     const uint16_t *used = (const void *)(guest->bytes + queue * GUEST_RINGS + GUEST_USED);
-
     return load_acquire(&used[1]); /* pairs: the device's */
 }
 

@@ -55,6 +55,15 @@ unsigned disk_in_flight(const struct disk *disk) REQUIRES(bql);
 /** Wait, with the BQL dropped, until nothing is in flight. Main thread. */
 void disk_drain(struct disk *disk) REQUIRES(bql);
 
+/** The same. False: nothing in flight has come back for @patience_ns. */
+bool disk_drain_within(struct disk *disk, int64_t patience_ns) MUST_CHECK REQUIRES(bql);
+
+/**
+ * At the end: wait for all, and flush, so that disk_close() has nothing left to wait for. False: as
+ * above. The disk cannot be closed then, but this can be called again.
+ */
+bool disk_settle(struct disk *disk, int64_t patience_ns) MUST_CHECK REQUIRES(bql);
+
 /*
  * For tests: each request takes @delay_ns longer, those that are in flight too, and
  * fails with @error_number if that is not 0. A later call ends an earlier one's delay.

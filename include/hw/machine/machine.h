@@ -28,7 +28,7 @@ struct input;
 struct machine;
 struct metrics;
 
-enum { MACHINE_DRIVES_MAX = 16 };
+enum { MACHINE_DRIVES_MAX = 16, MACHINE_NETWORKS_MAX = 8 };
 #define MACHINE_RAM_MIN (UINT64_C(16) << 20)
 #define MACHINE_RAM_MAX (UINT64_C(512) << 30)
 
@@ -75,6 +75,17 @@ struct machine_drive {
 bool machine_add_drive(struct machine *machine, const struct machine_drive *drive, GError **error)
     MUST_CHECK REQUIRES(bql);
 
+/** @text as the value of -netdev: "user,id=net0"; or of -nic, with a card: "user". Errors of use:
+ * KEYVAL_ERROR. */
+bool machine_add_netdev(struct machine *machine, const char *text, GError **error)
+    MUST_CHECK REQUIRES(bql);
+bool machine_add_nic(struct machine *machine, const char *text, GError **error)
+    MUST_CHECK REQUIRES(bql);
+
+/** What -netdev help and -nic help print. */
+void machine_print_netdevs(FILE *out);
+void machine_print_nics(FILE *out);
+
 /** @text as the value of -device: "virtio-blk-pci,drive=disk0". Errors of use: KEYVAL_ERROR. */
 bool machine_add_device(struct machine *machine, const char *text, GError **error)
     MUST_CHECK REQUIRES(bql);
@@ -86,7 +97,8 @@ bool machine_print_device(const char *name, FILE *out);
 /** The virtio-gpu that has that id; NULL: none has it. */
 struct gpu *machine_device_gpu(const struct machine *machine, const char *id) REQUIRES(bql);
 
-/** No drive is left that no device uses. */
+/** No drive and no network is left that no device uses. */
+bool machine_check_networks(struct machine *machine, GError **error) MUST_CHECK REQUIRES(bql);
 bool machine_check_drives(struct machine *machine, GError **error) MUST_CHECK REQUIRES(bql);
 
 /* ---- What is seen of it, and where hands reach it: as long as the machine ---------------------
@@ -121,9 +133,9 @@ bool machine_power_on(struct machine *machine, GError **error) MUST_CHECK REQUIR
 enum machine_end machine_run(struct machine *machine) REQUIRES(bql);
 
 /**
- * After it has ended, or has not begun: let the devices finish what they have. False: a renderer
- * hangs, the machine cannot be freed, and the program can only leave by _exit(). What the guest
- * has written to disks is there then.
+ * After it has ended, or has not begun: let the devices finish what they have, and flush disks.
+ * False, and the log says which: a renderer or a disk hangs, the machine cannot be freed, and the
+ * program can only leave by _exit(). What the guest has written to other disks is there then.
  */
 bool machine_settle(struct machine *machine) MUST_CHECK REQUIRES(bql);
 

@@ -32,6 +32,7 @@ struct virtq;
 enum {
     VIRTQ_SIZE_MAX = 1024,
     VIRTQ_CHAIN_MAX = 1024, /* buffers of one chain, tables included; pieces in `out` and `in` */
+    VIRTQ_PUSH_MAX = 64,    /* chains of one virtq_push_all() */
 };
 
 /* One request: what the driver has given, in its order. Freed by virtq_push() and virtq_drop(). */
@@ -67,6 +68,18 @@ enum virtq_pop virtq_pop(struct virtq *queue, struct virtq_chain **ret_chain)
  * driver is told by virtq_notify(). Any thread; no lock of rank RANK_DEVICE or above held.
  */
 void virtq_push(struct virtq_chain *chain, uint32_t written);
+
+/**
+ * virtq_push() for 1 to VIRTQ_PUSH_MAX chains of one queue, popped since its last reset: the driver
+ * sees all of them at once, in this order.
+ */
+void virtq_push_all(struct virtq_chain *const *chains, const uint32_t *written, unsigned nr);
+
+/**
+ * Undo the last virtq_pop(), with nothing written: the next one gives the chain again. Several are
+ * given back in the reverse order, before any other call for their queue.
+ */
+void virtq_unpop(struct virtq_chain *chain) REQUIRES(bql);
 
 /**
  * Unmap the chain's buffers and keep it: one that waits for seconds must not hold up the unmap of

@@ -74,7 +74,9 @@ void payload_main(void)
         for (unsigned i = 1; i < nr_cpus; i++)
             start_on(i, keep_busy, NULL);
         keep_busy(NULL);
-    }
+    } else if (parameter_is("test", "talk"))
+        for (;;)
+            say("ends: talks\n");
     say("ends: halts\n");
     for (;;)
         __asm__ volatile("cli; hlt");

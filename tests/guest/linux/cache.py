@@ -157,3 +157,11 @@ def keep(kind, name, make):
     if is_new and kind == LAST:
         tidy()
     return path
+
+
+def keep_bytes(kind, name, data):
+    """The path of a file with the bytes @data, called @name and by its digest."""
+    def make(path):
+        with open(path, 'wb') as file:
+            file.write(data)
+    return keep(kind, f'{name}-{digest(data)[:32]}', make)

@@ -13,7 +13,6 @@ of Debian's packages. As images.py does it, and kept where it keeps things.
 
 import dataclasses
 import functools
-import gzip
 import os
 import shutil
 import subprocess
@@ -170,17 +169,11 @@ def disk(name):
 
 def initrd(name, programs):
     """The first root, and behind it an archive with the files @programs in /gpu."""
-    base = images.read(images.initrd(SYSTEMS[name].linux, 'gz'))
     own = cpio.Archive()
     for path in programs:
         own.file(f'gpu/{os.path.basename(path)}', images.read(path), 0o755)
-    data = base + bytes(-len(base) % 4) + gzip.compress(own.finish(), 1, mtime=0)
-    key = cache.digest(data)[:32]
-
-    def make(path):
-        with open(path, 'wb') as file:
-            file.write(data)
-    return cache.keep('images', f'gpu-initrd-{name}-{key}', make)
+    return cache.keep_bytes('images', f'gpu-initrd-{name}',
+                            images.followed_by(images.initrd(SYSTEMS[name].linux, 'gz'), own))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -34,8 +34,9 @@ MODULES = ('virtio_pci', 'virtio_blk', 'virtio_rng', 'ext4', 'button', 'evdev', 
 MODULE_PLACES = tuple(f'kernel/{place}' for place in (
     'arch/', 'block/', 'crypto/', 'drivers/acpi/', 'drivers/block/', 'drivers/char/',
     'drivers/gpu/drm/drm', 'drivers/gpu/drm/virtio/', 'drivers/input/',
-    'drivers/misc/pvpanic/', 'drivers/video/fbdev/core/', 'drivers/virtio/', 'fs/autofs/',
-    'fs/ext4/', 'fs/jbd2/', 'fs/mbcache.ko', 'lib/'))
+    'drivers/misc/pvpanic/', 'drivers/net/net_failover', 'drivers/net/virtio_net',
+    'drivers/video/fbdev/core/', 'drivers/virtio/', 'fs/autofs/', 'fs/ext4/', 'fs/jbd2/',
+    'fs/mbcache.ko', 'lib/', 'net/core/', 'net/packet/'))
 FOLDERS = ('bin', 'dev', 'mnt', 'proc', 'root', 'sys', 'tmp')
 APPLETS = ('cat cp cttyhack cut date dd df dmesg echo env free grep halt head hexdump id insmod '
            'kill ln ls mkdir mknod mount mv nproc poweroff ps pwd reboot rm rmdir sed seq setsid '
@@ -171,6 +172,12 @@ def initrd(version, compression='', is_padded=False):
                        read(os.path.join(HERE, 'init')))[:32]
     return _keep(f'{name}.cpio{compression and "." + compression}', key,
                  lambda: COMPRESSIONS[compression](_first_root(version, is_padded)))
+
+
+def followed_by(path, more):
+    """The bytes of the first root @path with the archive @more behind it: Linux unpacks both."""
+    base = read(path)
+    return base + bytes(-len(base) % cpio.ALIGN) + gzip.compress(more.finish(), 1, mtime=0)
 
 
 # Disks

@@ -71,10 +71,11 @@ class Guest:
     display: str = 'none'
     options: tuple = ()  # others
     environment: dict = dataclasses.field(default_factory=dict)
+    network: tuple = ('-nic', 'none')
     has_reset: bool = False  # a reset begins anew, not ends
 
     def words(self):
-        words = ['-m', self.memory, '-smp', str(self.cpus), '-nodefaults', '-nic', 'none',
+        words = ['-m', self.memory, '-smp', str(self.cpus), '-nodefaults', *self.network,
                  '-display', self.display, '-serial', 'stdio', *self.options,
                  '-kernel', self.kernel or images.vmlinuz(self.linux),
                  '-append', f'console=ttyS0 {self.append}']
@@ -235,6 +236,10 @@ class Machine:
 
     def send(self, text):
         self._process.stdin.write(text.encode())
+
+    def close_input(self):
+        if self._process.stdin:
+            self._process.stdin.close()
 
     def _signals(self, *masks):
         """The numbers in these lines of /proc/PID/status; none when it has ended."""

@@ -119,9 +119,11 @@ def mirrors():
 class Resolver:
     """apt with indexes of its own, for a machine on which nothing is installed."""
 
-    def __init__(self, release, folder):
+    def __init__(self, release):
         if not os.path.exists(KEYRING):
             raise Unavailable(f'{KEYRING} is missing: package debian-archive-keyring')
+        self._folder = tempfile.TemporaryDirectory()  # goes with this object
+        folder = self._folder.name
         for name in ('lists/partial', 'cache/archives/partial'):
             os.makedirs(os.path.join(folder, name))
         with open(os.path.join(folder, 'sources.list'), 'w', encoding='utf-8') as file:
@@ -158,16 +160,20 @@ class Resolver:
                           int(fields['Size']), fields['Filename'])
 
 
+@functools.cache
+def _resolver(release):
+    """One for all sets: the indexes are tens of megabytes."""
+    return Resolver(release)
+
+
 def resolve(names):
     """Packages of the sets @names, as the archive has them now."""
     by_release = collections.defaultdict(list)
     for name in names:
         by_release[SETS[name].release].append(name)
     for release, there in by_release.items():
-        with tempfile.TemporaryDirectory() as folder:
-            resolver = Resolver(release, folder)
-            for name in there:
-                yield from resolver.resolve(name, SETS[name])
+        for name in there:
+            yield from _resolver(release).resolve(name, SETS[name])
 
 
 def read_lock(path=None):

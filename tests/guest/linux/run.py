@@ -19,11 +19,13 @@ import disks
 import drawing
 import ends
 import machine
+import network
 import packages
 import refusals
 import sessions
 import steering
 import tap
+import tracing
 import workloads
 from machine import Program
 
@@ -36,8 +38,10 @@ GROUPS = {
     'userland': sessions.sessions,
     'drawing': drawing.drawing,
     'workloads': workloads.workloads,
+    'network': network.network,
     'steering': steering.steering,
     'refusals': refusals.refusals,
+    'tracing': tracing.tracing,
 }
 
 

@@ -23,13 +23,22 @@ def _run(there, name, *words):
     result = there.object(' '.join(map(str, ('workload', name, *words))))
     busy = words[1] if len(words) > 1 else 0
     _check((result['workload'], result['busy']) == (name, busy) and result['wall_s'] > 0, result)
-    print(f'# {result}', flush=True)
+    _print(result)
     return result
+
+
+def _print(result):
+    """Without what is long."""
+    short = {key: value for key, value in result.items() if not isinstance(value, (dict, list))}
+    print(f'# {short}', flush=True)
 
 
 def _check_times(times):
     values = [times[key] for key in PERCENTILES]
     _check(times['n'] > 0 and values[0] > 0 and values == sorted(values), times)
+    quantiles = times['quantiles_us']
+    _check(len(quantiles) == 101 and quantiles == sorted(quantiles) and
+           [quantiles[percent] for percent in (50, 90, 99, 100)] == values, times)
 
 
 def _inventory(there):
@@ -43,7 +52,7 @@ def _kmscube(there):
     there.begin(f'workload kmscube {SECONDS}')
     drawing.until_good(there, lambda: drawing.check_cube(there.picture()))
     result = there.end_object()
-    print(f'# {result}', flush=True)
+    _print(result)
     _check(result['frames'] > 0 and result['fps'] > 0, result)
     _check(abs(result['frames'] / result['seconds'] / result['fps'] - 1) < 0.1, result)
 
@@ -74,8 +83,9 @@ def _check_counted(there, before, expected):
 def _unmap(there, busy, kib):
     before = drawing.nr_unmaps(there.control)
     result = _run(there, 'unmap', SECONDS, busy, kib)
-    _check_times(result)
     _check(result['kib'] == kib, result)
+    if result['n'] or not result['dropped']:  # a busy guest may have dropped the few there were
+        _check_times(result)
     _check_counted(there, before, result['n'] + result['dropped'])
 
 

@@ -183,7 +183,7 @@ static void draw_frame(int frame)
 int main(int argc, char **argv)
 {
     const int most = argc >= 2 ? atoi(argv[1]) : 0;
-    const double limit_s = argc == 3 ? atof(argv[2]) : INFINITY;
+    const double limit_s = argc == 3 ? atof(argv[2]) : (double)INFINITY;
     if (most < 1 || argc > 3 || !(limit_s > 0)) {
         fprintf(stderr, "usage: %s FRAMES [SECONDS]\n", argv[0]);
         return 2;

@@ -21,7 +21,7 @@
 enum { PAGE = 4096, SETTLE_US = 200 };
 
 static struct samples samples, others;
-static double deadline_us = INFINITY;
+static double deadline_us = (double)INFINITY;
 
 static double now_us(void)
 {
@@ -171,7 +171,7 @@ int main(int argc, char **argv)
 {
     const int kib = argc >= 4 ? atoi(argv[2]) : 0;
     const int count = argc >= 4 ? atoi(argv[3]) : 0;
-    const double seconds = argc == 5 ? atof(argv[4]) : INFINITY;
+    const double seconds = argc == 5 ? atof(argv[4]) : (double)INFINITY;
     if (kib < 4 || kib % 4 || count < 1 || argc > 5 || !(seconds > 0)) {
         fprintf(stderr, "usage: %s unmap|nothing|stall KIB COUNT [SECONDS]\n", argv[0]);
         return 2;
