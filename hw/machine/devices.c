@@ -440,6 +440,7 @@ static bool plug(struct machine *machine, const struct device_type *type,
 {
     struct machine_device *device;
     struct virtio_device *model;
+    g_autoptr(GError) no_slot = NULL;
     int slot;
 
     if (config->id && find_device(machine, config->id))
@@ -452,7 +453,9 @@ static bool plug(struct machine *machine, const struct device_type *type,
     device->id = g_strdup(config->id);
     device->virtio = model = type->make(machine, config, device, error);
     if (model)
-        device->transport = virtio_pci_new(machine->bus, model, type->name, slot, error);
+        device->transport = virtio_pci_new(machine->bus, model, type->name, slot, &no_slot);
+    if (no_slot)
+        keyval_usage(error, "-device %s", no_slot->message);
     if (!device->transport) {
         free_device(device);
         return false;
