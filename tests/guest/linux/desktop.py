@@ -99,14 +99,14 @@ def _log_in(running):
 
 
 @contextlib.contextmanager
-def _session(program, disk, made, root='vda', devices=(), **how):
+def _session(program, disk, made, root='vda', devices=(), nic='user', **how):
     """A Session of root's on the serial port, with kernel and initrd of the folder @made."""
     with tempfile.TemporaryDirectory(prefix='gracevm-qmp-') as temporary:
         path = os.path.join(temporary, 'qmp')
         guest = Guest(f'root=/dev/{root} rw', memory=MEMORY, cpus=2, drives=((disk, False),),
                       kernel=os.path.join(made, 'vmlinuz'),
                       initrd=os.path.join(made, 'initrd.img'),
-                      devices=('virtio-rng-pci', *devices), network=('-nic', 'user'),
+                      devices=('virtio-rng-pci', *devices), network=('-nic', nic),
                       options=('-qmp', f'unix:{path},server=on,wait=off'), **how)
         with machine.start(program, guest) as running:
             _log_in(running)
@@ -140,6 +140,21 @@ def _check_network(there):
             lines.write(b'back again\n')
         there.running.expect('^got back again')
         there.running.expect(drawing.PROMPT)
+
+
+def _free_port():
+    with socket.create_server(('127.0.0.1', 0)) as server:
+        return server.getsockname()[1]
+
+
+def _says_ssh(port):
+    """Whether the guest's sshd greets (RFC 4253, 4.2) through that port of the host."""
+    with socket.create_connection(('127.0.0.1', port)) as connection:
+        connection.settimeout(DEADLINE_S)
+        try:
+            return connection.recv(8) == b'SSH-2.0-'
+        except ConnectionResetError:  # it does not listen yet
+            return False
 
 
 def _check_weston(there):
@@ -258,13 +273,17 @@ def _in_partition(program):
         for name in ('vmlinuz', 'initrd.img'):
             if images.read(os.path.join(made, name)) != images.read(os.path.join(folder(), name)):
                 raise Failure(f'{name} of the partition is another')
-        with _session(program, path, made, root='vda1') as there:
+        port = _free_port()
+        with _session(program, path, made, root='vda1',
+                      nic=f'user,hostfwd=tcp:127.0.0.1:{port}-:22') as there:
             _check_network(there)
+            _until(there, lambda: _says_ssh(port), 'no greeting of sshd')
             _leave(program, there)
 
 
 def desktop(program):
     return {
         'Debian: login, network, Weston by virgl, keys and pointer': lambda: _desktop(program),
-        'a disk with partitions: kernel read out, login, network': lambda: _in_partition(program),
+        'a disk with partitions: kernel read out, login, network, SSH':
+            lambda: _in_partition(program),
     }
