@@ -525,7 +525,7 @@ static bool take_help(struct options *options, const char *value UNUSED, GError 
     }
     puts("\n\"help\" as the value of -accel, -cpu, -machine, -smp, -m, -drive, -device, "
          "-device NAME,…,\n-nic, -netdev, -serial, -display, -qmp, -rcu, -d, -metrics or -trace "
-         "lists the choices. In a terminal, Ctrl-a h tells the keys.\n"
+         "lists the choices.\nIn a terminal, Ctrl-a h tells the keys.\n"
          "Exit status: 0 the guest powered off (or reset, with -no-reboot), or was ended;\n"
          "1 failure; 2 wrong use; 3 the guest's kernel panicked or its processor shut down.");
     options->is_done = true;
