@@ -138,7 +138,7 @@ def _check_network(there):
             if lines.readline().strip() != WORDS:
                 raise there.running.failure('the host got something else')
             lines.write(b'back again\n')
-        there.running.expect('^got back again')
+        there.running.expect('got back again')
         there.running.expect(drawing.PROMPT)
 
 
