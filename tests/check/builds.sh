@@ -75,6 +75,9 @@ check_main() {
 check_linux() {
     build_main && suites linux build linux
 }
+check_demo() {
+    build_main && suites demo build demo
+}
 check_quick() {
     build_main && suites quick build unit fuzz lint
 }

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What needs no guest system: the payload without one, built into the tree, maps and unmaps on the
-bare machine (tests/guest/board/gpu_storm.c), while its other processor spins with interrupts off. It
-draws nothing that could be shown.
+bare machine (tests/guest/board/gpu_storm.c), while its other processor spins with interrupts off.
+It draws nothing that could be shown.
 """
 
 import stages
@@ -36,7 +36,7 @@ def run_load(program, payload, side, load):
 
 
 def run_spinning(program, payload, side, steps):
-    """What is added to @side of a Linux guest, where no processor is without interrupts for long."""
+    """What is added to @side: in Linux no processor is without interrupts for long."""
     with steps.step(f'{side.title}: no system, interrupts off') as step:
         figures, words = run_load(program, payload, side, 'busy')
         step.result = f'unmap {figures["inside"]["unmap"]["p50"]:.0f} us'

@@ -59,7 +59,7 @@ class Demo:
         self.steps = steps.Steps(began=time.monotonic() - options.since)
         self.new = os.path.join(work, 'results')
         os.mkdir(self.new)
-        self.notes = []
+        self.notes, self.problems = [], []
         self.program = ''
         self.results = {'format': results.FORMAT, 'complete': False, 'when': host.now(),
                         'host': host.facts(), 'kib': measure.KIB, 'fallback': '', 'packages': [],
@@ -76,7 +76,7 @@ class Demo:
         return [self.side('forced', 'forced'), self.side('lazy', 'not forced', force=False)]
 
     def build(self):
-        folder = builds.build(TREE, self.steps)
+        folder = self.options.build or builds.build(TREE, self.steps)
         self.program = os.path.join(folder, 'gracevm')
         self.results['gracevm'] = host.version_of(self.program, TREE)
         return folder
@@ -91,7 +91,7 @@ class Demo:
                 step.result = f'of {len(parts.packages)} packages'
         except NO_GUEST as reason:
             return str(reason)
-        self.results['packages'] = [f'{package.name} {package.version}' for package in parts.packages]
+        self.results['packages'] = [f'{each.name} {each.version}' for each in parts.packages]
         return ''
 
     def measure_on(self, accel, folder):
@@ -159,13 +159,14 @@ class Demo:
     def finish(self):
         self.results |= {'complete': True, 'notes': self.notes,
                          'seconds': round(self.steps.seconds(), 1)}
+        self.problems = results.problems(self.results)
+        self.results['complete'] = not self.problems
         text = table.render(self.results)
         results.write(self.new, self.results, text, plot.render(self.results))
         results.publish(self.new, self.options.out)
         self.steps.say(f'\n{text}')
-        for side in self.results['sides']:
-            for complaint in side['complaints']:
-                self.steps.say(f'{side["title"]}: the guest or the machine complained: {complaint}')
+        for problem in self.complaints():
+            self.steps.say(f'NOT AS IT SHOULD BE: {problem}')
         self.steps.say(f'Results, in {self.options.out}:')
         for name, what in self.files():
             self.steps.say(f'  {name:20} {what}')
@@ -194,14 +195,17 @@ class Demo:
             return 'Try next: the same with a network, for the Debian guest and its pictures.'
         if self.options.window:
             return 'Try next: ./check --bench unmap, for the whole set of figures and their bars.'
-        return 'Try next: ./demo --window, to see it drawn; docs/demo.md tells how to read all this.'
+        return 'Try next: ./demo --window, to see it drawn; docs/demo.md tells how to read it all.'
 
-    def has_complaints(self):
-        return any(side['complaints'] for side in self.results['sides'])
+    def complaints(self):
+        """What was not measured, and what guest or machine have complained of."""
+        return [*self.problems, *(f'{side["title"]}: {complaint}' for side in self.results['sides']
+                                  for complaint in side['complaints'])]
 
 
 def _give_up(text):
-    print(f'demo: {text}', file=sys.stderr)
+    with contextlib.suppress(OSError):  # the terminal may have been closed
+        print(f'demo: {text}', file=sys.stderr, flush=True)
     return 1
 
 
@@ -209,6 +213,7 @@ def _options():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--out', required=True, type=os.path.abspath)
     parser.add_argument('--since', type=float, default=0, help='seconds that ./demo has taken')
+    parser.add_argument('--build', type=os.path.abspath, help='a folder where all is built')
     parser.add_argument('--compare', choices=('qemu',))
     for name in ('quick', 'window', 'keep'):
         parser.add_argument(f'--{name}', action='store_true')
@@ -248,7 +253,7 @@ def main():
         with _work_folder() as work:
             demo = Demo(options, work)
             demo.run()
-            return 1 if demo.has_complaints() else 0
+            return 1 if demo.complaints() else 0
     except Interrupted as signal_:
         _give_up(f'interrupted: {options.out} is as it was')
         return 128 + signal_.args[0]

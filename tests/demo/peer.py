@@ -26,6 +26,11 @@ def _says(*words):
     return done.stdout
 
 
+def forget():
+    """What has been said: another program may have its name."""
+    _says.cache_clear()
+
+
 def version():
     match = re.search(r'version (\d+(?:\.\d+)+)', _says('--version'))
     return match[1] if match else ''

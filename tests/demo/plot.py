@@ -136,7 +136,8 @@ def _legend(draw, results):
     y = TOP + PANEL_HEIGHT + 72
     columns = [[(COLOURS[side['key']], dashes, f'{side["title"]}, {kind}: median '
                  + say_us(found['inside']['unmap']['p50']))
-                for kind, dashes, found in kinds(side, results)] for side in results['sides']]
+                for kind, dashes, found in kinds(side, results) if 'unmap' in found['inside']]
+               for side in results['sides']]
     columns.append([(GREY, dashes, f'a command that does nothing, {load}')
                     for load, dashes in DASHES.items()])
     width = (WIDTH - LEFT) // len(columns)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The folder with the results, and the form of the JSON file in it.
 
-All is made in a folder beside it first, and is there together or not at all: what an interrupted run
+All is made in another folder first, and is there together or not at all: what an interrupted run
 had until then is thrown away, and the results of an earlier run stay.
 """
 

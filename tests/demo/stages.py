@@ -34,8 +34,8 @@ def between(before, after):
     """{stage: summary} of what was recorded from @before to @after."""
     phase = {}
     for stage in STAGES:
-        more = [(upper, count - before[stage].get(upper, 0))
-                for upper, count in sorted(after[stage].items())]
+        more = [(upper, after[stage].get(upper, 0) - before[stage].get(upper, 0))
+                for upper in sorted(before[stage] | after[stage])]
         if any(count < 0 for _, count in more):
             raise ValueError(f'stage {stage}: a histogram that has become smaller')
         more = [(upper, count) for upper, count in more if count]

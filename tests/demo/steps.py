@@ -37,8 +37,9 @@ class Steps:
     def _write(self, text):
         # Past Python's buffers: the clock's signal may come while those are being written.
         data = text.encode()
-        while data:
-            data = data[os.write(self._fd, data):]
+        with contextlib.suppress(OSError):  # nobody looks any more: the results are files
+            while data:
+                data = data[os.write(self._fd, data):]
 
     def say(self, text=''):
         self._write((CLEAR if self._is_live and self._step else '') + text + '\n')

@@ -15,7 +15,7 @@ HOST = {'queue': '1 queue: taken up', 'commit': '2 commit: out of the map',
 
 
 def number(value):
-    return f'{value:.1f}' if value < 100 else f'{value:.0f}'
+    return f'{value:.1f}' if round(value, 1) < 100 else f'{value:.0f}'
 
 
 def _latency(figures):
@@ -55,8 +55,8 @@ def _latencies(results, where, names):
 def headline(results):
     """What an unmap costs beside a processor that nothing interrupts, forced and not."""
     forced, lazy = (side['spinning']['inside']['unmap']['p50'] for side in results['sides'][:2])
-    text = (f'Beside a processor that spins with interrupts off an unmap takes {number(forced)} us, '
-            f'and {number(lazy)} us when nobody forces it')
+    text = ('Beside a processor that spins with interrupts off an unmap takes '
+            f'{number(forced)} us, and {number(lazy)} us when nobody forces it')
     return text + (f': {lazy / forced:.0f} times as long.' if lazy >= 2 * forced else '.')
 
 
@@ -66,8 +66,8 @@ def meaning(results):
     by = 'by KVM' if accel == 'kvm' else "by gracevm's own interpreter, not KVM"
     gpu = 'a GPU of the host' if host['has_gpu'] else 'no GPU (Mesa draws on the processor)'
     text = (f'These are figures of one run on this machine ({host["processor"]}, {host["cores"]} '
-            f'cores, load {host["load"]} at the start), with the guest run {by}, and {gpu}: compare '
-            'the columns with each other, not with figures of another machine')
+            f'cores, load {host["load"]} at the start), with the guest run {by}, and {gpu}: '
+            'compare the columns with each other, not with figures of another machine')
     if accel == 'kvm':
         return text + ('; under KVM a processor that runs the guest holds nothing up, so that '
                        'forcing has little to gain.')

@@ -17,7 +17,7 @@ class Skip(Exception):
 
 def _walk(root):
     for folder, folders, names in os.walk(root):
-        folders[:] = [f for f in folders if f != '.git' and not re.match(r'build(-|$)', f)]
+        folders[:] = [f for f in folders if not re.match(r'\.git$|build(-|$)|demo-results$', f)]
         for name in names:
             yield os.path.relpath(os.path.join(folder, name), root)
 
