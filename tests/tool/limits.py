@@ -87,8 +87,9 @@ def _nothing_in_the_environment(the_tool):
     for value in ('', '/nonexistent', 'x' * 5000):
         names = ('HOME', 'TMPDIR', 'XDG_RUNTIME_DIR', 'DISPLAY', 'WAYLAND_DISPLAY', 'LANG')
         tool.run(the_tool.words('power', *DEVICES), env=dict.fromkeys(names, value)).check(OK)
-        ended = tool.run(the_tool.words('power', *DEVICES, '-display', 'sdl'),
-                         env=dict.fromkeys(names, value))
+        # libdbus, which SDL asks, leaks there.
+        strange = {**dict.fromkeys(names, value), 'ASAN_OPTIONS': 'detect_leaks=0'}
+        ended = tool.run(the_tool.words('power', *DEVICES, '-display', 'sdl'), env=strange)
         ended.check(FAILED, '-display sdl').check_refusal(FAILED)
 
 
