@@ -4,9 +4,11 @@
 #include "hw/dev/virtio_net_internal.h"
 #include "util/atomic.h"
 #include "util/iov.h"
+#include "util/trace.h"
 
 static void count(struct virtio_net *net, enum net_direction direction, size_t size)
 {
+    TRACE2(net_frame, direction == NET_TO_GUEST ? "to guest" : "from guest", size);
     (void)fetch_add_relaxed(&net->stats.frames[direction], 1);
     (void)fetch_add_relaxed(&net->stats.bytes[direction], size);
 }

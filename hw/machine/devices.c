@@ -133,6 +133,11 @@ static void free_net(void *model) NO_THREAD_SAFETY /* by devices_fini() */
     virtio_net_free(model);
 }
 
+static void add_net_metrics(const struct machine_device *device, struct metrics *metrics)
+{
+    virtio_net_metrics_register(device->model, metrics, device->virtio->place);
+}
+
 static struct virtio_device *make_net(struct machine *machine, const struct device_config *config,
                                       struct machine_device *device, GError **error) REQUIRES(bql)
 {
@@ -161,6 +166,7 @@ static struct virtio_device *make_net(struct machine *machine, const struct devi
     network->is_taken = true;
     device->model = virtio_net_new(machine->memory, network->backend, mac);
     device->free_model = free_net;
+    device->add_metrics = add_net_metrics;
     return virtio_net_device(device->model);
 }
 
@@ -434,6 +440,7 @@ static bool plug(struct machine *machine, const struct device_type *type,
 {
     struct machine_device *device;
     struct virtio_device *model;
+    g_autoptr(GError) no_slot = NULL;
     int slot;
 
     if (config->id && find_device(machine, config->id))
@@ -446,7 +453,9 @@ static bool plug(struct machine *machine, const struct device_type *type,
     device->id = g_strdup(config->id);
     device->virtio = model = type->make(machine, config, device, error);
     if (model)
-        device->transport = virtio_pci_new(machine->bus, model, type->name, slot, error);
+        device->transport = virtio_pci_new(machine->bus, model, type->name, slot, &no_slot);
+    if (no_slot)
+        keyval_usage(error, "-device %s", no_slot->message);
     if (!device->transport) {
         free_device(device);
         return false;

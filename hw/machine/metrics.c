@@ -10,6 +10,7 @@
 #include "hw/irq/msi.h"
 #include "hw/machine/parts.h"
 #include "hw/mem/mem.h"
+#include "hw/net/user.h"
 #include "hw/pci/pci.h"
 #include "hw/virtio/virtio.h"
 
@@ -30,5 +31,10 @@ void machine_metrics_register(struct machine *machine, struct metrics *metrics)
         virtio_metrics_register(device->virtio, metrics);
         if (device->add_metrics)
             device->add_metrics(device, metrics);
+    }
+    for (guint i = 0; i < machine->networks->len; i++) {
+        const struct machine_network *network = machine->networks->pdata[i];
+
+        net_user_metrics_register(network->backend, metrics, network->id);
     }
 }

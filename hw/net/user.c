@@ -56,10 +56,10 @@ static ssize_t on_frame(const void *frame, size_t size, void *opaque)
 static void may_receive(struct net_backend *backend)
 {
     struct net_user *user = user_of(backend);
-    const bool was_paused = user_is_paused(user);
     GBytes *bytes;
 
     bql_assert_held();
+    const bool was_paused = user_is_paused(user);
     while ((bytes = g_queue_peek_head(&user->waiting))) {
         gsize size;
         const uint8_t *frame = g_bytes_get_data(bytes, &size);

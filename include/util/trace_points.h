@@ -48,6 +48,7 @@ enum trace_kind {
     X(disk_end, TRACE_END, "a worker has done a request", "*request", "error")                     \
     X(blk_answer, TRACE_ASYNC, "a guest's disk request is answered", "*request", "$op", "status",  \
       "since_ns")                                                                                  \
+    X(net_frame, TRACE_INSTANT, "a card has carried a frame", "$direction", "bytes")               \
     X(gpu_pop, TRACE_INSTANT, "a command is taken from a queue", "*command", "$type", "context",   \
       "resource", "fence")                                                                         \
     X(gpu_answer, TRACE_ASYNC, "a command is answered", "*command", "$type", "response", "fence",  \

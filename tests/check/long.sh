@@ -23,6 +23,10 @@ soak_boots() {
     build_main && suites soak-boots build linux-soak -- "--test-args=--soak $1"
 }
 
+soak_desktop() {
+    build_main && suites soak-desktop build linux-desktop
+}
+
 soak_nested() {
     build_main && suites soak-nested build nested
 }
@@ -56,6 +60,7 @@ soak() {
     part "fuzzing: $runs inputs each" soak_fuzz "$runs"
     part "GL streams: $streams processes" soak_streams "$streams" "$((seed % 1000000))"
     part "Linux: $boots boots in a row" soak_boots "$boots"
+    part 'Linux: a desktop' soak_desktop
     part 'KVM, on an emulated processor' soak_nested
     part 'bare Debians, where the README is followed' soak_bare
     finish_report

@@ -56,6 +56,8 @@ want | full,bench | zstd                       | has zstd            | guests: k
 want | full,bench,demo | libegl-dev            | library egl         | guests: drawing
 want | full,bench,demo | libgl-dev             | includes GL/glcorearb.h | guests: drawing
 want | full,bench,demo | libgbm-dev            | library gbm         | guests: drawing
+want | full       | mmdebstrap                 | has mmdebstrap      | guests: a desktop (--soak)
+want | full       | fdisk                      | sbin sfdisk         | guests: partitions (--soak)
 want | full,bench | lz4                        | has lz4             | guests: kernels
 want | soak       | debootstrap                | sbin debootstrap    | soak: bare Debians
 nice | full       | herdtools7                 | has herd7           | models (herd7)

@@ -102,7 +102,8 @@ def _no_shared_memory(the_tool):
     probe = tool.run(['unshare', '-m', 'sh', '-c', hide, 'sh', 'true'])
     if probe.status != 0:
         raise tap.Skip(f'no file system can be hidden here: {probe.errors.strip()}')
-    tool.run(['unshare', '-m', 'sh', '-c', hide, 'sh', *the_tool.words('power', *DEVICES)]).check(OK)
+    words = the_tool.words('power', *DEVICES)
+    tool.run(['unshare', '-m', 'sh', '-c', hide, 'sh', *words]).check(OK)
 
 
 def _no_proc(the_tool):

@@ -12,8 +12,8 @@ LONG = 'x' * 100000  # the system takes up to 128 KiB in one argument
 STRANGE = b'\xff\xfe\x1b[31m'
 NUMBERS = ('x', '-1', '1.5', '1e3', ' 1', '0x', '99999999999999999999999', '1,1')
 
-# Values that are refused, and what the message has beside the option's name; (value, status, text…)
-# or (value, text…) for wrong use. None: any text is right.
+# Values that are refused, and what the message has beside the option's name: (value, status,
+# text…), or (value, text…) for wrong use. None: any text is right.
 ROWS = {
     'name': [('guest=a,guest=b', 'guest'), ('colour=red', 'colour')],
     'accel': [('steam', "'steam'"), ('softt', "did you mean 'soft'"), ('kvm:steam', "'kvm:steam'")],
@@ -66,12 +66,20 @@ ROWS = {
     'display': [('gtk', 'gtk'), ('sdl,gl=perhaps', 'perhaps'), ('none,gl=on', 'gl=on'),
                 ('sdl,colour=red', "'colour'"), ('sdl', FAILED, 'virtio-gpu-pci')],
     'vga': [('std', "'std'")],
-    'nic': [('tap', "'tap'")],
+    'nic': [('tap', 'tap'), ('user,mac=xx', 'mac=xx'), ('user,hostfwd=tcp:', 'hostfwd'),
+            ('user,hostfwd=tcp:127.0.0.1:99999-:22', '99999'), ('user,colour=red', 'colour')],
+    'netdev': [('tap,id=n', 'tap'), ('user', 'id'), ('user,id=n,colour=red', 'colour'),
+               ('user,id=n,hostfwd=x', 'hostfwd'), ('user,id=n', 'n')],
     'monitor': [('stdio', "'stdio'")],
     'qmp': [('tcp:1', 'tcp:1'), ('unix:,server=on', 'path'), ('unix:{none}', 'server=on'),
             ('unix:{none},server=maybe', 'maybe'), ('unix:{none},server=on,red', 'red'),
             ('unix:{file},server=on', FAILED, 'no socket'),
             ('unix:{none}/x,server=on,wait=off', FAILED, '{none}/x')],
+    'metrics': [('tcp:1', 'tcp:1'), ('unix:', 'unix:'), ('unix:{none},wait=maybe', 'maybe'),
+                ('unix:{file}', FAILED, 'no socket'), ('unix:{none}/x', FAILED, '{none}/x')],
+    'trace': [('nosuch', 'nosuch'), ('file={folder}', FAILED, '{folder}'),
+              ('file={none}/x', FAILED, '{none}/x'), ('file={fifo}', FAILED, '{fifo}'),
+              ('colour=red', "'colour'"), ('file=', FAILED, '-trace')],
     'rcu': [('force', None), ('force=maybe', 'maybe'), ('forced=on', "did you mean 'force'"),
             ('force=on,force=off', 'twice')],
     'd': [('nosuch', "'nosuch'"), ('cpu,nosuch', "'nosuch'"), ('cpu,', "''"), (',', "''")],
@@ -88,7 +96,7 @@ TWICE = {  # options that are given twice, and which of them counts
     ('-drive', 'file={file},id=d', '-drive', 'file={file},id=d'): USAGE,
     ('-device', 'virtio-rng-pci,id=a', '-device', 'virtio-rng-pci,id=a'): USAGE,
     ('-device', 'virtio-rng-pci,addr=5', '-device', 'virtio-rng-pci,addr=5'): USAGE,
-    ('-device', 'virtio-gpu-gl-pci', '-device', 'virtio-gpu-gl-pci'): FAILED,
+    ('-device', 'virtio-gpu-gl-pci', '-device', 'virtio-gpu-gl-pci'): USAGE,
 }
 LONE = {  # words in place of an option
     ('-nosuch',): ('-nosuch', USAGE),
@@ -116,8 +124,8 @@ class _Places:
     """Files that are not what an option wants; {names} of them in values."""
 
     def __init__(self, folder):
-        self.names = {name: os.path.join(folder, name) for name in ('file', 'empty', 'fifo', 'none')}
-        self.names['folder'] = os.path.join(folder, 'd')
+        self.names = {name: os.path.join(folder, name)
+                      for name in ('file', 'empty', 'fifo', 'none', 'folder')}
         tool.write(self.names['file'], bytes(4096))
         tool.write(self.names['empty'])
         os.mkdir(self.names['folder'])
@@ -148,7 +156,7 @@ def _rows(the_tool, option):
 
 
 def _generic(the_tool, option):
-    """Values that no option has; a text that may be anything is then not what is complained of."""
+    """Values that no option has; where any text is right, another option is what is wrong."""
     tool.run([the_tool.path, f'-{option}']).check(USAGE, f'-{option} needs a value')
     if option not in MAY_BE_EMPTY:
         end = tool.run(the_tool.words('power', f'-{option}', ''))

@@ -103,7 +103,7 @@ def _errors_full(the_tool):
 
 
 def _idle(live):
-    """It does not run round in circles: a quarter of a processor is far from that, and from idle."""
+    """It does not run in circles: a quarter of a processor is far from that, and from idle."""
     before = live.cpu_seconds()
     time.sleep(IDLE_S)  # so long it is watched
     used = live.cpu_seconds() - before

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The program as its user starts it, with a guest of a few bytes: what the tests of this folder have
-in common."""
+"""The program as its user starts it, with a guest of a few bytes: what the tests of this folder
+have in common."""
 
 import contextlib
 import dataclasses

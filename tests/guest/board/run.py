@@ -233,8 +233,20 @@ def _gpu_hang(settings, test):
                 raise running.failure(f'exit status {end.status}; does not hold: {bad}')
 
 
+def _gpu_hang_signal(settings):
+    """Told to end while it hangs."""
+    words = [*settings.words('test=power'), '-display', 'none', '-device', storms.DEVICE]
+    with machine.Machine(words) as running:
+        running.expect('hang: draws')
+        running.signal(signal.SIGTERM)
+        end = running.wait()
+        if end.status != 0 or 'the renderer hangs' not in end.errors:
+            raise running.failure(f'exit status {end.status}')
+
+
 def gpu_hang(settings):
     return {
+        'nor SIGTERM': lambda: _gpu_hang_signal(settings),
         'a draw without end holds up nobody, and the end comes':
             lambda: _gpu_hang(settings, 'power'),
         'nor a reset': lambda: _gpu_hang(settings, 'reset'),

@@ -42,7 +42,7 @@ net_rebind() {
 net_serve() {
     local line
     mkdir -p /net/www
-    dd if=/dev/urandom of=/net/www/data bs=64k count=64 2>/dev/null || fail "no data to serve"
+    dd if=/dev/urandom of=/net/www/data bs=64k count=32 2>/dev/null || fail "no data to serve"
     httpd -p 80 -h /net/www || fail "no server"
     say "serving $(sha256sum </net/www/data)"
     read -r line

@@ -23,6 +23,9 @@ OPTIONS = {
     'an unknown key of a device': (['-device', 'virtio-rng-pci,colour=red'], 'colour', USAGE),
     'a device without its drive': (['-device', 'virtio-blk-pci,drive=nosuchdrive'], 'nosuchdrive',
                                    USAGE),
+    'a network of unknown kind': (['-nic', 'carrier-pigeon'], 'carrier-pigeon', USAGE),
+    'a forwarded port that is none': (['-netdev', 'user,id=n,hostfwd=tcp::nosuchport-:22'],
+                                      'nosuchport', USAGE),
     'a disk of unknown form': (['-drive', 'if=none,id=d,file=/dev/null,format=qcow2'], 'qcow2',
                                USAGE),
 }

@@ -15,6 +15,7 @@ import shutil
 import sys
 
 import boots
+import desktop
 import disks
 import drawing
 import ends
@@ -43,6 +44,8 @@ GROUPS = {
     'refusals': refusals.refusals,
     'tracing': tracing.tracing,
 }
+# Only when it is named: an image of 1.4 GB, and minutes.
+LONG = {'desktop': desktop.desktop}
 
 
 def main():
@@ -51,7 +54,7 @@ def main():
     parser.add_argument('--soak', type=int, metavar='N', help='N boots in a row, nothing else')
     parser.add_argument('--drawing', default='', metavar='FOLDER')
     parser.add_argument('program')
-    parser.add_argument('groups', nargs='*', metavar='GROUP', choices=[[], *GROUPS])
+    parser.add_argument('groups', nargs='*', metavar='GROUP', choices=[[], *GROUPS, *LONG])
     options = parser.parse_args()
     machine.end_in_order()
     path = shutil.which(options.program)
@@ -71,7 +74,7 @@ def main():
         return
     tests = boots.soak(program, options.soak) if options.soak else {}
     for group in options.groups or ([] if options.soak else GROUPS):
-        tests |= GROUPS[group](program)
+        tests |= {**GROUPS, **LONG}[group](program)
     sys.exit(0 if tap.run(tests) else 1)
 
 

@@ -24,7 +24,9 @@ sys.dont_write_bytecode = True  # the tree may be read-only
 import archive  # noqa: E402
 import cache  # noqa: E402
 import cpio  # noqa: E402
+import desktop  # noqa: E402
 import gpu_images  # noqa: E402
+import images  # noqa: E402
 import kernel  # noqa: E402
 import machine  # noqa: E402
 import packages  # noqa: E402
@@ -479,6 +481,39 @@ def images_follow_what_they_are_made_of():
         raise Failure('the name of an image does not say what it is made of')
 
 
+def _says(status, what, *words):
+    done = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, check=False)
+    if done.returncode != status or what not in done.stdout:
+        raise Failure(f'{" ".join(words)}: status {done.returncode}: {done.stdout}')
+
+
+def kernels_are_read_out_of_disks():
+    """The newest with its initrd, from the whole disk; a disk without one is refused."""
+    with tempfile.TemporaryDirectory() as folder:
+        tree, disk, made = (os.path.join(folder, name) for name in ('tree', 'disk', 'made'))
+        os.makedirs(os.path.join(tree, 'boot'))
+        images.file_system(tree, 8, disk)
+        _says(1, 'no vmlinuz-*', desktop.TAKER, disk, made)
+        for name in ('vmlinuz-6.1.0-9', 'vmlinuz-6.1.0-10', 'initrd.img-6.1.0-10'):
+            with open(os.path.join(tree, 'boot', name), 'w', encoding='ascii') as file:
+                file.write(name)
+        images.file_system(tree, 8, disk)
+        _says(0, 'root=/dev/vda', desktop.TAKER, disk, made)
+        for name in ('vmlinuz', 'initrd.img'):
+            if images.read(os.path.join(made, name)) != f'{name}-6.1.0-10'.encode():
+                raise Failure(f'{name} is not of the newest kernel')
+
+
+def makers_of_disks_refuse_bad_words():
+    _says(2, 'unknown option: --desk', desktop.MAKER, '--desk', 'x')
+    _says(2, '--size 1X', desktop.MAKER, '--size', '1X', 'x')
+    _says(2, 'a value must follow', desktop.MAKER, '--suite')
+    _says(2, 'where to?', desktop.MAKER)
+    _says(2, 'Usage', desktop.TAKER, 'x')
+    _says(1, '/dev/null is no disk', desktop.TAKER, '/dev/null', 'x')
+
+
 TESTS = {
     'a good run: output, input, status, figures': good_run,
     'what is behind is not found again': what_is_behind_is_not_found_again,
@@ -512,6 +547,8 @@ TESTS = {
     'what a mirror has dropped has a successor': what_the_mirror_dropped_has_a_successor,
     'without network and cache a reason is given': nothing_is_there_without_network,
     'images follow what they are made of': images_follow_what_they_are_made_of,
+    'kernels are read out of disks': kernels_are_read_out_of_disks,
+    'makers of disks refuse bad words': makers_of_disks_refuse_bad_words,
     'damaged downloads are refused': damaged_downloads_are_refused,
     'damaged packages are downloaded again': damaged_packages_are_had_again,
 }

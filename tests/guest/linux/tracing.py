@@ -207,12 +207,13 @@ def _check_metrics(path):
 
 def _draws(program):
     """Everything at once: all points are on, all devices are there, clients come and go."""
-    devices = ('virtio-keyboard-pci', 'virtio-tablet-pci', 'virtio-rng-pci')
+    devices = ('virtio-keyboard-pci', 'virtio-tablet-pci', 'virtio-rng-pci',
+               'virtio-net-pci,netdev=n')
     with tempfile.TemporaryDirectory(prefix='gracevm-trace-') as folder:
         path, at = os.path.join(folder, 'trace.json'), os.path.join(folder, 'metrics')
         stats_path = os.path.join(folder, 'stats.json')
         options = ['-trace', f'enable=*,file={path}', '-metrics', f'unix:{at}',
-                   '-stats', stats_path]
+                   '-stats', stats_path, '-netdev', 'user,id=n']
         for device in devices:
             options += ['-device', device]
         with drawing.session(program, 'debian12', cpus=2, options=tuple(options)) as there:
