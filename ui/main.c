@@ -195,6 +195,8 @@ static int run(const struct options *options, const struct machine_config *confi
     signals_free(signals);
     has_settled = !*machine || machine_settle(*machine);
     screenshots_finish(); /* what has been drawn only now */
+    if (*machine && machine_has_lost(*machine) && status == EXIT_OK)
+        status = EXIT_FAILED;
     if (!has_settled)
         return status;
     machine_free(*machine);

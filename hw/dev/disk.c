@@ -327,7 +327,8 @@ static void last_flush_done(struct disk_request *request, int result) NO_THREAD_
 
     bql_assert_held();
     disk->is_flushed = true;
-    if (result != 0)
+    disk->has_lost = result != 0;
+    if (disk->has_lost)
         log_error("disk image '%s': the last flush failed, what the guest wrote may be lost: %s",
                   disk->path, g_strerror(-result));
 }
@@ -341,6 +342,11 @@ bool disk_settle(struct disk *disk, int64_t patience_ns)
     disk->last = (struct disk_request){ .op = DISK_FLUSH, .done = last_flush_done };
     disk_submit(&disk->last, disk);
     return disk_drain_within(disk, patience_ns);
+}
+
+bool disk_has_lost(const struct disk *disk)
+{
+    return disk->has_lost || disk->in_flight > 0;
 }
 
 void disk_close(struct disk *disk)

@@ -50,6 +50,7 @@ struct disk {
     unsigned in_flight GUARDED_BY(bql);
     struct disk_request last;        /* flush, by disk_settle() */
     bool is_flushed GUARDED_BY(bql); /* by it, and nothing was submitted since */
+    bool has_lost GUARDED_BY(bql);   /* that flush failed */
     unsigned nr_workers GUARDED_BY(bql);
     struct disk_worker workers[DISK_WORKERS_MAX];
     struct disk_requests completed GUARDED_BY(bql); /* taken from finished, done() not called yet */

@@ -228,6 +228,17 @@ bool machine_settle(struct machine *machine)
     return has_settled;
 }
 
+bool machine_has_lost(const struct machine *machine)
+{
+    for (guint i = 0; i < machine->disks->len; i++) {
+        const struct machine_disk *disk = machine->disks->pdata[i];
+
+        if (disk_has_lost(disk->disk))
+            return true;
+    }
+    return false;
+}
+
 struct machine *machine_new(const struct machine_config *config, GError **error)
 {
     struct machine *machine = g_new0(struct machine, 1);

@@ -595,13 +595,28 @@ static void a_flush_that_hangs_at_the_end_is_not_waited_for(void)
     disk_inject(disk, INT64_MAX, 0);
     g_assert_false(disk_settle(disk, NS_PER_MS));
     g_assert_cmpuint(disk_in_flight(disk), ==, 1);
+    g_assert_true(disk_has_lost(disk));
     disk_inject(disk, 0, 0);
     g_assert_true(disk_settle(disk, DEADLINE_NEVER));
+    g_assert_false(disk_has_lost(disk));
     nr = load_relaxed(&host.nr_flushes);
     g_assert_cmpuint(nr, ==, 1);
     disk_close(disk);
     g_assert_cmpuint(load_relaxed(&host.nr_flushes), ==, nr);
     host_reset();
+    image_end(path);
+}
+
+static void a_last_flush_that_fails_is_told(void)
+{
+    bql_assert_held();
+    char *path = image_new(SECTOR);
+    struct disk *disk = must_open(path, false);
+
+    disk_inject(disk, 0, EIO);
+    g_assert_true(disk_settle(disk, DEADLINE_NEVER));
+    g_assert_true(disk_has_lost(disk));
+    disk_close(disk);
     image_end(path);
 }
 
@@ -706,6 +721,7 @@ static void add_tests(void)
     ADD(a_slow_disk_holds_up_nobody);
     ADD(a_hanging_disk_does_not_settle);
     ADD(a_flush_that_hangs_at_the_end_is_not_waited_for);
+    ADD(a_last_flush_that_fails_is_told);
     ADD(a_slow_flush_does_not_hold_up_reads);
     ADD(delays_are_not_shorter_than_asked_for);
     ADD(requests_beget_requests_while_draining);

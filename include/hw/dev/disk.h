@@ -64,6 +64,9 @@ bool disk_drain_within(struct disk *disk, int64_t patience_ns) MUST_CHECK REQUIR
  */
 bool disk_settle(struct disk *disk, int64_t patience_ns) MUST_CHECK REQUIRES(bql);
 
+/** After it: whether something that the guest wrote may not be on the medium. */
+bool disk_has_lost(const struct disk *disk) REQUIRES(bql);
+
 /*
  * For tests: each request takes @delay_ns longer, those that are in flight too, and
  * fails with @error_number if that is not 0. A later call ends an earlier one's delay.

@@ -139,6 +139,9 @@ enum machine_end machine_run(struct machine *machine) REQUIRES(bql);
  */
 bool machine_settle(struct machine *machine) MUST_CHECK REQUIRES(bql);
 
+/** After it: whether what the guest has written to a disk may be lost; the log says which. */
+bool machine_has_lost(const struct machine *machine) REQUIRES(bql);
+
 /* Requests. Any thread, any locks, also within the guest's access to a register. */
 void machine_ask_reset(struct machine *machine);
 void machine_ask_end(struct machine *machine, enum machine_end why);
