@@ -42,7 +42,8 @@ enter() { # FOLDER COMMAND
     exec unshare --mount --pid --fork --kill-child bash -c '
         mount -t proc proc "$1/proc" && mount --rbind /dev "$1/dev" &&
             exec chroot "$1" /usr/bin/env -i HOME=/root TERM=dumb \
-                PATH=/usr/sbin:/usr/bin:/sbin:/bin bash -c "cd /root/gracevm && $2"' enter "$1" "$2" </dev/null
+                PATH=/usr/sbin:/usr/bin:/sbin:/bin bash -c "cd /root/gracevm && $2"' \
+        enter "$1" "$2" </dev/null
 }
 
 try() { # SUITE FOLDER COMMAND [REMARK]

@@ -60,6 +60,7 @@ class Demo:
         self.new = os.path.join(work, 'results')
         os.mkdir(self.new)
         self.notes, self.problems = [], []
+        self.has_peer = False
         self.program = ''
         self.results = {'format': results.FORMAT, 'complete': False, 'when': host.now(),
                         'host': host.facts(), 'kib': measure.KIB, 'fallback': '', 'packages': [],
@@ -104,17 +105,13 @@ class Demo:
                 self.program, os.path.join(folder, builds.PAYLOAD), side, self.steps)
             result['commands'].append(words)
             self.results['sides'].append(result)
-        if self.options.compare:
+        if self.has_peer:
             self.compare(own)
         inventory = self.results['sides'][0]['inventory']
         mesa = inventory['version'].partition('Mesa ')[2]
         self.results['guest'] = f'Debian 12, Linux {inventory["kernel"]}, Mesa {mesa}'
 
     def compare(self, own):
-        reason = peer.unsuited()
-        if reason:
-            self.note(f'--compare qemu: {reason}; forced and not forced are compared')
-            return
         side = self.side('qemu', f'QEMU {peer.version()}', qemu=peer.PROGRAM)
         try:
             with peer.display() as how:
@@ -147,7 +144,15 @@ class Demo:
         self.results['sides'] = [bare.run_side(self.program, payload, side, self.steps)
                                  for side in self.sides()]
 
+    def find_peer(self):
+        """Said before anything is measured, which takes a while."""
+        reason = peer.unsuited()
+        if reason:
+            self.note(f'--compare qemu: {reason}; forced and not forced are compared')
+        return not reason
+
     def run(self):
+        self.has_peer = bool(self.options.compare) and self.find_peer()
         folder = self.build()
         reason = self.make_guest(folder)
         if reason:

@@ -10,7 +10,7 @@ LICENCE = 'SPDX-License-Identifier: GPL-2.0-or-later'
 # Suffixes and names of what carries a licence line. Litmus tests begin with their own title line.
 LICENSED = ('.c', '.h', '.S', '.ld', '.asl', '.1', '.7', '.py', '.sh', '.pml', '.litmus', '.inc',
             '.ini', '.txt', 'meson.build', '.clang-format', '.editorconfig', '.gitignore')
-UNLICENSED = ('LICENSE', '.md')
+UNLICENSED = ('LICENSE', '.md', '.svg')
 # Written in two pieces, so that this file passes its own rule.
 UNFINISHED = re.compile(r'\b(TO' r'DO|FIX' r'ME|XX' r'X|HA' r'CK)\b(?!.*\bissue \d+)')
 FORBIDDEN_NAMES = {'common.h', 'utils.h', 'misc.h', 'common.c', 'utils.c', 'misc.c'}
