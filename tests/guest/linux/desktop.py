@@ -227,7 +227,7 @@ def _leave(program, there):
     for line in there.run('dmesg').splitlines():
         if drawing.BAD_DRIVER.search(line) or machine.BAD_SIGNS.search(line):
             raise there.running.failure(f'the kernel said: {line}')
-    failed = there.run('systemctl --failed --plain --no-legend')
+    failed = there.run('systemctl --failed --plain --no-legend --no-pager')
     if failed.strip():
         raise there.running.failure(f'systemd says: {failed}')
     there.running.send('systemctl poweroff\n')
