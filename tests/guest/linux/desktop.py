@@ -32,7 +32,7 @@ SIZE = (800, 600)
 BACKGROUND, PANEL, TOLERANCE = (0x20, 0x40, 0x60), (0x80, 0x80, 0x80), 4
 LEAST_SHARE = 0.95  # of either, that must have its colour
 PANEL_HEIGHT = 20  # rows that are the panel's, whatever its font
-LAUNCHER = (16, 16)  # the terminal's icon
+LAUNCHER = (20, 16)  # the terminal's icon
 TERMINAL, TERMINAL_SHARE = (0, 0, 0), 0.15  # its ground, and how much of the screen it covers
 BEFORE_MIB = 1  # of a disk, its first partition
 DEADLINE_S = 900  # a whole system starts
@@ -199,9 +199,17 @@ def _has_terminal(there):
     return there.picture().share(TERMINAL, TOLERANCE) > TERMINAL_SHARE
 
 
+def _icon(there):
+    return there.picture().part(0, 0, 2 * LAUNCHER[0], PANEL_HEIGHT).rows
+
+
 def _check_input(there):
-    """A click where the pointer is sent opens a terminal, and what is typed is done."""
+    """The launcher lights up below the pointer; a click opens a terminal; what is typed is done."""
+    dark = _icon(there)
     _point(there, *LAUNCHER)
+    _until(there, lambda: _icon(there) != dark, 'the panel does not see the pointer')
+    # Weston's panel wants to have seen it move there, not only enter
+    _point(there, LAUNCHER[0] + 2, LAUNCHER[1])
     _click(there)
     _until(there, lambda: _has_terminal(there), 'no terminal opens')
     # its shell is there a little later than its window, and reads what was typed before
@@ -219,7 +227,7 @@ def _leave(program, there):
     for line in there.run('dmesg').splitlines():
         if drawing.BAD_DRIVER.search(line) or machine.BAD_SIGNS.search(line):
             raise there.running.failure(f'the kernel said: {line}')
-    failed = there.run('systemctl --failed --plain --no-legend')
+    failed = there.run('systemctl --failed --plain --no-legend --no-pager')
     if failed.strip():
         raise there.running.failure(f'systemd says: {failed}')
     there.running.send('systemctl poweroff\n')
