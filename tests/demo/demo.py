@@ -6,9 +6,12 @@ import argparse
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
+import subprocess
 import sys
+import tarfile
 import tempfile
 import time
 
@@ -35,8 +38,10 @@ import tap  # noqa: E402
 from measure import Side  # noqa: E402
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-# What says that there is no guest to be had here: no network, or a package that is missing.
-NO_GUEST = (packages.Unavailable, tap.Skip, FileNotFoundError)
+# What says that there is no guest to be had here: no network, a package that is missing, a disk
+# that is full.
+NO_GUEST = (packages.Unavailable, tap.Skip, OSError, subprocess.SubprocessError,
+            tarfile.TarError)
 
 
 class Interrupted(BaseException):
@@ -108,6 +113,8 @@ class Demo:
         if self.has_peer:
             self.compare(own)
         inventory = self.results['sides'][0]['inventory']
+        self.results['host']['has_gpu'] = not re.search('llvmpipe|softpipe',
+                                                        inventory['renderer'], re.I)
         mesa = inventory['version'].partition('Mesa ')[2]
         self.results['guest'] = f'Debian 12, Linux {inventory["kernel"]}, Mesa {mesa}'
 

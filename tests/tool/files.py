@@ -142,7 +142,7 @@ def _read_only_folders(the_tool):
         raise tap.Skip('only root can become nobody')
     with tool.folder() as folder:
         os.chmod(folder, 0o755)
-        nobody = {'user': 65534, 'group': 65534, 'extra_groups': [], 'cwd': folder, 'env': {}}
+        nobody = tool.nobody(the_tool, cwd=folder, env={})
         tool.run(the_tool.words('power'), **nobody).check(OK)
         for option, value in (('-stats', f'{folder}/x'), ('-D', f'{folder}/x'),
                               ('-serial', f'file:{folder}/x'),

@@ -205,7 +205,7 @@ def _unreadable(the_tool):
         path = tool.write(os.path.join(folder, 'secret'), bytes(4096))
         os.chmod(path, 0)
         os.chmod(folder, 0o711)
-        nobody = {'user': 65534, 'group': 65534, 'extra_groups': []} if os.getuid() == 0 else {}
+        nobody = tool.nobody(the_tool) if os.getuid() == 0 else {}
         for words in (('-kernel', path), ('-initrd', path), ('-drive', f'file={path},id=d'),
                       ('-D', path), ('-serial', f'file:{path}'), ('-stats', f'{folder}/stats')):
             if words[0] == '-stats' and not nobody:

@@ -202,7 +202,8 @@ def _same_serial_file(the_tool):
     with tool.folder() as folder:
         words = the_tool.words('spin', '-serial', f'file:{folder}/log')
         with machine.Machine(words) as first:
-            while not os.path.exists(f'{folder}/log') or not tool.read(f'{folder}/log'):
+            while not os.path.exists(f'{folder}/log') or \
+                    not tool.read(f'{folder}/log').endswith(b'\n'):
                 first.listen(0.01)
             tool.run(the_tool.words('power', '-serial', f'file:{folder}/log')).check(OK)
             end(first)

@@ -12,6 +12,7 @@ import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'guest', 'linux'))
 
+import tap  # noqa: E402
 from machine import Failure  # noqa: E402, F401: for the groups
 
 OK, FAILED, USAGE, DIED = 0, 1, 2, 3
@@ -94,3 +95,13 @@ def write(path, data=b''):
 def read(path):
     with open(path, 'rb') as file:
         return file.read()
+
+
+def nobody(the_tool, **how):
+    """Arguments of run() for somebody who is not root. Raises Skip where a clone lies in /root."""
+    how = {'user': 65534, 'group': 65534, 'extra_groups': [], **how}
+    try:
+        run([the_tool.path, '-version'], **how)
+    except PermissionError as error:
+        raise tap.Skip(f'nobody but root can reach the program: {error}') from error
+    return how

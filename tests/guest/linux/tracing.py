@@ -183,7 +183,10 @@ def families(text):
 def documented():
     """{name: type} as docs/metrics.md has it."""
     with open(METRICS_PAGE, encoding='utf-8') as file:
-        return dict(re.findall(r'^\| `(gracevm_\w+)` \| (\w+) \|', file.read(), re.M))
+        found = re.findall(r'^\| `(gracevm_\w+)` \| (\w+) \|', file.read(), re.M)
+    if len(dict(found)) != len(found):
+        raise Failure(f'docs/metrics.md tells of something twice: {sorted(found)}')
+    return dict(found)
 
 
 def _check_metrics(path):
