@@ -87,7 +87,7 @@ static bool may_open(uint8_t protocol, const uint8_t *payload, size_t size)
 
 static bool frame_may_open(const uint8_t *frame, size_t size)
 {
-    enum { IP4_SIZE = 20, IP4_PROTOCOL = 9, IP6_SIZE = 40, IP6_NEXT = 6 };
+    enum { IP4_SIZE = 20, IP4_FRAGMENT = 6, IP4_PROTOCOL = 9, IP6_SIZE = 40, IP6_NEXT = 6 };
     const uint8_t *ip = frame + NET_HEADER_SIZE;
     const unsigned type = (unsigned)frame[12] << 8 | frame[13];
 
@@ -95,6 +95,8 @@ static bool frame_may_open(const uint8_t *frame, size_t size)
     if (type == 0x0800 && size >= IP4_SIZE) { /* IPv4 */
         const size_t header = MAX(4 * (ip[0] & 15), IP4_SIZE);
 
+        if (ip[IP4_FRAGMENT] & 0x3f || ip[IP4_FRAGMENT + 1]) /* libslirp alone sees it whole */
+            return true;
         return size >= header && may_open(ip[IP4_PROTOCOL], ip + header, size - header);
     }
     if (type == 0x86dd && size >= IP6_SIZE) /* IPv6; libslirp takes no extension headers */
@@ -182,11 +184,13 @@ static void set_timer(void *opaque_timer, int64_t deadline_ms, void *opaque UNUS
     arm(timer);
 }
 
-static void on_socket(int fd UNUSED, void *opaque)
+static void on_socket(int fd, void *opaque)
 {
     struct net_user *user = opaque;
 
-    (void)fetch_add_relaxed(&user->nr_sockets, 1);
+    bql_assert_held();
+    if (user_poll_count(user, fd, true))
+        (void)fetch_add_relaxed(&user->nr_sockets, 1);
 }
 
 static void on_socket_gone(int fd, void *opaque)
@@ -194,7 +198,7 @@ static void on_socket_gone(int fd, void *opaque)
     struct net_user *user = opaque;
 
     bql_assert_held();
-    if (load_relaxed(&user->nr_sockets) > 0)
+    if (user_poll_count(user, fd, false))
         (void)fetch_sub(&user->nr_sockets, 1);
     user_poll_forget(user, fd);
 }

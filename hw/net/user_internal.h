@@ -33,6 +33,7 @@ struct user_watched {
     uint32_t events; /* 0: it has not */
     uint32_t turn;   /* in which it was last named … */
     unsigned index;  /* … in this place of `sockets` */
+    bool is_counted; /* among the guest's sockets */
 };
 
 struct user_poll {
@@ -64,6 +65,9 @@ bool user_poll_init(struct net_user *user, GError **error) MUST_CHECK REQUIRES(b
 void user_poll_fini(struct net_user *user) REQUIRES(bql); /* after slirp_cleanup() */
 /** libslirp's state has changed: ask it anew what it waits for, in this turn of the main loop. */
 void user_poll_later(struct net_user *user) REQUIRES(bql);
+/** @fd is a socket of the guest's, or is none any more: whether that is news. Never is it for -1,
+ * which libslirp says of sockets that could not be made. */
+bool user_poll_count(struct net_user *user, int fd, bool is_counted) REQUIRES(bql);
 /** It will close @fd. */
 void user_poll_forget(struct net_user *user, int fd) REQUIRES(bql);
 void user_poll_clock_changed(struct net_user *user) REQUIRES(bql);

@@ -66,6 +66,19 @@ static struct user_watched *watched_at(struct user_poll *poll, int fd)
     return &g_array_index(poll->watched, struct user_watched, fd);
 }
 
+bool user_poll_count(struct net_user *user, int fd, bool is_counted)
+{
+    struct user_watched *watched;
+    bool was_counted;
+
+    if (fd < 0)
+        return false;
+    watched = watched_at(&user->poll, fd);
+    was_counted = watched->is_counted;
+    watched->is_counted = is_counted;
+    return was_counted != is_counted;
+}
+
 static void set_watched(struct user_poll *poll, int fd, uint32_t events)
 {
     struct user_watched *watched = watched_at(poll, fd);

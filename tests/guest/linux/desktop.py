@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A group of tests: a system as a user has it (docs/guests.md), made by tools/debian-image with
+"""A group of tests: a system as a user has it (docs/guests.md), made by tests/guest/tools/debian-image with
 its own kernel and first root, starts to a login, the network, and Weston on the screen.
 """
 
@@ -23,7 +23,7 @@ import qmp
 import tap
 from machine import Failure, Guest
 
-TOOLS = os.path.join(images.HERE, '../../../tools')
+TOOLS = os.path.join(images.HERE, '../tools')
 MAKER, TAKER = (os.path.join(TOOLS, name) for name in ('debian-image', 'guest-kernel'))
 SUITE, PASSWORD = 'bookworm', 'guest'  # what the maker takes by itself
 MEMORY = '2G'
