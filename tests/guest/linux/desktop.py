@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A group of tests: a system as a user has it (docs/guests.md), made by tests/guest/tools/debian-image with
-its own kernel and first root, starts to a login, the network, and Weston on the screen.
+"""A group of tests: a system as a user has it (docs/guests.md), made by tools/debian-image beside
+this folder, with its own kernel and first root, starts to a login, the network, and Weston on the
+screen.
 """
 
 import contextlib
