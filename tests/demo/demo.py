@@ -119,7 +119,7 @@ class Demo:
         self.results['guest'] = f'Debian 12, Linux {inventory["kernel"]}, Mesa {mesa}'
 
     def compare(self, own):
-        side = self.side('qemu', f'QEMU {peer.version()}', qemu=peer.PROGRAM)
+        side = self.side('qemu', f'QEMU {peer.version()} (TCG)', qemu=peer.PROGRAM)
         try:
             with peer.display() as how:
                 program = machine.Program(peer.path(), drawing=own.drawing)

@@ -66,8 +66,8 @@ frames per second
  a guest without a system, a processor of which spins, interrupts off
   unmap                                          -      91.0 (673)               - 100300 (742220)
 
-Beside a processor that spins with interrupts off an unmap takes 91.0 us, and 100300 us when
-nobody forces it: 1102 times as long.
+By gracevm's interpreter, beside a processor that spins with interrupts off, an unmap takes 91.0
+us, and 100300 us when nobody forces it: 1102 times as long.
 
 These are figures of one run on this machine (AMD EPYC, 2 cores, load 0.1 at the start), with the
 guest run by gracevm's own interpreter, not KVM, and no GPU (Mesa draws on the processor): compare
