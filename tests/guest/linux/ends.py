@@ -124,9 +124,9 @@ def _terminal(program):
             running.watch(typist)
             running.expect('# ')
             typist.write(b'echo 4$((1+1))\r')
-            running.expect(r'^42\r*$')
+            running.expect(r'^42\r*\n')
             typist.write(b'echo $((40+1)); cat\r')
-            running.expect(r'^41\r*$')  # by now the terminal's modes are those for a command
+            running.expect(r'^41\r*\n')  # by now the terminal's modes are those for a command
             typist.write(b'\x03')
             running.expect('# ')
             typist.write(b'\x01x')

@@ -89,7 +89,7 @@ def _check_rounds(running):
     card an address of its own, and the same one again."""
     for address, mac in (('10.0.2.15/24', MAC), ('10.0.2.16/24', '52:54:00:65:43:21'),
                          ('10.0.2.15/24', MAC)):
-        match, _ = running.expect(r'^init: address (\S+), mac (\S+), name (\S+)')
+        match, _ = running.expect(r'^init: address (\S+), mac (\S+), name (\S+)\r?\n')
         got = [word.decode() for word in match.groups()]
         if got != [address, mac, 'visitor']:
             raise running.failure(f'the guest has {got}, not {address} for {mac}')
@@ -103,7 +103,7 @@ def _both_ways(program, linux, cpus, words):
                       network=tuple(word.format(forward) for word in words))
         with machine.start(program, guest) as running:
             _check_rounds(running)
-            match, _ = running.expect(r'^init: serving (\w+)')
+            match, _ = running.expect(r'^init: serving (\w+)\r?\n')
             # The guest's serial port is read meanwhile by nobody, and needs not be.
             with DIRECT.open(f'http://127.0.0.1:{forward}/data',
                              timeout=HTTP_WITHIN_S) as answer:

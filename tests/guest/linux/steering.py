@@ -29,7 +29,7 @@ def steered(program, guest, *options):
 
 
 def _uptime(running):
-    match, _ = running.expect(r'^init: uptime (\d+\.\d+)\r?$')
+    match, _ = running.expect(r'^init: uptime (\d+\.\d+)\r?\n')
     return float(match.group(1))
 
 
@@ -124,7 +124,7 @@ def _panic(program):
 
 def _events(running, what):
     """(type, code, value) of each event that the guest has read from that device."""
-    match, _ = running.expect(rf'^init: {what} ([0-9a-f ]+)\r?$')
+    match, _ = running.expect(rf'^init: {what} ([0-9a-f ]+)\r?\n')
     return [struct.unpack('<16xHHi', bytes.fromhex(text))
             for text in match.group(1).decode().split()]
 
