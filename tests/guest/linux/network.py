@@ -103,7 +103,7 @@ def _both_ways(program, linux, cpus, words):
                       network=tuple(word.format(forward) for word in words))
         with machine.start(program, guest) as running:
             _check_rounds(running)
-            match, _ = running.expect(r'^init: serving (\w+)\r?\n')
+            match, _ = running.expect(r'^init: serving (\w+) [^\n]*\n')
             # The guest's serial port is read meanwhile by nobody, and needs not be.
             with DIRECT.open(f'http://127.0.0.1:{forward}/data',
                              timeout=HTTP_WITHIN_S) as answer:
