@@ -10,7 +10,7 @@ from storm import Storm
 
 CPUS = 2
 LOADS = {'idle': 'idle', 'busy': 'one busy'}  # ours: the payload's
-ROUNDS = {True: {True: 300, False: 20}, False: {True: 2000, False: 40}}  # quick: forced: rounds
+ROUNDS = {True: {True: 300, False: 20}, False: {True: 2000, False: 25}}  # quick: forced: rounds
 
 
 def _summary(figures):

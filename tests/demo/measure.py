@@ -21,7 +21,7 @@ DRAWN_SHARE = 0.25  # of the screen's lines, that another picture changes: more 
 DRAWN_LINES = 16  # that differ from each other, where more is drawn than the ground
 LOOK_S = 0.4  # from one look at the screen to the next
 # How long each runs, in seconds; those that draw have nothing to do with who is forced.
-FULL = {'kmscube': 4, 'glmark2': 6, 'persist': 2, 'unmap': 4, 'nothing': 1}
+FULL = {'kmscube': 3, 'glmark2': 5, 'persist': 2, 'unmap': 3, 'nothing': 1}
 QUICK = {'kmscube': 3, 'glmark2': 3, 'persist': 1, 'unmap': 4, 'nothing': 1}
 DRAWN_ONCE = ('kmscube', 'glmark2')
 TRIES = 3  # of a measurement that measured nothing
