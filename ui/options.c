@@ -351,6 +351,19 @@ static bool take_serial(struct options *options, const char *value, GError **err
     return take_string(&options->serial, value);
 }
 
+/* A socket that the program listens at, of which there is one. */
+static bool take_socket(struct options *options, const char *name, const struct word *words,
+                        char **member, const char *value, GError **error)
+{
+    if (g_str_equal(value, "help"))
+        return print_words(options, words);
+    if (g_str_equal(value, "none"))
+        return true;
+    if (*member)
+        return keyval_usage(error, "-%s is given twice: one socket takes several clients", name);
+    return take_string(member, value);
+}
+
 static bool take_qmp(struct options *options, const char *value, GError **error)
 {
     static const struct word words[] = {
@@ -359,13 +372,7 @@ static bool take_qmp(struct options *options, const char *value, GError **error)
         { NULL, NULL },
     };
 
-    if (g_str_equal(value, "help"))
-        return print_words(options, words);
-    if (g_str_equal(value, "none"))
-        return true;
-    if (options->qmp)
-        return keyval_usage(error, "-qmp is given twice: one socket takes several clients");
-    return take_string(&options->qmp, value);
+    return take_socket(options, "qmp", words, &options->qmp, value, error);
 }
 
 /* ---- Our own
@@ -455,13 +462,7 @@ static bool take_metrics(struct options *options, const char *value, GError **er
         { NULL, NULL },
     };
 
-    if (g_str_equal(value, "help"))
-        return print_words(options, words);
-    if (g_str_equal(value, "none"))
-        return true;
-    if (options->metrics)
-        return keyval_usage(error, "-metrics is given twice: one socket takes several clients");
-    return take_string(&options->metrics, value);
+    return take_socket(options, "metrics", words, &options->metrics, value, error);
 }
 
 static bool take_version(struct options *options, const char *value UNUSED, GError **error UNUSED)

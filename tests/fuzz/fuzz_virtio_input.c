@@ -13,6 +13,7 @@
 #include "hw/dev/virtio_input.h"
 #include "hw/display/input.h"
 #include "tests/fuzz/input.h"
+#include "tests/fuzz/start.h"
 #include "tests/fuzz/target.h"
 #include "tests/unit/virtio_guest.h"
 #include "util/log.h"
@@ -28,7 +29,6 @@ enum {
 };
 
 static struct {
-    bool is_started;
     struct guest guest;
     struct input *input;
     struct virtio_input *device;
@@ -268,12 +268,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) NO_THREAD_SAFETY
 {
     struct input input = { data, size };
 
-    if (!world.is_started) {
-        assert(util_start(NULL) == 0);
-        assert(log_open("/dev/null", NULL)); /* of errors that the input injects */
-        start_world();
-        world.is_started = true;
-    }
+    fuzz_start(start_world);
     run(&input);
     return 0;
 }

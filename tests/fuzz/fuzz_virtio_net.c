@@ -10,6 +10,7 @@
 #include <assert.h>
 
 #include "tests/fuzz/input.h"
+#include "tests/fuzz/start.h"
 #include "tests/fuzz/target.h"
 #include "tests/unit/net_scene.h"
 #include "util/log.h"
@@ -17,7 +18,6 @@
 enum { STEPS = 64, BUFFERS = 8, ROOM = 1526, ROOMS = 16 };
 
 static struct {
-    bool is_started;
     struct net_scene scene;
     uint8_t frame[NET_FRAME_MAX]; /* that waits */
 } world;
@@ -229,12 +229,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) NO_THREAD_SAFETY
 {
     struct input input = { data, size };
 
-    if (!world.is_started) {
-        assert(util_start(NULL) == 0);
-        assert(log_open("/dev/null", NULL)); /* of errors that the input injects */
-        start_world();
-        world.is_started = true;
-    }
+    fuzz_start(start_world);
     run(&input);
     return 0;
 }

@@ -5,6 +5,7 @@ terminals, whose settings come back."""
 import contextlib
 import os
 import pty
+import select
 import signal
 import subprocess
 import termios
@@ -195,16 +196,13 @@ def _hang_up(the_tool):
     while b'ends: started' not in said:
         said += os.read(leader, 1000)
     os.close(leader)
-    deadline = time.monotonic() + tool.DEADLINE_S
-    while True:
-        ended, raw = os.waitpid(pid, os.WNOHANG)
-        if ended:
-            break
-        if time.monotonic() >= deadline:
-            os.kill(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)
-            raise Failure('it does not end with its terminal')
-        time.sleep(0.01)
+    with open(os.pidfd_open(pid), 'rb', buffering=0) as process:  # readable when it has ended
+        has_ended, _, _ = select.select([process], [], [], tool.DEADLINE_S)
+    if not has_ended:
+        os.kill(pid, signal.SIGKILL)
+    _, raw = os.waitpid(pid, 0)
+    if not has_ended:
+        raise Failure('it does not end with its terminal')
     if os.waitstatus_to_exitcode(raw) != OK:
         raise Failure(f'exit status {os.waitstatus_to_exitcode(raw)}')
 
