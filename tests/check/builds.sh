@@ -49,6 +49,7 @@ suites() {
         pass) passed "$what" ;;
         skip) skipped "$dir: $what" "$why" ;;
         fail) failed "$dir: $what" "$why" "$log" ;;
+        said) said "$what" ;;
         esac
     done <"$counted"
 }

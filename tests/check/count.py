@@ -8,9 +8,11 @@ there are. Prints one line per result, fields separated by tabs:
 
     pass NUMBER
     fail WHAT WHY
+    said LINE         of what a failed program printed: the lines before its end, or before a
+                      point that is not ok; they follow its failures
     skip WHAT WHY
 
-and on standard error what the failed ones said. A point of a TAP program counts as one test. A
+and on standard error all that the failed ones said. A point of a TAP program counts as one test. A
 program that ended badly counts as a failure even if each point that it came to print was fine,
 and so does a test that has no result at all.
 """
@@ -25,6 +27,7 @@ POINT = re.compile(r'(not )?ok\b[ \t]*(\d+)?[ \t]*(?:-[ \t]*)?([^#\n]*)'
 PLAN = re.compile(r'1\.\.(\d+)(?:[ \t]*#[ \t]*SKIP\S*[ \t]*(.*))?$', re.I)
 BAIL = re.compile(r'Bail out!\s*(.*)')
 NO_REASON = 'it gave no reason'
+MOST_SAID = 12  # lines
 
 
 def tidy(text):
@@ -112,6 +115,29 @@ def print_output(record):
           f'---- standard error\n{record.get("stderr") or ""}', file=sys.stderr)
 
 
+def is_of_protocol(line):
+    return any(kind.match(line) for kind in (POINT, PLAN, BAIL))
+
+
+def before_failed_points(said):
+    """The comments that lead up to points which are not ok."""
+    comments = []
+    for line in said:
+        point = POINT.match(line)
+        if point and point.group(1):
+            yield from comments[-MOST_SAID:]
+        comments = [] if is_of_protocol(line) else [*comments, line]
+
+
+def what_it_said(record):
+    """Where only the sum is seen, a failure must be understood from these lines."""
+    said = (record.get('stdout') or '').splitlines()
+    shown = list(before_failed_points(said))
+    shown = shown or [line for line in said if not is_of_protocol(line)][-MOST_SAID:]
+    shown += (record.get('stderr') or '').splitlines()[-MOST_SAID:]
+    return [('said', line.replace('\t', ' ')[:160], '') for line in shown if line.strip()]
+
+
 def results(tests, records):
     """Results of @tests, as Meson lists them, from the @records of a run."""
     left = list(records)
@@ -128,6 +154,7 @@ def results(tests, records):
         counted = results_of(test, found)
         if any(kind == 'fail' for kind, _, _ in counted):
             print_output(found)
+            counted += what_it_said(found)
         yield from counted
     for record in left:
         yield 'fail', record['name'], 'ran, but is in no list of tests'

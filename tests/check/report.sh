@@ -30,6 +30,7 @@ failed() {
     printf 'fail\t%s\t%s\t%s\n' "$1" "$3" "$2" >>"$RESULTS"
     say "   FAILED: $1${2:+ ($2)}; log: $3"
 }
+said() { printf 'said\t%s\n' "$1" >>"$RESULTS"; } # by what failed last
 skipped() { printf 'skip\t%s\t%s\n' "$1" "$2" >>"$RESULTS"; }
 
 total() {
@@ -84,7 +85,7 @@ interrupted() {
 
 # The summary; the sum is the last line, and the exit status is 0 if nothing failed.
 finish_report() {
-    local what why log
+    local kind what why log
     if [ "$(total skip)" -gt 0 ]; then
         say '== skipped'
         while IFS=$'\t' read -r _ what why; do
@@ -93,9 +94,12 @@ finish_report() {
     fi
     if [ "$(total fail)" -gt 0 ]; then
         say '== failed'
-        while IFS=$'\t' read -r _ what log why; do
-            say "   $what${why:+ ($why)}; log: $log"
-        done < <(grep '^fail' "$RESULTS")
+        while IFS=$'\t' read -r kind what log why; do
+            case $kind in
+            fail) say "   $what${why:+ ($why)}; log: $log" ;;
+            said) say "     | $what" ;;
+            esac
+        done <"$RESULTS"
     fi
     say '== time'
     say "$(cat "$TIMES")"

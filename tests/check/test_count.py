@@ -57,6 +57,14 @@ CASES = {
     'an empty program is a failure':
         ([test()], [record('ERROR', '', 1)],
          [('fail', 't', 'exit status 1; 0 points until then')]),
+    'what led to a failed point is said':
+        ([test()], [record('FAIL', '# old\nok 1 - a\n# one\n\n# two\nnot ok 2 - b\n1..2\n', 1,
+                           stderr='a\ttab\n')],
+         [('pass', 't: a', ''), ('fail', 't: b', ''), ('said', '# one', ''), ('said', '# two', ''),
+          ('said', 'a tab', '')]),
+    'of what led to no point the end is said':
+        ([test('exitcode')], [record('FAIL', '\n'.join(map(str, range(99))), 1)],
+         [('fail', 't', 'exit status 1'), *(('said', str(i), '') for i in range(87, 99))]),
     'bailing out is a failure':
         ([test()], [record('ERROR', 'ok 1 - a\nBail out! no memory\n', 1)],
          [('pass', 't: a', ''), ('fail', 't', 'bailed out: no memory')]),

@@ -56,10 +56,15 @@ class Desk:
     def windows(self):
         """{title: window} of what is on the screen."""
         found = {}
-        for window in self.root.query_tree().children:
-            name = window.get_full_text_property(self.display.intern_atom('_NET_WM_NAME'))
-            if name and window.get_attributes().map_state == 2:
-                found[name] = window
+        self.display.grab_server()  # a window that goes between two of the questions is an error
+        try:
+            for window in self.root.query_tree().children:
+                name = window.get_full_text_property(self.display.intern_atom('_NET_WM_NAME'))
+                if name and window.get_attributes().map_state == 2:
+                    found[name] = window
+        finally:
+            self.display.ungrab_server()
+            self.display.flush()
         return found
 
     def window(self, title):
