@@ -139,6 +139,8 @@ struct gpu_backing *gpu_backing_new(struct gpu *gpu, const struct virtio_gpu_mem
         *ret_error = VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
     else if (!add_entries(backing, room, gpu->memory, entries, nr_entries))
         *ret_error = VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
+    else if (backing->size > BACKING_BYTES_MAX)
+        *ret_error = gpu_limit_met(gpu, LIMIT_BACKING);
     else
         return backing;
     gpu_backing_free(backing);

@@ -13,6 +13,7 @@ enum gpu_limit {
     LIMIT_BYTES, /* of pictures and blobs that live in the host */
     LIMIT_CONTEXTS,
     LIMIT_ENTRIES,  /* of the backings, together */
+    LIMIT_BACKING,  /* bytes of one backing */
     LIMIT_PAYLOAD,  /* bytes of commands that are on their way, together */
     LIMIT_SIDE,     /* pixels each way */
     LIMIT_ATTACHED, /* resources to contexts, together */
@@ -32,6 +33,9 @@ enum {
     WAITING_MAX = 1024, /* as many as a queue can have, unless a descriptor is used twice */
 };
 #define BYTES_MAX (UINT64_C(8) << 30)
+/* Entries may name the same memory again and again, and each page of each is looked at behind a
+ * renderer's write: gpu_backing_written(). The largest texture of 16 bytes a pixel. */
+#define BACKING_BYTES_MAX (UINT64_C(4) << 30)
 #define SCREENS_BYTES_MAX (UINT64_C(1) << 30) /* 16 of 3840 by 2160 are half of it */
 #define PAYLOAD_BYTES_MAX (UINT64_C(128) << 20)
 

@@ -7,9 +7,10 @@
 #include "util/metric.h"
 
 static const char *const limit_names[NR_GPU_LIMITS] = {
-    [LIMIT_RESOURCES] = "resources", [LIMIT_BYTES] = "bytes",     [LIMIT_CONTEXTS] = "contexts",
-    [LIMIT_ENTRIES] = "entries",     [LIMIT_PAYLOAD] = "payload", [LIMIT_SIDE] = "side",
-    [LIMIT_ATTACHED] = "attached",   [LIMIT_SCREENS] = "screens", [LIMIT_WAITING] = "waiting",
+    [LIMIT_RESOURCES] = "resources", [LIMIT_BYTES] = "bytes",       [LIMIT_CONTEXTS] = "contexts",
+    [LIMIT_ENTRIES] = "entries",     [LIMIT_BACKING] = "backing",   [LIMIT_PAYLOAD] = "payload",
+    [LIMIT_SIDE] = "side",           [LIMIT_ATTACHED] = "attached", [LIMIT_SCREENS] = "screens",
+    [LIMIT_WAITING] = "waiting",
 };
 
 const char *gpu_limit_name(enum gpu_limit limit)

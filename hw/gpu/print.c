@@ -188,6 +188,7 @@ static void print_limits(struct gpu *gpu, FILE *out) REQUIRES(bql)
         [LIMIT_BYTES] = { BYTES_MAX, true, true, load_relaxed(&gpu->usage.bytes) },
         [LIMIT_CONTEXTS] = { CONTEXTS_MAX, false, true, g_hash_table_size(gpu->contexts) },
         [LIMIT_ENTRIES] = { ENTRIES_MAX, false, true, load_relaxed(&gpu->usage.entries) },
+        [LIMIT_BACKING] = { BACKING_BYTES_MAX, true, false, 0 },
         [LIMIT_PAYLOAD] = { PAYLOAD_BYTES_MAX, true, true,
                             load_relaxed(&gpu->usage.payload_bytes) },
         [LIMIT_SIDE] = { PICTURE_SIDE_MAX, false, false, 0 },

@@ -122,6 +122,24 @@ static void entries_have_a_limit_together(void)
     gpu_scene_free(scene);
 }
 
+/* Entries that name the same memory many times: what a write takes to be told has a bound. */
+static void a_backing_has_a_limit(void)
+{
+    bql_assert_held();
+    struct gpu_scene *scene = begin();
+    const unsigned nr = BACKING_BYTES_MAX / GUEST_RAM + 1;
+    g_autofree struct virtio_gpu_mem_entry *entries = g_new(struct virtio_gpu_mem_entry, nr);
+
+    for (unsigned i = 0; i < nr; i++)
+        entries[i] = entry(0, GUEST_RAM);
+    must(scene, create_2d(1, BGRX, 8, 8));
+    g_assert_cmphex(ask(scene, attach_backing(1, entries, nr)), ==, NO_MEMORY);
+    g_assert_cmphex(ask(scene, guest_blob(2, 4096, entries, nr)), ==, NO_MEMORY);
+    g_assert_cmpuint(met(scene, LIMIT_BACKING), ==, 2);
+    must(scene, attach_backing(1, entries, nr - 1));
+    gpu_scene_free(scene);
+}
+
 static void attached_resources_have_a_limit_together(void)
 {
     bql_assert_held();
@@ -193,6 +211,7 @@ int main(int argc, char **argv)
     ADD(pictures_have_a_limit_together);
     ADD(blobs_of_the_host_count_as_pictures_do);
     ADD(entries_have_a_limit_together);
+    ADD(a_backing_has_a_limit);
     ADD(attached_resources_have_a_limit_together);
     ADD(screens_have_a_limit_together);
     ADD(limits_that_were_met_are_told);

@@ -497,6 +497,7 @@ static void resources_are_told(void)
         "\"bytes\":{\"max\":8589934592,\"is-bytes\":true,\"used\":4224,\"refused\":0},"
         "\"contexts\":{\"max\":256,\"is-bytes\":false,\"used\":2,\"refused\":0},"
         "\"entries\":{\"max\":4194304,\"is-bytes\":false,\"used\":0,\"refused\":0},"
+        "\"backing\":{\"max\":4294967296,\"is-bytes\":true,\"refused\":0},"
         "\"payload\":{\"max\":134217728,\"is-bytes\":true,\"used\":0,\"refused\":0},"
         "\"side\":{\"max\":16384,\"is-bytes\":false,\"refused\":0},"
         "\"attached\":{\"max\":1048576,\"is-bytes\":false,\"used\":1,\"refused\":0},"
