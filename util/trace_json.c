@@ -66,15 +66,30 @@ static void append_head(GString *out, const struct trace_point_info *info,
     g_string_append_printf(out, "\",\"cat\":\"%.*s\"", (int)strcspn(info->name, "_"), info->name);
 }
 
-static void append_args(GString *out, const struct trace_point_info *info,
-                        const struct trace_event *event)
+static bool has_arg(const struct trace_point_info *info, const char *arg)
 {
+    for (unsigned i = 0; i < info->nr_args; i++) {
+        if (g_str_equal(info->args[i], arg))
+            return true;
+    }
+    return false;
+}
+
+/* But for those that @said has. */
+static void append_args(GString *out, const struct trace_point_info *info,
+                        const struct trace_event *event, const struct trace_point_info *said)
+{
+    const char *comma = "";
+
     g_string_append(out, ",\"args\":{");
     for (unsigned i = 0; i < info->nr_args; i++) {
         const char *name = info->args[i] + strspn(info->args[i], "*$");
         const uint64_t arg = event->args[i];
 
-        g_string_append_printf(out, "%s\"%s\":", i ? "," : "", name);
+        if (said && has_arg(said, info->args[i]))
+            continue;
+        g_string_append_printf(out, "%s\"%s\":", comma, name);
+        comma = ",";
         if (*info->args[i] == '$') {
             g_string_append_c(out, '"');
             append_text(out, text_of(arg));
@@ -124,11 +139,22 @@ static void append_async(GString *out, const struct trace_point_info *info,
     append_head(out, info, event);
     append_place(out, "b", event->thread, event->at_ns - ns);
     append_track(out, info, event);
-    append_args(out, info, event);
+    append_args(out, info, event, NULL);
     append_head(out, info, event);
     append_place(out, "e", event->thread, event->at_ns);
     append_track(out, info, event);
     g_string_append(out, "},\n");
+}
+
+/* Of what its thread began last, which the list has just before it. Without a name, as the format
+ * allows: Perfetto ends nothing that has another name, Chrome warns of it, and of arguments that
+ * come twice. */
+static void append_end(GString *out, const struct trace_point_info *info,
+                       const struct trace_event *event)
+{
+    g_string_append_printf(out, "{\"cat\":\"%.*s\"", (int)strcspn(info->name, "_"), info->name);
+    append_place(out, "E", event->thread, event->at_ns);
+    append_args(out, info, event, info - 1);
 }
 
 /* In the order in which one wants to see them. */
@@ -162,7 +188,6 @@ void trace_json_event(GString *out, const struct trace_event *event)
     static const char *const phases[] = {
         [TRACE_INSTANT] = "i",
         [TRACE_BEGIN] = "B",
-        [TRACE_END] = "E",
         [TRACE_SPAN] = "X",
     };
     const struct trace_point_info *info;
@@ -173,6 +198,10 @@ void trace_json_event(GString *out, const struct trace_event *event)
         return;
     }
     info = &trace_table[event->point];
+    if (info->kind == TRACE_END) {
+        append_end(out, info, event);
+        return;
+    }
     if (info->kind == TRACE_SPAN || info->kind == TRACE_ASYNC)
         ns = duration(info, event);
     if (info->kind == TRACE_ASYNC) {
@@ -185,7 +214,7 @@ void trace_json_event(GString *out, const struct trace_event *event)
         append_us(out, "dur", ns);
     else if (info->kind == TRACE_INSTANT)
         g_string_append(out, ",\"s\":\"t\"");
-    append_args(out, info, event);
+    append_args(out, info, event, NULL);
 }
 
 void trace_json_lost(GString *out, uint32_t thread, int64_t now_ns, uint64_t nr)

@@ -2,6 +2,7 @@
 /*
  * Which points are recorded, what rings keep of them, and how they look in the file.
  */
+#include <errno.h>
 #include <glib.h>
 #include <pthread.h>
 #include <signal.h>
@@ -111,6 +112,12 @@ static void the_list_is_in_order(void)
             g_assert_nonnull(info->args[j]);
         if (info->kind == TRACE_SPAN || info->kind == TRACE_ASYNC)
             g_assert_true(g_str_has_suffix(info->args[info->nr_args - 1], "ns"));
+        if (info->kind == TRACE_END) { /* of what is before it, which has the same category */
+            g_assert_cmpuint(i, >, 0);
+            g_assert_true(info[-1].kind == TRACE_BEGIN);
+            g_assert_cmpuint(strcspn(info->name, "_"), ==, strcspn(info[-1].name, "_"));
+            g_assert_cmpint(strncmp(info->name, info[-1].name, strcspn(info->name, "_")), ==, 0);
+        }
     }
 }
 
@@ -320,8 +327,11 @@ static void each_kind_has_its_line(void)
             "\"ts\":5001.002,\"args\":{\"what\":\"a \\\"quote\\\"\"}},\n");
     event.point = TRACE_POINT_cpu_wake;
     event.args[0] = 0;
-    line_is(&event, "{\"name\":\"cpu_wake\",\"cat\":\"cpu\",\"ph\":\"E\"" PLACE
-                    "\"ts\":5001.002,\"args\":{\"cpu\":0}},\n");
+    line_is(&event, "{\"cat\":\"cpu\",\"ph\":\"E\"" PLACE "\"ts\":5001.002,\"args\":{}},\n");
+    event.point = TRACE_POINT_disk_end; /* what its beginning has not said */
+    event.args[1] = EIO;
+    line_is(&event,
+            "{\"cat\":\"disk\",\"ph\":\"E\"" PLACE "\"ts\":5001.002,\"args\":{\"error\":5}},\n");
 }
 
 /* Two lines; the time since which it has been there becomes how long it was. */
