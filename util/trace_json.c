@@ -110,18 +110,25 @@ static void append_place(GString *out, const char *phase, uint32_t thread, int64
     append_us(out, "ts", at_ns);
 }
 
-/* The stages of one unmap share a track, where they nest. The rest has one each, which has a name
- * of the same kind whenever its number comes again: Perfetto keeps the first one. */
+/* What lies in another box of the same track: the stages of an unmap, from command to answer. */
+static bool is_stage(const struct trace_event *event)
+{
+    return event->point == TRACE_POINT_gpu_unmap_queue ||
+           event->point == TRACE_POINT_gpu_unmap_commit ||
+           event->point == TRACE_POINT_gpu_unmap_release;
+}
+
+/* The rest has a track each, which has a name of the same kind whenever its number comes again:
+ * Perfetto keeps the first one. */
 static void append_track(GString *out, const struct trace_point_info *info,
                          const struct trace_event *event)
 {
-    g_string_append(out, ",\"id\":\"");
-    if (event->point == TRACE_POINT_gpu_unmap_release ||
-        event->point == TRACE_POINT_gpu_unmap_respond)
+    g_string_append(out, ",\"id2\":{\"local\":\""); /* the process's own */
+    if (is_stage(event) || event->point == TRACE_POINT_gpu_unmap_respond)
         g_string_append(out, "gpu_unmap");
     else
         append_name(out, info, event);
-    g_string_append_printf(out, " 0x%" PRIx64 "\"", event->args[0]);
+    g_string_append_printf(out, " 0x%" PRIx64 "\"}", event->args[0]);
 }
 
 /* How long it took that has ended at @event. */
@@ -132,12 +139,14 @@ static int64_t duration(const struct trace_point_info *info, const struct trace_
     return g_str_equal(info->args[info->nr_args - 1], "ns") ? arg : event->at_ns - arg;
 }
 
-/* Two lines: whoever opens the file puts them in order. */
+/* Two lines: whoever opens the file puts them in order, and those of one moment in the file's, in
+ * which threads' lines come as they may. So a stage begins a nanosecond late: neither in the one
+ * before it, nor around what it is a stage of. */
 static void append_async(GString *out, const struct trace_point_info *info,
                          const struct trace_event *event, int64_t ns)
 {
     append_head(out, info, event);
-    append_place(out, "b", event->thread, event->at_ns - ns);
+    append_place(out, "b", event->thread, event->at_ns - ns + (ns > 0 && is_stage(event)));
     append_track(out, info, event);
     append_args(out, info, event, NULL);
     append_head(out, info, event);

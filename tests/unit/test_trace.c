@@ -343,6 +343,12 @@ static void what_is_beside_threads_begins_and_ends(void)
         .at_ns = 9000,
         .args = { 5, 4000 },
     };
+    const struct trace_event stage = {
+        .point = TRACE_POINT_gpu_unmap_commit,
+        .thread = 42,
+        .at_ns = 9000,
+        .args = { 5, 4000 },
+    };
     const struct trace_event since = {
         .point = TRACE_POINT_gpu_answer,
         .thread = 42,
@@ -350,17 +356,25 @@ static void what_is_beside_threads_begins_and_ends(void)
         .args = { 0xabc, (uintptr_t) "X", 0x1100, UINT64_MAX, 8000 },
     };
 
-    line_is(&event,
-            "{\"name\":\"gpu_unmap_respond\",\"cat\":\"gpu\",\"ph\":\"b\"" PLACE
-            "\"ts\":5.000,\"id\":\"gpu_unmap 0x5\",\"args\":{\"resource\":5,\"ns\":4000}},\n"
-            "{\"name\":\"gpu_unmap_respond\",\"cat\":\"gpu\",\"ph\":\"e\"" PLACE
-            "\"ts\":9.000,\"id\":\"gpu_unmap 0x5\"},\n");
-    line_is(&since, "{\"name\":\"gpu_answer X\",\"cat\":\"gpu\",\"ph\":\"b\"" PLACE
-                    "\"ts\":8.000,\"id\":\"gpu_answer X 0xabc\",\"args\":{\"command\":\"0xabc\","
-                    "\"type\":\"X\",\"response\":4352,\"fence\":\"0xffffffffffffffff\","
-                    "\"since_ns\":8000}},\n"
-                    "{\"name\":\"gpu_answer X\",\"cat\":\"gpu\",\"ph\":\"e\"" PLACE
-                    "\"ts\":9.000,\"id\":\"gpu_answer X 0xabc\"},\n");
+    line_is(&event, "{\"name\":\"gpu_unmap_respond\",\"cat\":\"gpu\",\"ph\":\"b\"" PLACE
+                    "\"ts\":5.000,\"id2\":{\"local\":\"gpu_unmap "
+                    "0x5\"},\"args\":{\"resource\":5,\"ns\":4000}},\n"
+                    "{\"name\":\"gpu_unmap_respond\",\"cat\":\"gpu\",\"ph\":\"e\"" PLACE
+                    "\"ts\":9.000,\"id2\":{\"local\":\"gpu_unmap 0x5\"}},\n");
+    line_is(&stage, /* never at the moment at which the one before it ends */
+            "{\"name\":\"gpu_unmap_commit\",\"cat\":\"gpu\",\"ph\":\"b\"" PLACE
+            "\"ts\":5.001,\"id2\":{\"local\":\"gpu_unmap 0x5\"},"
+            "\"args\":{\"resource\":5,\"ns\":4000}},\n"
+            "{\"name\":\"gpu_unmap_commit\",\"cat\":\"gpu\",\"ph\":\"e\"" PLACE
+            "\"ts\":9.000,\"id2\":{\"local\":\"gpu_unmap 0x5\"}},\n");
+    line_is(
+        &since,
+        "{\"name\":\"gpu_answer X\",\"cat\":\"gpu\",\"ph\":\"b\"" PLACE
+        "\"ts\":8.000,\"id2\":{\"local\":\"gpu_answer X 0xabc\"},\"args\":{\"command\":\"0xabc\","
+        "\"type\":\"X\",\"response\":4352,\"fence\":\"0xffffffffffffffff\","
+        "\"since_ns\":8000}},\n"
+        "{\"name\":\"gpu_answer X\",\"cat\":\"gpu\",\"ph\":\"e\"" PLACE
+        "\"ts\":9.000,\"id2\":{\"local\":\"gpu_answer X 0xabc\"}},\n");
 }
 
 int main(int argc, char **argv)
