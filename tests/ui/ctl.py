@@ -131,6 +131,29 @@ def no_gpu(settings):
             says(there.does(command, status=FAILED), 'refuses: there is no virtio-gpu device')
 
 
+def next_on_the_disk(settings):
+    """When quit returns, the disk is free: not when the machine hangs up. In between this one waits
+    for the reader of -stats, which does not read."""
+    program, payload = settings
+    with tempfile.TemporaryDirectory(prefix='gracevm-ctl-') as folder:
+        disk, stats = os.path.join(folder, 'disk'), os.path.join(folder, 'stats')
+        with open(disk, 'wb') as file:
+            file.truncate(1 << 20)
+        os.mkfifo(stats)
+        reader = os.open(stats, os.O_RDWR)
+        os.write(reader, bytes(fcntl.fcntl(reader, fcntl.F_SETPIPE_SZ, 4096)))  # full
+        drive = ('-drive', f'file={disk},id=d', '-device', 'virtio-blk-pci,drive=d')
+        with running_machine(settings, *drive, '-stats', stats) as (running, there):
+            says(there.does('quit'), '^the machine has ended$')
+            words = [program, '-accel', 'soft', '-m', '64M', '-nodefaults', '-kernel', payload,
+                     '-append', 'test=power', *drive]
+            with machine.Machine(words) as following:
+                if following.wait().status != OK:
+                    raise following.failure('another machine cannot start on its disk')
+            says(running.wait().errors, 'stats: the other end does not read')
+        os.close(reader)
+
+
 def events(settings):
     """What comes depends on when the follower does; that it has, the first event tells."""
     with running_machine(settings, '-S') as (running, there):
@@ -339,6 +362,20 @@ def quit_that_does_not(program):
         says(there.does('--timeout', '0.3', 'quit', status=FAILED), 'asked to end, the machine')
 
 
+def a_process_that_stays(program):
+    """The machine hangs up, and its process, here ours, goes on. If it is none of our name space,
+    that cannot be seen."""
+    with server(program, answers(DONE)) as there:
+        says(there.does('--timeout', '0.3', 'quit', status=FAILED), 'asked to end, the machine has',
+             f'has hung up, but its process {os.getpid()} has not ended')
+        apart = ['unshare', '--pid', '--fork']
+        if subprocess.run([*apart, 'true'], stderr=subprocess.PIPE, check=False).returncode != 0:
+            raise tap.Skip('no name space of processes can be made here')
+        done = subprocess.run([*apart, program, 'ctl', there.path, 'quit'], check=False,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        says(done.stdout.decode(), r'\Athe machine has ended\n\Z')
+
+
 # ---- Its own ends
 
 def nobody(program):
@@ -408,12 +445,14 @@ def main():
         'a machine is stopped, goes on, is asked and ended': lambda: life(settings),
         'a machine is looked at, for people and as JSON': lambda: looks(settings),
         'a machine without a GPU says so': lambda: no_gpu(settings),
+        'quit: the next machine can have the disk': lambda: next_on_the_disk(settings),
         'events are followed to the end': lambda: events(settings),
         'tables without a terminal': lambda: no_terminal(settings),
         'Ctrl-C ends a table, and NO_COLOR its colours': lambda: interrupted(settings),
         'a machine that goes away below a table': lambda: gone(settings),
         'screendump: a file is named absolutely': lambda: a_file_is_named_absolutely(program),
         'quit: a machine that does not end': lambda: quit_that_does_not(program),
+        'quit: a process that stays': lambda: a_process_that_stays(program),
         'nobody there': lambda: nobody(program),
         'wrong use': lambda: uses(program),
         'no standard output': lambda: no_output(program),
