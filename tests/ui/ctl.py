@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """`gracevm ctl`: on machines that run a payload, and on servers that are none.
 
-    ctl.py build/gracevm build/tests/guest/board/ends.elf
+    ctl.py build/gracevm build/tests/guest/board/ends.elf build/tests/guest/board/gpu.elf
 
 Output: the Test Anything Protocol.
 """
@@ -27,6 +27,7 @@ for folder_ in ('linux', 'board'):
     sys.path.insert(0, os.path.join(HERE, '..', 'guest', folder_))
 
 import machine  # noqa: E402: found by the lines above
+import pictures  # noqa: E402
 import qmp  # noqa: E402
 import tap  # noqa: E402
 from machine import Failure  # noqa: E402
@@ -123,6 +124,23 @@ def looks(settings):
         says(there.does('raw', 'query-commands'), '"name" : "query-rcu"')
         says(there.does('raw', '{"execute": "stop",\n"id": 7}'), '^{}$')
         says(there.does('raw', 'no-such', status=FAILED), "refuses: there is no command 'no-such'")
+
+
+def screen(program, payload):
+    """Of a guest that shows 64 x 32 pixels, all of them different."""
+    values = [0x1001 * at for at in range(64 * 32)]
+    pixels = [(value >> 16, value >> 8 & 255, value & 255) for value in values]
+    with running_machine((program, payload), '-device', 'virtio-gpu-pci',
+                         append='test=picture') as (running, there):
+        running.expect('gpu: shows')
+        path = os.path.join(os.path.realpath(there.folder), 'a.png')
+        says(there.does('screendump', 'a.png'), f'^written: {re.escape(path)}$')
+        with open(path, 'rb') as file:
+            seen = pictures.read_png(file.read())
+        if seen.rows != [pixels[at:at + 64] for at in range(0, len(pixels), 64)]:
+            raise Failure(f'{seen.width} x {seen.height}, and begins with {seen.rows[0][:8]}')
+        says(there.does('screendump', 'a.png', '1', status=FAILED), 'refuses: ')
+        says(there.does('screendump', 'none/a.png', status=FAILED), 'refuses: .*No such file')
 
 
 def no_gpu(settings):
@@ -444,6 +462,8 @@ def main():
     tests = {
         'a machine is stopped, goes on, is asked and ended': lambda: life(settings),
         'a machine is looked at, for people and as JSON': lambda: looks(settings),
+        'screendump: the file has what the screen shows':
+            lambda: screen(program, os.path.abspath(sys.argv[3])),
         'a machine without a GPU says so': lambda: no_gpu(settings),
         'quit: the next machine can have the disk': lambda: next_on_the_disk(settings),
         'events are followed to the end': lambda: events(settings),
