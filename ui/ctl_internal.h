@@ -46,7 +46,8 @@ JsonNode *ctl_link_ask(struct ctl_link *link, const char *command, GError **erro
 JsonNode *ctl_link_event(struct ctl_link *link, GError **error) MUST_CHECK;
 /** Let time pass until @deadline_ns. False: the machine has gone meanwhile, or a signal came. */
 bool ctl_link_idle(struct ctl_link *link, int64_t deadline_ns, GError **error) MUST_CHECK;
-/** Until the machine has gone. False: it has not, in its time, or a signal came. */
+/** Until the machine's process has ended; or, where that cannot be seen, until it has hung up.
+ * False: it has not, in its time, or a signal came. */
 bool ctl_link_wait_for_end(struct ctl_link *link, GError **error) MUST_CHECK;
 /** The reason in the machine's SHUTDOWN; NULL: there was none. */
 const char *ctl_link_end_reason(const struct ctl_link *link);

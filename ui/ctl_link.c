@@ -8,7 +8,10 @@
 #include <gio/gunixsocketaddress.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include "ui/ctl_internal.h"
 #include "ui/qmp_frame.h"
@@ -20,6 +23,8 @@ enum { ANSWER_MAX = 8 << 20 };
 struct ctl_link {
     char *path;
     GSocket *socket;
+    pid_t pid;      /* of who listens … */
+    int process_fd; /* and its pidfd; -1: we cannot have it */
     int64_t patience_ns;
     struct qmp_frame frame;
     char input[4096]; /* from at to end it has not been looked at */
@@ -251,6 +256,23 @@ bool ctl_link_idle(struct ctl_link *link, int64_t deadline_ns, GError **error)
     }
 }
 
+/* It hangs up before it closes its disks. */
+static bool wait_for_process(struct ctl_link *link, GError **error)
+{
+    struct pollfd fd = { .fd = link->process_fd, .events = POLLIN };
+    int nr;
+
+    if (link->process_fd < 0)
+        return true;
+    nr = ctl_poll(&fd, 1, patience_ends(link), error);
+    if (nr == 0)
+        ctl_error(error, CTL_ERROR_SOCKET,
+                  "it has hung up, but its process %d has not ended in %g s: it may wait for a "
+                  "disk, or is a relay of the machine",
+                  (int)link->pid, (double)link->patience_ns / NS_PER_S);
+    return nr > 0;
+}
+
 bool ctl_link_wait_for_end(struct ctl_link *link, GError **error)
 {
     const int64_t deadline_ns = patience_ends(link);
@@ -264,7 +286,7 @@ bool ctl_link_wait_for_end(struct ctl_link *link, GError **error)
             continue;
         }
         if (g_error_matches(reason, CTL_ERROR, CTL_ERROR_GONE))
-            return true;
+            return wait_for_process(link, error);
         g_propagate_error(error, g_steal_pointer(&reason));
         return false;
     }
@@ -272,6 +294,21 @@ bool ctl_link_wait_for_end(struct ctl_link *link, GError **error)
 
 /* ---- Life ------------------------------------------------------------------------------------
  */
+
+/*
+ * unix(7), SO_PEERCRED: who called listen(); 0: it is of another name space. Nobody else can have
+ * got its number meanwhile, if it answers what it is asked from now on.
+ */
+static void find_process(struct ctl_link *link)
+{
+    struct ucred peer = { 0 };
+    socklen_t size = sizeof(peer);
+
+    if (getsockopt(g_socket_get_fd(link->socket), SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0)
+        link->pid = peer.pid;
+    if (link->pid > 0)
+        link->process_fd = (int)syscall(SYS_pidfd_open, link->pid, 0);
+}
 
 static bool connect_to(struct ctl_link *link, GError **error)
 {
@@ -285,8 +322,10 @@ static bool connect_to(struct ctl_link *link, GError **error)
     address = g_unix_socket_address_new(link->path);
     link->socket = g_socket_new(G_SOCKET_FAMILY_UNIX, G_SOCKET_TYPE_STREAM,
                                 G_SOCKET_PROTOCOL_DEFAULT, &reason);
-    if (link->socket && g_socket_connect(link->socket, address, NULL, &reason))
+    if (link->socket && g_socket_connect(link->socket, address, NULL, &reason)) {
+        find_process(link);
         return true;
+    }
     return ctl_error(error, CTL_ERROR_SOCKET,
                      "'%s': %s: is the machine running, with -qmp unix:%s,server=on,wait=off?",
                      link->path, reason->message, link->path);
@@ -310,6 +349,8 @@ void ctl_link_close(struct ctl_link *link)
     if (!link)
         return;
     g_clear_object(&link->socket);
+    if (link->process_fd >= 0)
+        close(link->process_fd);
     qmp_frame_fini(&link->frame);
     g_free(link->end_reason);
     g_free(link->path);
@@ -321,6 +362,7 @@ struct ctl_link *ctl_link_open(const char *path, int64_t patience_ns, GError **e
     struct ctl_link *link = g_new0(struct ctl_link, 1);
 
     link->path = g_strdup(path);
+    link->process_fd = -1;
     link->patience_ns = patience_ns;
     qmp_frame_init(&link->frame);
     link->frame.value_max = ANSWER_MAX;

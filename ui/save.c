@@ -28,14 +28,18 @@ static bool fail(GError **error, const char *path, int reason, const char *what)
 
 /* ---- Writing --------------------------------------------------------------------------------- */
 
-/* False: the other end takes nothing. */
-static bool wait_for_room(const struct save *save, int fd)
+/* The other end takes nothing. */
+static bool wait_for_room(const struct save *save, int fd, GError **error)
 {
     struct pollfd ready[] = { { .fd = fd, .events = POLLOUT },
                               { .fd = save->hurry_fd, .events = POLLIN } };
+    const int nr = poll(ready, G_N_ELEMENTS(ready), (int)(SAVE_PATIENCE_NS / NS_PER_MS));
 
-    return poll(ready, G_N_ELEMENTS(ready), (int)(SAVE_PATIENCE_NS / NS_PER_MS)) > 0 &&
-           ready[0].revents;
+    if (nr > 0 && ready[0].revents)
+        return true;
+    return fail(error, save->path, ETIMEDOUT,
+                nr > 0 ? "the other end had not read it when the program ended"
+                       : "the other end does not read");
 }
 
 /* All of it, as fast as the other end takes it. */
@@ -52,8 +56,8 @@ static bool write_all(const struct save *save, int fd, GError **error)
             size -= (size_t)written;
         } else if (written == 0 || (errno != EAGAIN && errno != EINTR)) {
             return fail(error, save->path, written ? errno : EIO, NULL);
-        } else if (errno == EAGAIN && !wait_for_room(save, fd)) {
-            return fail(error, save->path, ETIMEDOUT, "the other end does not read");
+        } else if (errno == EAGAIN && !wait_for_room(save, fd, error)) {
+            return false;
         }
     }
     return true;

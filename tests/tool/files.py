@@ -121,6 +121,18 @@ def _log_into_pipe(the_tool):
         os.close(both_ends)
 
 
+def _hanging_disk(the_tool):
+    """The last flush is waited for (half a minute), and then the program leaves without it."""
+    if not the_tool.hanging_flush:
+        raise tap.Skip('there is no --hanging-flush')
+    with tool.folder() as folder:
+        disk = tool.write(f'{folder}/disk', bytes(4096))
+        words = the_tool.words('power', '-drive', f'file={disk},id=d', '-device',
+                               'virtio-blk-pci,drive=d')
+        tool.run(words, env={**os.environ, 'LD_PRELOAD': the_tool.hanging_flush}) \
+            .check(FAILED, disk, 'hangs', 'may be lost')
+
+
 def _limited(words, size):
     """`ulimit -f`: SIGXFSZ would kill it."""
     return tool.run(words, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE,
@@ -161,6 +173,7 @@ def files(the_tool):
         '-stats leaves links and devices what they are': _devices_stay,
         '-stats into pipes': _stats_into_pipes,
         '-D into a pipe that nobody empties': _log_into_pipe,
+        'a disk that hangs': _hanging_disk,
         'beyond ulimit -f': _beyond_the_limit,
         'nowhere to write': _read_only_folders,
     }

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What a user, a script or the system may do to the program. Output: the Test Anything Protocol.
 
-    run.py [--sanitized] PROGRAM PAYLOAD.elf [GROUP...]
+    run.py [--sanitized] [--hanging-flush build/tests/tool/hanging_flush.so] PROGRAM PAYLOAD.elf
+           [GROUP...]
 
 PAYLOAD is build/tests/guest/board/ends.elf.
 """
@@ -29,12 +30,14 @@ GROUPS = {'files': files.files, 'limits': limits.limits, 'options': options.opti
 def main():
     parser = argparse.ArgumentParser(usage=__doc__)
     parser.add_argument('--sanitized', action='store_true')
+    parser.add_argument('--hanging-flush', type=os.path.abspath)
     parser.add_argument('program', type=os.path.abspath)
     parser.add_argument('payload', type=os.path.abspath)
     parser.add_argument('groups', nargs='*', metavar='GROUP', choices=[[], *GROUPS])
     arguments = parser.parse_args()
     machine.end_in_order()
-    the_tool = tool.Tool(arguments.program, arguments.payload, arguments.sanitized)
+    the_tool = tool.Tool(arguments.program, arguments.payload, arguments.sanitized,
+                         arguments.hanging_flush)
     tests = {}
     for group in arguments.groups or GROUPS:
         tests |= GROUPS[group](the_tool)

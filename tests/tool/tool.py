@@ -27,6 +27,7 @@ class Tool:
     path: str
     payload: str  # tests/guest/board/ends.c
     is_sanitized: bool
+    hanging_flush: str | None  # for LD_PRELOAD: hanging_flush.c
 
     def words(self, test, *options):
         """A machine whose guest does @test: power, halt, spin, panic…"""

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """`gracevm ctl`: on machines that run a payload, and on servers that are none.
 
-    ctl.py build/gracevm build/tests/guest/board/ends.elf
+    ctl.py build/gracevm build/tests/guest/board/ends.elf build/tests/guest/board/gpu.elf
 
 Output: the Test Anything Protocol.
 """
@@ -27,6 +27,7 @@ for folder_ in ('linux', 'board'):
     sys.path.insert(0, os.path.join(HERE, '..', 'guest', folder_))
 
 import machine  # noqa: E402: found by the lines above
+import pictures  # noqa: E402
 import qmp  # noqa: E402
 import tap  # noqa: E402
 from machine import Failure  # noqa: E402
@@ -125,10 +126,50 @@ def looks(settings):
         says(there.does('raw', 'no-such', status=FAILED), "refuses: there is no command 'no-such'")
 
 
+def screen(program, payload):
+    """Of a guest that shows 64 x 32 pixels, all of them different."""
+    values = [0x1001 * at for at in range(64 * 32)]
+    pixels = [(value >> 16, value >> 8 & 255, value & 255) for value in values]
+    with running_machine((program, payload), '-device', 'virtio-gpu-pci',
+                         append='test=picture') as (running, there):
+        running.expect('gpu: shows')
+        path = os.path.join(os.path.realpath(there.folder), 'a.png')
+        says(there.does('screendump', 'a.png'), f'^written: {re.escape(path)}$')
+        with open(path, 'rb') as file:
+            seen = pictures.read_png(file.read())
+        if seen.rows != [pixels[at:at + 64] for at in range(0, len(pixels), 64)]:
+            raise Failure(f'{seen.width} x {seen.height}, and begins with {seen.rows[0][:8]}')
+        says(there.does('screendump', 'a.png', '1', status=FAILED), 'refuses: ')
+        says(there.does('screendump', 'none/a.png', status=FAILED), 'refuses: .*No such file')
+
+
 def no_gpu(settings):
     with running_machine(settings, '-S') as (_, there):
         for command in ('latency', 'gpu'):
             says(there.does(command, status=FAILED), 'refuses: there is no virtio-gpu device')
+
+
+def next_on_the_disk(settings):
+    """When quit returns, the disk is free: not when the machine hangs up. In between this one waits
+    for the reader of -stats, which does not read."""
+    program, payload = settings
+    with tempfile.TemporaryDirectory(prefix='gracevm-ctl-') as folder:
+        disk, stats = os.path.join(folder, 'disk'), os.path.join(folder, 'stats')
+        with open(disk, 'wb') as file:
+            file.truncate(1 << 20)
+        os.mkfifo(stats)
+        reader = os.open(stats, os.O_RDWR)
+        os.write(reader, bytes(fcntl.fcntl(reader, fcntl.F_SETPIPE_SZ, 4096)))  # full
+        drive = ('-drive', f'file={disk},id=d', '-device', 'virtio-blk-pci,drive=d')
+        with running_machine(settings, *drive, '-stats', stats) as (running, there):
+            says(there.does('quit'), '^the machine has ended$')
+            words = [program, '-accel', 'soft', '-m', '64M', '-nodefaults', '-kernel', payload,
+                     '-append', 'test=power', *drive]
+            with machine.Machine(words) as following:
+                if following.wait().status != OK:
+                    raise following.failure('another machine cannot start on its disk')
+            says(running.wait().errors, 'stats: the other end does not read')
+        os.close(reader)
 
 
 def events(settings):
@@ -339,6 +380,20 @@ def quit_that_does_not(program):
         says(there.does('--timeout', '0.3', 'quit', status=FAILED), 'asked to end, the machine')
 
 
+def a_process_that_stays(program):
+    """The machine hangs up, and its process, here ours, goes on. If it is none of our name space,
+    that cannot be seen."""
+    with server(program, answers(DONE)) as there:
+        says(there.does('--timeout', '0.3', 'quit', status=FAILED), 'asked to end, the machine has',
+             f'has hung up, but its process {os.getpid()} has not ended')
+        apart = ['unshare', '--pid', '--fork']
+        if subprocess.run([*apart, 'true'], stderr=subprocess.PIPE, check=False).returncode != 0:
+            raise tap.Skip('no name space of processes can be made here')
+        done = subprocess.run([*apart, program, 'ctl', there.path, 'quit'], check=False,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        says(done.stdout.decode(), r'\Athe machine has ended\n\Z')
+
+
 # ---- Its own ends
 
 def nobody(program):
@@ -407,13 +462,17 @@ def main():
     tests = {
         'a machine is stopped, goes on, is asked and ended': lambda: life(settings),
         'a machine is looked at, for people and as JSON': lambda: looks(settings),
+        'screendump: the file has what the screen shows':
+            lambda: screen(program, os.path.abspath(sys.argv[3])),
         'a machine without a GPU says so': lambda: no_gpu(settings),
+        'quit: the next machine can have the disk': lambda: next_on_the_disk(settings),
         'events are followed to the end': lambda: events(settings),
         'tables without a terminal': lambda: no_terminal(settings),
         'Ctrl-C ends a table, and NO_COLOR its colours': lambda: interrupted(settings),
         'a machine that goes away below a table': lambda: gone(settings),
         'screendump: a file is named absolutely': lambda: a_file_is_named_absolutely(program),
         'quit: a machine that does not end': lambda: quit_that_does_not(program),
+        'quit: a process that stays': lambda: a_process_that_stays(program),
         'nobody there': lambda: nobody(program),
         'wrong use': lambda: uses(program),
         'no standard output': lambda: no_output(program),

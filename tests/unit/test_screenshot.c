@@ -302,7 +302,8 @@ static void all_are_answered_at_the_end(void) REQUIRES(bql)
 static void a_pipe_that_nobody_empties_does_not_hold_up_the_end(void) REQUIRES(bql)
 {
     g_autofree char *path = g_build_filename(folder, "pipe", NULL);
-    g_autofree char *expected = g_strdup_printf("%s: the other end does not read", path);
+    g_autofree char *expected =
+        g_strdup_printf("%s: the other end had not read it when the program ended", path);
     struct screen screen;
     struct asker asker;
     int fd;

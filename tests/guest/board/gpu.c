@@ -140,6 +140,24 @@ static void show(void)
     is(gpu_unref(&gpu, PICTURE), NO_RESOURCE, "but once");
 }
 
+/* For a driver that looks at the screen: the upper half of a picture, until it is ended. */
+static void show_for_ever(void)
+{
+    const struct virtio_gpu_rect all = { 0, 0, SIDE, SIDE }, half = { 0, 0, SIDE, SIDE / 2 };
+
+    for (unsigned i = 0; i < SIDE * SIDE; i++)
+        pixels[i] = 0x1001 * i;
+    if (check(gpu_create_2d(&gpu, PICTURE, SIDE, SIDE) == OK_NODATA &&
+                  gpu_attach_backing(&gpu, PICTURE, pixels, sizeof(pixels)) == OK_NODATA &&
+                  gpu_to_host_2d(&gpu, PICTURE, &all, 0) == OK_NODATA &&
+                  gpu_set_scanout(&gpu, 0, PICTURE, &half) == OK_NODATA &&
+                  gpu_flush(&gpu, PICTURE, &half) == OK_NODATA,
+              "a picture is shown"))
+        say("gpu: shows\n");
+    for (;;)
+        __asm__ volatile("cli; hlt");
+}
+
 /* ---- Drawing --------------------------------------------------------------------------------- */
 
 static u32 draw(u32 context, u32 sub_context, u32 buffer, u32 offset)
@@ -499,9 +517,13 @@ static void by_interrupts(void)
 
 void payload_main(void)
 {
+    const bool only_shows = parameter_is("test", "picture"); /* which each GPU can */
+
     if (!check(gpu_find(&gpu), "a GPU, and its capabilities") ||
-        !check(gpu_start(&gpu, GPU_FEATURES), "it starts"))
+        !check(gpu_start(&gpu, only_shows ? 1ul << 32 : GPU_FEATURES), "it starts"))
         return;
+    if (only_shows)
+        show_for_ever();
     look_around();
     ask();
     show();
