@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "hw/cpu/cpu.h"
@@ -291,6 +292,22 @@ static int with_trace(const struct options *options) REQUIRES(bql)
     return status;
 }
 
+/*
+ * A guest's connections may take more descriptors than the 1024 that systems give at first. That
+ * number is for select(), which nobody calls here; nor is there a child to inherit ours.
+ */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        if (setrlimit(RLIMIT_NOFILE, &limit) == 0)
+            return;
+    }
+    log_warn("the limit of open files stays as it is: %s", g_strerror(errno));
+}
+
 static int with_options(const struct options *options)
 {
     GError *error = NULL;
@@ -304,6 +321,7 @@ static int with_options(const struct options *options)
         g_prefix_error(&error, "-stats: ");
         return report(error); /* now, and not after hours of measuring */
     }
+    raise_descriptor_limit();
     signals_block();
     if (util_start(&options->rcu) != 0) {
         log_error("RCU cannot be configured as asked for");

@@ -66,15 +66,30 @@ static void append_head(GString *out, const struct trace_point_info *info,
     g_string_append_printf(out, "\",\"cat\":\"%.*s\"", (int)strcspn(info->name, "_"), info->name);
 }
 
-static void append_args(GString *out, const struct trace_point_info *info,
-                        const struct trace_event *event)
+static bool has_arg(const struct trace_point_info *info, const char *arg)
 {
+    for (unsigned i = 0; i < info->nr_args; i++) {
+        if (g_str_equal(info->args[i], arg))
+            return true;
+    }
+    return false;
+}
+
+/* But for those that @said has. */
+static void append_args(GString *out, const struct trace_point_info *info,
+                        const struct trace_event *event, const struct trace_point_info *said)
+{
+    const char *comma = "";
+
     g_string_append(out, ",\"args\":{");
     for (unsigned i = 0; i < info->nr_args; i++) {
         const char *name = info->args[i] + strspn(info->args[i], "*$");
         const uint64_t arg = event->args[i];
 
-        g_string_append_printf(out, "%s\"%s\":", i ? "," : "", name);
+        if (said && has_arg(said, info->args[i]))
+            continue;
+        g_string_append_printf(out, "%s\"%s\":", comma, name);
+        comma = ",";
         if (*info->args[i] == '$') {
             g_string_append_c(out, '"');
             append_text(out, text_of(arg));
@@ -95,18 +110,25 @@ static void append_place(GString *out, const char *phase, uint32_t thread, int64
     append_us(out, "ts", at_ns);
 }
 
-/* The stages of one unmap share a track, where they nest. The rest has one each, which has a name
- * of the same kind whenever its number comes again: Perfetto keeps the first one. */
+/* What lies in another box of the same track: the stages of an unmap, from command to answer. */
+static bool is_stage(const struct trace_event *event)
+{
+    return event->point == TRACE_POINT_gpu_unmap_queue ||
+           event->point == TRACE_POINT_gpu_unmap_commit ||
+           event->point == TRACE_POINT_gpu_unmap_release;
+}
+
+/* The rest has a track each, which has a name of the same kind whenever its number comes again:
+ * Perfetto keeps the first one. */
 static void append_track(GString *out, const struct trace_point_info *info,
                          const struct trace_event *event)
 {
-    g_string_append(out, ",\"id\":\"");
-    if (event->point == TRACE_POINT_gpu_unmap_release ||
-        event->point == TRACE_POINT_gpu_unmap_respond)
+    g_string_append(out, ",\"id2\":{\"local\":\""); /* the process's own */
+    if (is_stage(event) || event->point == TRACE_POINT_gpu_unmap_respond)
         g_string_append(out, "gpu_unmap");
     else
         append_name(out, info, event);
-    g_string_append_printf(out, " 0x%" PRIx64 "\"", event->args[0]);
+    g_string_append_printf(out, " 0x%" PRIx64 "\"}", event->args[0]);
 }
 
 /* How long it took that has ended at @event. */
@@ -117,18 +139,31 @@ static int64_t duration(const struct trace_point_info *info, const struct trace_
     return g_str_equal(info->args[info->nr_args - 1], "ns") ? arg : event->at_ns - arg;
 }
 
-/* Two lines: whoever opens the file puts them in order. */
+/* Two lines: whoever opens the file puts them in order, and those of one moment in the file's, in
+ * which threads' lines come as they may. So a stage begins a nanosecond late: neither in the one
+ * before it, nor around what it is a stage of. */
 static void append_async(GString *out, const struct trace_point_info *info,
                          const struct trace_event *event, int64_t ns)
 {
     append_head(out, info, event);
-    append_place(out, "b", event->thread, event->at_ns - ns);
+    append_place(out, "b", event->thread, event->at_ns - ns + (ns > 0 && is_stage(event)));
     append_track(out, info, event);
-    append_args(out, info, event);
+    append_args(out, info, event, NULL);
     append_head(out, info, event);
     append_place(out, "e", event->thread, event->at_ns);
     append_track(out, info, event);
     g_string_append(out, "},\n");
+}
+
+/* Of what its thread began last, which the list has just before it. Without a name, as the format
+ * allows: Perfetto ends nothing that has another name, Chrome warns of it, and of arguments that
+ * come twice. */
+static void append_end(GString *out, const struct trace_point_info *info,
+                       const struct trace_event *event)
+{
+    g_string_append_printf(out, "{\"cat\":\"%.*s\"", (int)strcspn(info->name, "_"), info->name);
+    append_place(out, "E", event->thread, event->at_ns);
+    append_args(out, info, event, info - 1);
 }
 
 /* In the order in which one wants to see them. */
@@ -162,7 +197,6 @@ void trace_json_event(GString *out, const struct trace_event *event)
     static const char *const phases[] = {
         [TRACE_INSTANT] = "i",
         [TRACE_BEGIN] = "B",
-        [TRACE_END] = "E",
         [TRACE_SPAN] = "X",
     };
     const struct trace_point_info *info;
@@ -173,6 +207,10 @@ void trace_json_event(GString *out, const struct trace_event *event)
         return;
     }
     info = &trace_table[event->point];
+    if (info->kind == TRACE_END) {
+        append_end(out, info, event);
+        return;
+    }
     if (info->kind == TRACE_SPAN || info->kind == TRACE_ASYNC)
         ns = duration(info, event);
     if (info->kind == TRACE_ASYNC) {
@@ -185,7 +223,7 @@ void trace_json_event(GString *out, const struct trace_event *event)
         append_us(out, "dur", ns);
     else if (info->kind == TRACE_INSTANT)
         g_string_append(out, ",\"s\":\"t\"");
-    append_args(out, info, event);
+    append_args(out, info, event, NULL);
 }
 
 void trace_json_lost(GString *out, uint32_t thread, int64_t now_ns, uint64_t nr)

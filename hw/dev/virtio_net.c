@@ -32,6 +32,7 @@ static void handle_queue(struct virtio_device *device, unsigned index)
     bql_assert_held();
     switch (index) {
     case NET_QUEUE_RECEIVE:
+        net->effort = 0;
         net->backend->may_receive(net->backend);
         break;
     case NET_QUEUE_TRANSMIT:
@@ -49,6 +50,7 @@ static void forget_driver(struct virtio_net *net) REQUIRES(bql)
 {
     memset(&net->filter, 0, sizeof(net->filter));
     memcpy(net->mac, net->own_mac, sizeof(net->mac));
+    net->effort = 0;
 }
 
 /* No chain is kept between two calls, so there is nothing to wait for. */

@@ -19,6 +19,7 @@ static void count(struct virtio_net *net, enum net_direction direction, size_t s
 struct room {
     struct virtq_chain *chains[NET_RECEIVE_CHAINS_MAX];
     unsigned nr;
+    unsigned effort; /* descriptors and pieces that were looked at */
     size_t size;
 };
 
@@ -35,7 +36,7 @@ static enum room_found find_room(struct virtio_net *net, size_t size, struct roo
     while (room->size < size) {
         struct virtq_chain *chain;
 
-        if (room->nr == nr_max)
+        if (room->nr == nr_max || room->effort >= NET_TURN_EFFORT)
             return ROOM_NEVER;
         switch (virtq_pop(queue, &chain)) {
         case VIRTQ_GOT:
@@ -47,8 +48,13 @@ static enum room_found find_room(struct virtio_net *net, size_t size, struct roo
         }
         room->chains[room->nr++] = chain;
         room->size += chain->in_size;
+        room->effort += chain->nr_descriptors + chain->nr_in;
         if (chain->out_size > 0) {
             virtio_device_broken(&net->device, "a buffer to receive into that is for reading");
+            return ROOM_NEVER;
+        }
+        if (nr_max > 1 && chain->in_size < NET_WIRE_HEADER) { /* 5.1.6.3.1 */
+            virtio_guest_error(&net->device, "a mergeable buffer of %zu bytes", chain->in_size);
             return ROOM_NEVER;
         }
     }
@@ -83,6 +89,7 @@ bool net_frame_to_guest(struct virtio_net *net, const uint8_t *frame, size_t siz
     struct net_header header = { .gso_type = NET_HEADER_GSO_NONE };
     const size_t total = sizeof(header) + size;
     struct room room = { .nr = 0 };
+    enum room_found found;
 
     if (size < NET_HEADER_SIZE || size > NET_FRAME_MAX ||
         !virtq_is_ready(virtio_queue(&net->device, NET_QUEUE_RECEIVE)) ||
@@ -90,7 +97,13 @@ bool net_frame_to_guest(struct virtio_net *net, const uint8_t *frame, size_t siz
         (void)fetch_add_relaxed(&net->stats.unwanted, 1);
         return true;
     }
-    switch (find_room(net, total, &room)) {
+    if (net->effort >= NET_TURN_EFFORT) { /* the driver's buffers are costly, or frames many */
+        virtio_doorbell(&net->device, NET_QUEUE_RECEIVE);
+        return false;
+    }
+    found = find_room(net, total, &room);
+    net->effort += room.effort;
+    switch (found) {
     case ROOM_FOUND:
         break;
     case ROOM_LATER:

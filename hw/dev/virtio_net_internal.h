@@ -58,6 +58,7 @@ struct virtio_net {
     uint8_t mac[NET_MAC_SIZE];     /* now */
     struct net_filter filter;
     struct net_stats stats;
+    unsigned effort; /* for frames to the guest, since the receive queue's last turn */
     /* A frame on its way, and its header: one that is sent may be answered at once. */
     uint8_t to_guest[NET_WIRE_HEADER + NET_FRAME_MAX], from_guest[NET_WIRE_HEADER + NET_FRAME_MAX];
 };

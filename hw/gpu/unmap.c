@@ -150,7 +150,6 @@ static void unmap(struct gpu_resource *resource, struct gpu_command *command, bo
         (gpu_is_fenced(command) || (is_unref && resource->blob_mem != VIRTIO_GPU_BLOB_MEM_HOST3D));
     mapping->popped_ns = command ? command->popped_ns : monotonic_ns();
     list_insert_tail(&mapping->gpu->window_map->to_hide, &mapping->way_link);
-    TRACE3(gpu_unmap_queue, mapping->id, mapping->offset, mapping->size);
 }
 
 void gpu_unmap(struct gpu_resource *resource, struct gpu_command *command)
@@ -195,6 +194,8 @@ static void hidden(struct gpu_mapping *mapping, int64_t start_ns, int64_t end_ns
         unmap_in_renderer(mapping);
     record(mapping, STAGE_QUEUE, start_ns - mapping->popped_ns);
     record(mapping, STAGE_COMMIT, end_ns - start_ns);
+    TRACE4_AT(gpu_unmap_queue, start_ns, mapping->id, mapping->offset, mapping->size,
+              start_ns - mapping->popped_ns);
     TRACE2_AT(gpu_unmap_commit, end_ns, mapping->id, end_ns - start_ns);
     mapping->committed_ns = end_ns;
     mapping->strategy->let_go(mapping);

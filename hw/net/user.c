@@ -365,4 +365,8 @@ void net_user_metrics_register(struct net_backend *backend, struct metrics *metr
     metric_add_u64(metrics_family(metrics, METRIC_COUNTER, "gracevm_net_user_guest_errors_total",
                                   "What guests sent that the network's protocols forbid."),
                    labels, &user->guest_errors, backend);
+    metric_add_u64(
+        metrics_family(metrics, METRIC_COUNTER, "gracevm_net_user_accepts_put_off_total",
+                       "Times that connections from the host had to wait for file descriptors."),
+        labels, &user->accepts_put_off, backend);
 }

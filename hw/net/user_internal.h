@@ -34,14 +34,16 @@ struct user_watched {
     uint32_t turn;   /* in which it was last named … */
     unsigned index;  /* … in this place of `sockets` */
     bool is_counted; /* among the guest's sockets */
+    bool is_listener;
 };
 
 struct user_poll {
     int epoll; /* -1: none */
     struct loop_watch *watch;
     bool is_listening;
-    struct loop_timer timer; /* when libslirp has something to do by itself */
-    int64_t deadline_ns;     /* of the guest's clock; DEADLINE_NEVER: none */
+    struct loop_timer timer;        /* when libslirp has something to do by itself */
+    int64_t deadline_ns;            /* of the guest's clock; DEADLINE_NEVER: none */
+    struct loop_timer accept_again; /* set: no descriptor was left, so listeners are not watched */
     struct deferred turn;
     uint32_t nr_turns;
     GArray *sockets; /* struct user_socket: the answer to libslirp's last questions */
@@ -58,6 +60,7 @@ struct net_user {
 
     uint64_t nr_waiting, nr_sockets;      /* gauges; atomic, as what follows */
     uint64_t lost, refused, guest_errors; /* frames for the guest; its connections; messages */
+    uint64_t accepts_put_off;             /* for want of descriptors */
 };
 
 /* user_poll.c */

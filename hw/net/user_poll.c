@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <poll.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "hw/net/user_internal.h"
@@ -20,6 +22,7 @@ enum {
     /* As many waiting frames keep the host's sockets from being read. */
     PAUSE_FRAMES = NET_USER_WAITING_MAX / 4,
 };
+#define ACCEPT_AGAIN_NS (100 * NS_PER_MS)
 
 _Static_assert(PAUSE_FRAMES >= 100, "what one connection may send at once is no reason to pause");
 
@@ -79,12 +82,24 @@ bool user_poll_count(struct net_user *user, int fd, bool is_counted)
     return was_counted != is_counted;
 }
 
-static void set_watched(struct user_poll *poll, int fd, uint32_t events)
+static bool is_listener(int fd)
+{
+    int value = 0;
+    socklen_t size = sizeof(value);
+
+    return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &value, &size) == 0 && value;
+}
+
+static void set_watched(struct user_poll *poll, int fd, uint32_t events) REQUIRES(bql)
 {
     struct user_watched *watched = watched_at(poll, fd);
     struct epoll_event event = { .events = events, .data.fd = fd };
     int error;
 
+    if (watched->events == 0 && events)
+        watched->is_listener = is_listener(fd);
+    if (watched->is_listener && loop_timer_is_set(&poll->accept_again))
+        events = 0;
     if (watched->events == events)
         return;
     if (!events) {
@@ -124,16 +139,36 @@ static int events_of(int index, void *opaque)
     return to_slirp(g_array_index(user->poll.sockets, struct user_socket, index).revents);
 }
 
-/* Which of the sockets have something. */
-static void collect(struct user_poll *poll)
+/*
+ * Whether libslirp can accept a connection. It does not say when it could not; the listener would
+ * be ready again at once, and the main loop never asleep.
+ */
+static bool can_accept(struct net_user *user) REQUIRES(bql)
 {
+    const int fd = eventfd(0, EFD_CLOEXEC); /* takes what accept() does: a descriptor, and a file */
+
+    if (fd >= 0) {
+        (void)close(fd); /* it was nothing */
+        return true;
+    }
+    LOG_RATELIMITED(log_warn, "network: cannot accept a connection from the host: %s",
+                    g_strerror(errno));
+    (void)fetch_add_relaxed(&user->accepts_put_off, 1);
+    loop_timer_set(&user->poll.accept_again, monotonic_ns() + ACCEPT_AGAIN_NS);
+    return false;
+}
+
+/* Which of the sockets have something. */
+static void collect(struct net_user *user) REQUIRES(bql)
+{
+    struct user_poll *poll = &user->poll;
     struct epoll_event events[TURN_SOCKETS];
     const int nr = epoll_wait(poll->epoll, events, TURN_SOCKETS, 0);
 
     for (int i = 0; i < nr; i++) {
         const struct user_watched *watched = watched_at(poll, events[i].data.fd);
 
-        if (watched->turn == poll->nr_turns)
+        if (watched->turn == poll->nr_turns && (!watched->is_listener || can_accept(user)))
             g_array_index(poll->sockets, struct user_socket, watched->index).revents =
                 events[i].events;
     }
@@ -195,7 +230,7 @@ static void take_turn(struct net_user *user) REQUIRES(bql)
         return;
     }
     set_listening(poll, true);
-    collect(poll);
+    collect(user);
     slirp_pollfds_poll(user->slirp, 0, events_of, user);
     ask(user);
 }
@@ -218,6 +253,12 @@ static void on_timer(struct loop_timer *timer)
     take_turn(container_of(timer, struct net_user, poll.timer));
 }
 
+static void on_accept_again(struct loop_timer *timer)
+{
+    bql_assert_held();
+    take_turn(container_of(timer, struct net_user, poll.accept_again));
+}
+
 void user_poll_later(struct net_user *user)
 {
     (void)loop_defer(&user->poll.turn); /* pending already is as good */
@@ -236,6 +277,7 @@ bool user_poll_init(struct net_user *user, GError **error)
 
     deferred_init(&poll->turn, on_turn);
     poll->timer.fn = on_timer;
+    poll->accept_again.fn = on_accept_again;
     poll->deadline_ns = DEADLINE_NEVER;
     poll->sockets = g_array_new(FALSE, TRUE, sizeof(struct user_socket));
     poll->watched = g_array_new(FALSE, TRUE, sizeof(struct user_watched));
@@ -256,6 +298,7 @@ void user_poll_fini(struct net_user *user)
 
     loop_cancel(&poll->turn);
     loop_timer_cancel(&poll->timer);
+    loop_timer_cancel(&poll->accept_again);
     loop_watch_free(poll->watch);
     g_array_unref(poll->sockets);
     g_array_unref(poll->watched);

@@ -29,6 +29,7 @@ struct walk {
     const char *fault; /* what is wrong, and with what; NULL: nothing */
     uint64_t value;
     unsigned nr, nr_out; /* buffers */
+    unsigned nr_descriptors;
     uint64_t out_size, in_size;
     struct virtq_buffer buffers[VIRTQ_CHAIN_MAX];
 };
@@ -161,6 +162,7 @@ static bool walk_chain(struct walk *walk, uint32_t head) REQUIRES(bql)
             return fail(walk, "a descriptor is outside its table", index);
         if (nr_seen++ >= MIN(table.nr, VIRTQ_CHAIN_MAX))
             return fail(walk, "a chain is too long, or loops", head);
+        walk->nr_descriptors++;
         if (!read_descriptor(walk, &table, index, &descriptor))
             return false;
         if (descriptor.flags & VIRTQ_DESC_F_INDIRECT) {
@@ -188,6 +190,7 @@ static struct virtq_chain *chain_new(const struct walk *walk, unsigned room)
     *chain = (struct virtq_chain){
         .out_size = (size_t)walk->out_size,
         .in_size = (size_t)walk->in_size,
+        .nr_descriptors = walk->nr_descriptors,
         .queue = walk->queue,
         .mappings = (struct dma_mapping *)(void *)(chain + 1),
     };
@@ -451,7 +454,7 @@ enum virtq_pop virtq_pop(struct virtq *queue, struct virtq_chain **ret_chain)
     walk.queue = queue;
     walk.fault = NULL;
     walk.value = 0;
-    walk.nr = walk.nr_out = 0;
+    walk.nr = walk.nr_out = walk.nr_descriptors = 0;
     walk.out_size = walk.in_size = 0;
     result = next_head(&walk, &head);
     if (result == VIRTQ_GOT && walk_chain(&walk, head))

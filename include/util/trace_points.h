@@ -55,9 +55,9 @@ enum trace_kind {
       "since_ns")                                                                                  \
     X(gpu_fence, TRACE_INSTANT, "the renderer has passed a fence", "context", "ring", "number")    \
     X(gpu_map, TRACE_INSTANT, "a blob is in the window", "resource", "offset", "bytes")            \
-    X(gpu_unmap_queue, TRACE_INSTANT, "a blob is to leave the window", "resource", "offset",       \
-      "bytes")                                                                                     \
-    X(gpu_unmap_commit, TRACE_SPAN, "it has left the memory map", "resource", "ns")                \
+    X(gpu_unmap_queue, TRACE_ASYNC, "a blob's unmap has waited for its turn; since its command",   \
+      "resource", "offset", "bytes", "ns")                                                         \
+    X(gpu_unmap_commit, TRACE_ASYNC, "it has left the memory map", "resource", "ns")               \
     X(gpu_unmap_release, TRACE_ASYNC, "no processor can reach it any more", "resource", "ns")      \
     X(gpu_unmap_respond, TRACE_ASYNC, "the guest is told so; since its command", "resource", "ns") \
     X(gpu_unmap_renderer, TRACE_ASYNC, "the renderer has let it go; since the release",            \

@@ -37,6 +37,17 @@ def _descriptors(the_tool):
         raise Failure(f'where it worked: {worked}')
 
 
+def _soft_descriptors(the_tool):
+    """The soft limit is no limit: the program may go up to the hard one, and does."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    with tool.folder() as folder:
+        with running(the_tool, folder, prefix=('prlimit', '--nofile=64:')) as (live, _, _):
+            got = resource.prlimit(live.pid, resource.RLIMIT_NOFILE)
+            if got != (hard, hard):
+                raise live.failure(f'its limits are {got}, not twice {hard}')
+            end(live)
+
+
 def _descriptors_with_clients(the_tool):
     """More clients than there are descriptors: those that are there are served."""
     with tool.folder() as folder:
@@ -121,6 +132,7 @@ def _no_proc(the_tool):
 def limits(the_tool):
     tests = {
         'few descriptors': _descriptors,
+        'few descriptors at first': _soft_descriptors,
         'more clients than descriptors': _descriptors_with_clients,
         'little address space': _memory,
         'more memory than there is': _more_memory_than_there_is,

@@ -96,7 +96,8 @@ static void check_counts(void)
         const struct cpu_stats *stats = &guest.cpus->cpu[i]->stats;
 
         torture_check(kicked[i].nr_asked == kicked[i].nr_done);
-        torture_check(stats->exits[CPU_EXIT_KICKED] >= kicked[i].nr_done / 2); /* or for both */
+        /* Or for both; and what comes before the first run needs none. */
+        torture_check(stats->exits[CPU_EXIT_KICKED] + 1 >= kicked[i].nr_done / 2);
         torture_check(stats->exits[CPU_EXIT_HALTED] == 0);
     }
 }

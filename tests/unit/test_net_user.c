@@ -9,6 +9,7 @@
 #include <glib.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -369,10 +370,9 @@ static void a_restricted_guest_reaches_nobody(void)
     close(fd);
 }
 
-/* Who connects to a forwarded port is heard of by the guest. */
-static void connections_from_the_host_arrive(void)
+/* A network with one forwarded port, and a client of the host that has connected to it. */
+static int start_with_client(void) REQUIRES(bql)
 {
-    enum { TCP_SYN = 2 };
     uint16_t port;
     int fd = host_socket(SOCK_STREAM, &port);
     g_autofree char *text = g_strdup_printf("tcp:127.0.0.1:%u-:22", port);
@@ -383,14 +383,20 @@ static void connections_from_the_host_arrive(void)
         .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
         .sin_port = htons(port),
     };
-    const uint8_t *frame;
-    GBytes *bytes;
 
-    bql_assert_held();
     close(fd);
     start(&config);
     fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     g_assert_cmpint(connect(fd, (const struct sockaddr *)&address, sizeof(address)), ==, 0);
+    return fd;
+}
+
+static void expect_connection(void) REQUIRES(bql)
+{
+    enum { TCP_SYN = 2 };
+    const uint8_t *frame;
+    GBytes *bytes;
+
     g_bytes_unref(next_frame(ETHER_ARP, 0)); /* where is the guest? */
     send_arp(2, router_ip);
     bytes = next_frame(ETHER_IP, IPPROTO_TCP);
@@ -399,6 +405,60 @@ static void connections_from_the_host_arrive(void)
     g_assert_cmpuint(get16(frame + UDP_AT + 2), ==, 22);
     g_assert_cmpuint(frame[UDP_AT + 13], ==, TCP_SYN);
     g_bytes_unref(bytes);
+}
+
+/* Who connects to a forwarded port is heard of by the guest. */
+static void connections_from_the_host_arrive(void)
+{
+    int fd;
+
+    bql_assert_held();
+    fd = start_with_client();
+    expect_connection();
+    end();
+    close(fd);
+}
+
+/* From now on nothing more can be opened. Returns what the limit was. */
+static struct rlimit use_up_descriptors(void)
+{
+    struct rlimit before, limit;
+    const int lowest = dup(STDIN_FILENO); /* of those that are free */
+
+    g_assert_cmpint(lowest, >=, 0);
+    close(lowest);
+    g_assert_cmpint(getrlimit(RLIMIT_NOFILE, &before), ==, 0);
+    limit = (struct rlimit){ .rlim_cur = (rlim_t)lowest, .rlim_max = before.rlim_max };
+    g_assert_cmpint(setrlimit(RLIMIT_NOFILE, &limit), ==, 0);
+    return before;
+}
+
+/* The listener, which stays readable, does not keep the main loop busy. */
+static void connections_wait_for_descriptors(void)
+{
+    enum { TURNS = 1000 };
+    struct metrics *metrics = metrics_new();
+    g_autofree char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    struct rlimit before;
+    unsigned nr_turns = 0;
+    int fd;
+
+    bql_assert_held();
+    fd = start_with_client();
+    net_user_metrics_register(world.network, metrics, "net0");
+    before = use_up_descriptors();
+    while (nr_turns < TURNS && loop_iterate(false))
+        nr_turns++;
+    g_assert_cmpint(setrlimit(RLIMIT_NOFILE, &before), ==, 0);
+    g_assert_cmpuint(nr_turns, <, TURNS);
+    metrics_print(metrics, out);
+    (void)fclose(out);
+    g_assert_nonnull(strstr(text, "gracevm_net_user_accepts_put_off_total{net=\"net0\"} 1\n"));
+    expect_connection();
+    metrics_remove(metrics, world.network);
+    metrics_free(metrics);
     end();
     close(fd);
 }
@@ -462,6 +522,7 @@ int main(int argc, char **argv)
     ADD(datagrams_go_to_the_host_and_back);
     ADD(a_restricted_guest_reaches_nobody);
     ADD(connections_from_the_host_arrive);
+    ADD(connections_wait_for_descriptors);
     ADD(connections_are_limited);
 #undef ADD
     return run_with_bql();

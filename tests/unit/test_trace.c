@@ -2,6 +2,7 @@
 /*
  * Which points are recorded, what rings keep of them, and how they look in the file.
  */
+#include <errno.h>
 #include <glib.h>
 #include <pthread.h>
 #include <signal.h>
@@ -111,6 +112,12 @@ static void the_list_is_in_order(void)
             g_assert_nonnull(info->args[j]);
         if (info->kind == TRACE_SPAN || info->kind == TRACE_ASYNC)
             g_assert_true(g_str_has_suffix(info->args[info->nr_args - 1], "ns"));
+        if (info->kind == TRACE_END) { /* of what is before it, which has the same category */
+            g_assert_cmpuint(i, >, 0);
+            g_assert_true(info[-1].kind == TRACE_BEGIN);
+            g_assert_cmpuint(strcspn(info->name, "_"), ==, strcspn(info[-1].name, "_"));
+            g_assert_cmpint(strncmp(info->name, info[-1].name, strcspn(info->name, "_")), ==, 0);
+        }
     }
 }
 
@@ -320,8 +327,11 @@ static void each_kind_has_its_line(void)
             "\"ts\":5001.002,\"args\":{\"what\":\"a \\\"quote\\\"\"}},\n");
     event.point = TRACE_POINT_cpu_wake;
     event.args[0] = 0;
-    line_is(&event, "{\"name\":\"cpu_wake\",\"cat\":\"cpu\",\"ph\":\"E\"" PLACE
-                    "\"ts\":5001.002,\"args\":{\"cpu\":0}},\n");
+    line_is(&event, "{\"cat\":\"cpu\",\"ph\":\"E\"" PLACE "\"ts\":5001.002,\"args\":{}},\n");
+    event.point = TRACE_POINT_disk_end; /* what its beginning has not said */
+    event.args[1] = EIO;
+    line_is(&event,
+            "{\"cat\":\"disk\",\"ph\":\"E\"" PLACE "\"ts\":5001.002,\"args\":{\"error\":5}},\n");
 }
 
 /* Two lines; the time since which it has been there becomes how long it was. */
@@ -333,6 +343,12 @@ static void what_is_beside_threads_begins_and_ends(void)
         .at_ns = 9000,
         .args = { 5, 4000 },
     };
+    const struct trace_event stage = {
+        .point = TRACE_POINT_gpu_unmap_commit,
+        .thread = 42,
+        .at_ns = 9000,
+        .args = { 5, 4000 },
+    };
     const struct trace_event since = {
         .point = TRACE_POINT_gpu_answer,
         .thread = 42,
@@ -340,17 +356,25 @@ static void what_is_beside_threads_begins_and_ends(void)
         .args = { 0xabc, (uintptr_t) "X", 0x1100, UINT64_MAX, 8000 },
     };
 
-    line_is(&event,
-            "{\"name\":\"gpu_unmap_respond\",\"cat\":\"gpu\",\"ph\":\"b\"" PLACE
-            "\"ts\":5.000,\"id\":\"gpu_unmap 0x5\",\"args\":{\"resource\":5,\"ns\":4000}},\n"
-            "{\"name\":\"gpu_unmap_respond\",\"cat\":\"gpu\",\"ph\":\"e\"" PLACE
-            "\"ts\":9.000,\"id\":\"gpu_unmap 0x5\"},\n");
-    line_is(&since, "{\"name\":\"gpu_answer X\",\"cat\":\"gpu\",\"ph\":\"b\"" PLACE
-                    "\"ts\":8.000,\"id\":\"gpu_answer X 0xabc\",\"args\":{\"command\":\"0xabc\","
-                    "\"type\":\"X\",\"response\":4352,\"fence\":\"0xffffffffffffffff\","
-                    "\"since_ns\":8000}},\n"
-                    "{\"name\":\"gpu_answer X\",\"cat\":\"gpu\",\"ph\":\"e\"" PLACE
-                    "\"ts\":9.000,\"id\":\"gpu_answer X 0xabc\"},\n");
+    line_is(&event, "{\"name\":\"gpu_unmap_respond\",\"cat\":\"gpu\",\"ph\":\"b\"" PLACE
+                    "\"ts\":5.000,\"id2\":{\"local\":\"gpu_unmap "
+                    "0x5\"},\"args\":{\"resource\":5,\"ns\":4000}},\n"
+                    "{\"name\":\"gpu_unmap_respond\",\"cat\":\"gpu\",\"ph\":\"e\"" PLACE
+                    "\"ts\":9.000,\"id2\":{\"local\":\"gpu_unmap 0x5\"}},\n");
+    line_is(&stage, /* never at the moment at which the one before it ends */
+            "{\"name\":\"gpu_unmap_commit\",\"cat\":\"gpu\",\"ph\":\"b\"" PLACE
+            "\"ts\":5.001,\"id2\":{\"local\":\"gpu_unmap 0x5\"},"
+            "\"args\":{\"resource\":5,\"ns\":4000}},\n"
+            "{\"name\":\"gpu_unmap_commit\",\"cat\":\"gpu\",\"ph\":\"e\"" PLACE
+            "\"ts\":9.000,\"id2\":{\"local\":\"gpu_unmap 0x5\"}},\n");
+    line_is(
+        &since,
+        "{\"name\":\"gpu_answer X\",\"cat\":\"gpu\",\"ph\":\"b\"" PLACE
+        "\"ts\":8.000,\"id2\":{\"local\":\"gpu_answer X 0xabc\"},\"args\":{\"command\":\"0xabc\","
+        "\"type\":\"X\",\"response\":4352,\"fence\":\"0xffffffffffffffff\","
+        "\"since_ns\":8000}},\n"
+        "{\"name\":\"gpu_answer X\",\"cat\":\"gpu\",\"ph\":\"e\"" PLACE
+        "\"ts\":9.000,\"id2\":{\"local\":\"gpu_answer X 0xabc\"}},\n");
 }
 
 int main(int argc, char **argv)

@@ -256,12 +256,66 @@ static void what_never_fits_is_lost_and_the_buffers_stay(void)
     peer_offer(&scene.peer, frame, 200);
     expect_frame(frame, 200, 1, 500, 0);
     restart(NET_F_MRG_RXBUF);
-    give_room(100, 10); /* more buffers than a frame may take */
+    give_room(100, WIRE_HEADER); /* more buffers than a frame may take */
     peer_offer(&scene.peer, frame, 800);
     g_assert_null(scene.peer.waiting);
     g_assert_cmpuint(guest_answers(&scene.guest, RECEIVE), ==, 0);
     peer_offer(&scene.peer, frame, 100);
-    expect_frame(frame, 100, 12, 10, 0);
+    expect_frame(frame, 100, 10, WIRE_HEADER, 0);
+    end();
+}
+
+/* Each has room for a header at least (5.1.6.3.1). */
+static void tiny_mergeable_buffers_are_refused(void)
+{
+    const uint8_t *frame = frame_for(own_mac);
+
+    bql_assert_held();
+    start(NET_F_MRG_RXBUF);
+    give_room(20, WIRE_HEADER - 1);
+    peer_offer(&scene.peer, frame, 100);
+    g_assert_null(scene.peer.waiting);
+    g_assert_cmpuint(guest_answers(&scene.guest, RECEIVE), ==, 0);
+    g_assert_cmpuint(errors(), ==, 1);
+    g_assert_false(guest_device_is_broken(&scene.guest));
+    end();
+}
+
+/* Offers frames until one waits, which is taken in the next turn. Returns how many were taken. */
+static unsigned offer_until_one_waits(size_t size) REQUIRES(bql)
+{
+    unsigned nr = 0;
+
+    let_loop_run();
+    for (; nr < NET_TURN_EFFORT; nr++) {
+        peer_offer(&scene.peer, frame_for(own_mac), size);
+        if (scene.peer.waiting)
+            break;
+    }
+    let_loop_run();
+    g_assert_null(scene.peer.waiting);
+    return nr;
+}
+
+/* However the driver cuts its buffers, a turn of the main loop looks at so many pieces. */
+static void costly_buffers_end_the_turn(void)
+{
+    enum { PIECES = 250 };
+    struct guest_buffer pieces[PIECES];
+
+    bql_assert_held();
+    start(0);
+    for (unsigned i = 0; i < PIECES; i++)
+        pieces[i] = (struct guest_buffer){ ROOM_AT + i, 1, true };
+    (void)guest_send(&scene.guest, RECEIVE, pieces, PIECES);
+    /* It does not fit, so that the buffer is there for the next one. */
+    g_assert_cmpuint(offer_until_one_waits(FRAME), ==, NET_TURN_EFFORT / (2 * PIECES) + 1);
+    restart(0);
+    for (unsigned i = 0; i < PIECES; i++)
+        pieces[i].length = 0; /* those cost a look */
+    (void)guest_send(&scene.guest, RECEIVE, pieces, PIECES);
+    g_assert_cmpuint(offer_until_one_waits(FRAME), ==, NET_TURN_EFFORT / PIECES + 1);
+    g_assert_cmpuint(errors(), ==, 0);
     end();
 }
 
@@ -544,6 +598,8 @@ int main(int argc, char **argv)
     ADD(large_frames_are_spread_over_mergeable_buffers);
     ADD(frames_wait_for_room);
     ADD(what_never_fits_is_lost_and_the_buffers_stay);
+    ADD(tiny_mergeable_buffers_are_refused);
+    ADD(costly_buffers_end_the_turn);
     ADD(an_answer_at_once_is_no_trap);
     ADD(frames_without_a_driver_are_lost);
     ADD(modes_choose_the_frames);

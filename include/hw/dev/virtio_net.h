@@ -15,6 +15,12 @@
 struct metrics;
 struct virtio_net;
 
+enum {
+    /* Descriptors and pieces of receive buffers that are looked at before others have their turn;
+     * a frame that needs more is lost. About a millisecond. */
+    NET_TURN_EFFORT = 4096,
+};
+
 /** Without a transport. Disconnects from its back end. NULL is fine. */
 void virtio_net_free(struct virtio_net *net) REQUIRES(bql);
 

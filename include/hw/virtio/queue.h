@@ -40,6 +40,7 @@ struct virtq_chain {
     const struct iovec *out; /* what the device reads … */
     const struct iovec *in;  /* … and what it writes */
     unsigned nr_out, nr_in;
+    unsigned nr_descriptors;  /* that it took to say so, empty ones among them */
     size_t out_size, in_size; /* bytes: sums of the above */
     /* The rest is private. */
     struct virtq *queue;

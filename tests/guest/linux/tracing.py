@@ -21,10 +21,10 @@ PANICKED, FAILED, USAGE = 3, 1, 2
 THREADS = {'main', 'CPU 0/soft', 'CPU 1/soft', 'render', 'rcu', 'disk/0'}
 # What a guest that draws cannot have done without.
 SEEN = ('rcu_start', 'rcu_end', 'rcu_force', 'rcu_callbacks', 'bql_hold', 'loop_poll', 'cpu_kick',
-        'cpu_halt', 'cpu_wake', 'irq_message', 'disk_submit', 'disk_begin', 'disk_end',
-        'blk_answer', 'gpu_pop', 'gpu_answer', 'gpu_fence', 'gpu_map', 'gpu_unmap_queue',
+        'cpu_halt', 'irq_message', 'disk_submit', 'disk_begin', 'blk_answer',
+        'gpu_pop', 'gpu_answer', 'gpu_fence', 'gpu_map', 'gpu_unmap_queue',
         'gpu_unmap_commit', 'gpu_unmap_release', 'gpu_unmap_respond', 'gpu_unmap_renderer',
-        'render_begin', 'render_end', 'machine_end')
+        'render_begin', 'machine_end')
 METRICS_PAGE = os.path.join(os.path.dirname(__file__), '../../../docs/metrics.md')
 SAMPLE = re.compile(r'([a-z0-9_]+)(?:\{(.*)\})? (\+Inf|NaN|[-+.e0-9]+)$')
 
@@ -42,11 +42,11 @@ class Trace:
                 if key in event:
                     event[key] = round(event[key] * 1000)
         self.names = {event['tid']: event['args']['name'] for event in self.events
-                      if event['name'] == 'thread_name'}
+                      if event.get('name') == 'thread_name'}
 
     def of(self, point, phase=None):
-        """Events of @point, in the order in which they were written."""
-        return [event for event in self.events if event['name'].split()[0] == point and
+        """Events of @point, in the order in which they were written. Ends of boxes have no name."""
+        return [event for event in self.events if event.get('name', '').split(' ')[0] == point and
                 (phase is None or event['ph'] == phase)]
 
     def check(self):
@@ -80,28 +80,30 @@ def _check_spans(events):
 
 
 def _check_pairs(events):
-    """A thread does one thing at a time: B, E, B, E…; the last may not have ended."""
-    wanted = 'B'
+    """A thread does one thing at a time: B, E, B, E…; the last may not have ended. An end that a
+    viewer takes for another's ends nothing: it has no name, and the category of what it ends."""
+    begun = None
     for event in sorted((event for event in events if event['ph'] in 'BE'),
                         key=lambda event: event['ts']):
-        if event['ph'] != wanted:
+        if (event['ph'] == 'B') != (begun is None):
             raise Failure(f'{event} follows another {event["ph"]}')
-        wanted = 'E' if wanted == 'B' else 'B'
+        if begun and ('name' in event or event['cat'] != begun['cat'] or
+                      event['args'].keys() & begun['args'].keys()):
+            raise Failure(f'{event} does not end {begun}')
+        begun = event if event['ph'] == 'B' else None
 
 
 def _check_unmaps(trace, least):
-    """Of each unmap: command, queue, commit, release, respond, in this order, and nested; the
-    renderer lets go after the release."""
+    """Of each unmap: queue, commit and release, one after the other and none at the moment of
+    another, in respond, which is on their track; the renderer lets go after the release."""
     stages = {name: collections.defaultdict(list) for name in
               ('queue', 'commit', 'release', 'respond', 'renderer')}
     for name, found in stages.items():
-        for event in trace.of(f'gpu_unmap_{name}'):
-            if event['ph'] != 'e':
-                found[event['args']['resource']].append(event)
-    ends = {(event['name'], event['id'], number): event['ts']
-            for event, number in _numbered(trace.of('gpu_unmap_release', 'e') +
-                                           trace.of('gpu_unmap_respond', 'e') +
-                                           trace.of('gpu_unmap_renderer', 'e'))}
+        ends = {_track(event, number): event['ts']
+                for event, number in _numbered(trace.of(f'gpu_unmap_{name}', 'e'))}
+        for event, number in _numbered(trace.of(f'gpu_unmap_{name}', 'b')):
+            found[event['args']['resource']].append(
+                (_track(event, number), event['ts'], ends[_track(event, number)]))
     nr = sum(map(len, stages['respond'].values()))
     if nr < least:
         raise Failure(f'{nr} unmaps in the trace, not {least}')
@@ -110,19 +112,25 @@ def _check_unmaps(trace, least):
             queue, commit, release, renderer = (
                 stages[name][resource_id][number]
                 for name in ('queue', 'commit', 'release', 'renderer'))
-            release_end = ends['gpu_unmap_release', release['id'], number]
-            times = [respond['ts'], queue['ts'], commit['ts'], commit['ts'] + commit['dur'],
-                     release_end, ends['gpu_unmap_respond', respond['id'], number]]
-            if times != sorted(times) or release['ts'] != commit['ts'] + commit['dur'] or \
-                    renderer['ts'] != release_end or release['id'] != respond['id']:
-                raise Failure(f'resource {resource_id}: stages at {times}: {release}, {renderer}')
+            track, begin, end = respond
+            inside = [begin, *queue[1:], *commit[1:], *release[1:]]
+            if inside != sorted(set(inside)) or inside[-1] > end or \
+                    (begin, queue[2], commit[2]) != (queue[1] - 1, commit[1] - 1, release[1] - 1) \
+                    or renderer[1] != release[2] or \
+                    {stage[0] for stage in (queue, commit, release)} != {track}:
+                raise Failure(f'resource {resource_id}: stages at {inside} in {respond}, '
+                              f'then {renderer}')
+
+
+def _track(event, number):
+    return event['id2']['local'], number
 
 
 def _numbered(events):
-    """Each with how many of its name and id were before it."""
+    """Each with how many of its name and track were before it."""
     counts = collections.Counter()
     for event in events:
-        key = event['name'], event['id']
+        key = event['name'], event['id2']['local']
         yield event, counts[key]
         counts[key] += 1
 
