@@ -25,7 +25,6 @@ struct char_socket {
     char *path;
     bool is_server;
     struct unix_listen listen; /* if is_server */
-    struct loop_watch *listen_watch;
 
     bool has_client;
     struct char_output output;       /* the client's descriptor */
@@ -61,9 +60,8 @@ static void drop_client(struct char_socket *sock) REQUIRES(bql)
     loop_watch_free(sock->client_watch);
     sock->client_watch = NULL;
     char_output_stop(&sock->output);
-    if (sock->listen_watch)
-        loop_watch_set_events(sock->listen_watch, POLLIN);
-    else
+    unix_listen_set_paused(&sock->listen, false);
+    if (!sock->is_server)
         log_warn("'%s': the other side has closed the connection", sock->path);
 }
 
@@ -157,22 +155,14 @@ static void take_client(struct char_socket *sock, int fd) REQUIRES(bql)
     sock->input.count = 0; /* the one before may have typed half a line */
     sock->output.fd = (struct char_fd){ .fd = fd, .kind = CHAR_FD_SOCKET };
     sock->client_watch = loop_watch_new(fd, POLLIN, on_client, sock);
-    if (sock->listen_watch)
-        loop_watch_set_events(sock->listen_watch, 0);
+    unix_listen_set_paused(&sock->listen, true);
     (void)send_backlog(sock); /* or later */
 }
 
-static void on_connection(void *opaque, short revents UNUSED)
+static void on_accepted(void *opaque, int fd)
 {
-    struct char_socket *sock = opaque;
-    int fd = accept4(sock->listen.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-
     bql_assert_held();
-    if (fd >= 0)
-        take_client(sock, fd);
-    else if (errno != EAGAIN && errno != ECONNABORTED)
-        LOG_RATELIMITED(log_warn, "cannot accept a connection to '%s': %s", sock->path,
-                        g_strerror(errno));
+    take_client(opaque, fd);
 }
 
 /* ---- Back end ------------------------------------------------------------------- */
@@ -215,10 +205,8 @@ static void socket_free(struct char_backend *backend)
 
     bql_assert_held();
     loop_watch_free(sock->client_watch);
-    loop_watch_free(sock->listen_watch);
     char_output_stop(&sock->output);
-    if (sock->is_server)
-        unix_listen_fini(&sock->listen);
+    unix_listen_fini(&sock->listen);
     g_free(sock->path);
     g_free(sock);
 }
@@ -242,24 +230,17 @@ static struct char_socket *socket_new(const char *path)
 
 /* ---- Options -------------------------------------------------------------------- */
 
-static bool wait_for_client(struct char_socket *sock, GError **error) REQUIRES(bql)
-{
-    while (!sock->has_client) {
-        if (!unix_listen_wait(&sock->listen, error))
-            return false;
-        on_connection(sock, POLLIN);
-    }
-    return true;
-}
-
 static bool listen_at(struct char_socket *sock, const struct unix_spec *options, GError **error)
     REQUIRES(bql)
 {
-    if (!unix_listen_init(&sock->listen, options->path, error))
-        return false;
     sock->is_server = true;
-    sock->listen_watch = loop_watch_new(sock->listen.fd, POLLIN, on_connection, sock);
-    return !options->is_waiting || wait_for_client(sock, error);
+    if (!unix_listen_init(&sock->listen, options->path, on_accepted, sock, error))
+        return false;
+    while (options->is_waiting && !sock->has_client) {
+        if (!unix_listen_wait(&sock->listen, error))
+            return false;
+    }
+    return true;
 }
 
 static bool connect_to(struct char_socket *sock, GError **error) REQUIRES(bql)

@@ -31,10 +31,7 @@ enum {
 
 struct metrics_server {
     struct metrics *metrics;
-    bool is_listening;
     struct unix_listen listen;
-    struct loop_watch *watch;
-    struct loop_timer accept_again;
     struct list clients; /* oldest first */
     unsigned nr_clients;
 };
@@ -195,8 +192,9 @@ static void on_client(void *opaque, short revents UNUSED) NO_THREAD_SAFETY /* by
     consider(client, client->has_ended);
 }
 
-static void add_client(struct metrics_server *server, int fd) REQUIRES(bql)
+static void on_accepted(void *opaque, int fd) NO_THREAD_SAFETY /* by the main loop */
 {
+    struct metrics_server *server = opaque;
     struct client *client = g_new0(struct client, 1);
 
     if (server->nr_clients == CLIENTS_MAX)
@@ -211,29 +209,6 @@ static void add_client(struct metrics_server *server, int fd) REQUIRES(bql)
     loop_timer_set(&client->timer, monotonic_ns() + MOMENT_NS);
 }
 
-/* ---- Coming in --------------------------------------------------------------------------------
- */
-
-static void on_connection(void *opaque, short revents UNUSED) NO_THREAD_SAFETY /* by the loop */
-{
-    struct metrics_server *server = opaque;
-    const int fd = accept4(server->listen.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-
-    if (fd >= 0) {
-        add_client(server, fd);
-    } else if (errno != EAGAIN && errno != ECONNABORTED && errno != EINTR) {
-        LOG_RATELIMITED(log_warn, "cannot accept a connection to '%s': %s", server->listen.path,
-                        g_strerror(errno));
-        loop_watch_set_events(server->watch, 0); /* it would be told again at once */
-        loop_timer_set(&server->accept_again, monotonic_ns() + NS_PER_S);
-    }
-}
-
-static void on_accept_again(struct loop_timer *timer) NO_THREAD_SAFETY /* by the main loop */
-{
-    loop_watch_set_events(container_of(timer, struct metrics_server, accept_again)->watch, POLLIN);
-}
-
 /* ---- Life -------------------------------------------------------------------------------------
  */
 
@@ -245,10 +220,7 @@ void metrics_server_free(struct metrics_server *server)
         return;
     list_for_each_safe (client, next, &server->clients, link)
         client_free(client);
-    loop_timer_cancel(&server->accept_again);
-    loop_watch_free(server->watch);
-    if (server->is_listening)
-        unix_listen_fini(&server->listen);
+    unix_listen_fini(&server->listen);
     g_free(server);
 }
 
@@ -272,20 +244,18 @@ struct metrics_server *metrics_server_new(struct metrics *metrics, const char *s
 {
     struct metrics_server *server = g_new0(struct metrics_server, 1);
     struct unix_spec got = { .is_server = true };
+    bool is_listening = false;
 
     server->metrics = metrics;
-    server->accept_again.fn = on_accept_again;
     list_init(&server->clients);
     if (parse(&got, spec, error)) {
-        server->is_listening = unix_listen_init(&server->listen, got.path, error);
-        if (!server->is_listening)
+        is_listening = unix_listen_init(&server->listen, got.path, on_accepted, server, error);
+        if (!is_listening)
             g_prefix_error(error, "-metrics: ");
     }
     unix_spec_fini(&got);
-    if (!server->is_listening) {
-        metrics_server_free(server);
-        return NULL;
-    }
-    server->watch = loop_watch_new(server->listen.fd, POLLIN, on_connection, server);
-    return server;
+    if (is_listening)
+        return server;
+    metrics_server_free(server);
+    return NULL;
 }

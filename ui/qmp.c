@@ -45,8 +45,7 @@ static void client_free(struct qmp_client *client) REQUIRES(bql)
     loop_cancel(&client->work);
     list_remove(&client->link);
     qmp->nr_clients--;
-    if (qmp->is_listening)
-        loop_watch_set_events(qmp->listen_watch, POLLIN);
+    unix_listen_set_paused(&qmp->listen, false);
     qmp_frame_fini(&client->frame);
     g_string_free(client->output, TRUE);
     g_free(client);
@@ -173,8 +172,8 @@ void qmp_add_client(struct qmp *qmp, int fd)
     deferred_init(&client->work, on_work);
     qmp_frame_init(&client->frame);
     list_insert_tail(&qmp->clients, &client->link);
-    if (++qmp->nr_clients == QMP_CLIENTS_MAX && qmp->is_listening)
-        loop_watch_set_events(qmp->listen_watch, 0);
+    if (++qmp->nr_clients == QMP_CLIENTS_MAX)
+        unix_listen_set_paused(&qmp->listen, true);
     qmp_client_greet(client);
 }
 
@@ -198,44 +197,21 @@ void qmp_event(struct qmp *qmp, const char *name, const char *data)
 /* ---- Coming in --------------------------------------------------------------------------------
  */
 
-static void on_connection(void *opaque, short revents UNUSED)
+static void on_accepted(void *opaque, int fd)
 {
-    struct qmp *qmp = opaque;
-    int fd = accept4(qmp->listen.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-
     bql_assert_held();
-    if (fd >= 0) {
-        qmp_add_client(qmp, fd);
-    } else if (errno != EAGAIN && errno != ECONNABORTED && errno != EINTR) {
-        LOG_RATELIMITED(log_warn, "cannot accept a connection to '%s': %s", qmp->listen.path,
-                        g_strerror(errno));
-        loop_watch_set_events(qmp->listen_watch, 0); /* it would be told again at once */
-        loop_timer_set(&qmp->accept_again, monotonic_ns() + NS_PER_S);
-    }
-}
-
-static void on_accept_again(struct loop_timer *timer) NO_THREAD_SAFETY /* by the main loop */
-{
-    struct qmp *qmp = container_of(timer, struct qmp, accept_again);
-
-    if (qmp->nr_clients < QMP_CLIENTS_MAX)
-        loop_watch_set_events(qmp->listen_watch, POLLIN);
+    qmp_add_client(opaque, fd);
 }
 
 static bool listen_at(struct qmp *qmp, const struct unix_spec *spec, GError **error) REQUIRES(bql)
 {
-    if (!unix_listen_init(&qmp->listen, spec->path, error)) {
+    if (!unix_listen_init(&qmp->listen, spec->path, on_accepted, qmp, error)) {
         g_prefix_error(error, "-qmp: ");
         return false;
     }
-    qmp->is_listening = true;
-    qmp->listen_watch = loop_watch_new(qmp->listen.fd, POLLIN, on_connection, qmp);
-    if (!spec->is_waiting)
-        return true;
-    while (qmp->nr_clients == 0) {
+    while (spec->is_waiting && qmp->nr_clients == 0) {
         if (!unix_listen_wait(&qmp->listen, error))
             return false;
-        on_connection(qmp, POLLIN);
     }
     return true;
 }
@@ -282,10 +258,7 @@ void qmp_free(struct qmp *qmp)
         drop(client);
         client_free(client);
     }
-    loop_timer_cancel(&qmp->accept_again);
-    loop_watch_free(qmp->listen_watch);
-    if (qmp->is_listening)
-        unix_listen_fini(&qmp->listen);
+    unix_listen_fini(&qmp->listen);
     g_free(qmp);
 }
 
@@ -299,7 +272,6 @@ struct qmp *qmp_new(struct machine *machine)
     struct qmp *qmp = g_new0(struct qmp, 1);
 
     qmp->machine = machine;
-    qmp->accept_again.fn = on_accept_again;
     qmp->listener.event = qmp_on_machine_event;
     list_init(&qmp->clients);
     list_init(&qmp->requests);

@@ -19,10 +19,7 @@
 struct qmp {
     struct machine *machine;
     const char *name; /* NULL: none */
-    bool is_listening;
     struct unix_listen listen;
-    struct loop_watch *listen_watch;
-    struct loop_timer accept_again; /* after a failure */
     struct list clients;
     unsigned nr_clients;
     struct list requests; /* that are not answered yet */

@@ -106,7 +106,48 @@ static bool bind_and_listen(int fd, const struct sockaddr_un *address, GError **
     return true;
 }
 
-bool unix_listen_init(struct unix_listen *ret_listen, const char *path, GError **error)
+/* ---- Clients --------------------------------------------------------------------------------- */
+
+static void update_watch(struct unix_listen *listen) REQUIRES(bql)
+{
+    const bool is_open = !listen->is_paused && !loop_timer_is_set(&listen->again);
+
+    loop_watch_set_events(listen->watch, is_open ? POLLIN : 0);
+}
+
+void unix_listen_set_paused(struct unix_listen *listen, bool is_paused)
+{
+    if (!listen->path)
+        return;
+    listen->is_paused = is_paused;
+    update_watch(listen);
+}
+
+static void on_again(struct loop_timer *timer) NO_THREAD_SAFETY /* by the main loop */
+{
+    update_watch(container_of(timer, struct unix_listen, again));
+}
+
+static void on_connection(void *opaque, short revents UNUSED)
+    NO_THREAD_SAFETY /* by the main loop */
+{
+    struct unix_listen *listen = opaque;
+    const int fd = accept4(listen->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+    if (fd >= 0) {
+        listen->accepted(listen->opaque, fd);
+    } else if (errno != EAGAIN && errno != ECONNABORTED && errno != EINTR) {
+        LOG_RATELIMITED(log_warn, "cannot accept a connection to '%s': %s", listen->path,
+                        g_strerror(errno));
+        loop_timer_set(&listen->again, monotonic_ns() + NS_PER_S); /* it would be told at once */
+        update_watch(listen);
+    }
+}
+
+/* ---- Life ------------------------------------------------------------------------------------ */
+
+bool unix_listen_init(struct unix_listen *ret_listen, const char *path,
+                      void (*accepted)(void *opaque, int fd), void *opaque, GError **error)
 {
     struct sockaddr_un address;
     struct stat status = { .st_dev = 0 };
@@ -133,6 +174,10 @@ bool unix_listen_init(struct unix_listen *ret_listen, const char *path, GError *
         .path = g_strdup(path),
         .device = status.st_dev,
         .inode = status.st_ino,
+        .watch = loop_watch_new(fd, POLLIN, on_connection, ret_listen),
+        .again.fn = on_again,
+        .accepted = accepted,
+        .opaque = opaque,
     };
     return true;
 }
@@ -161,6 +206,8 @@ bool unix_listen_wait(struct unix_listen *listen, GError **error)
     if (is_interrupted)
         g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_INTR,
                     "ended while waiting for a client of '%s'", listen->path);
+    else
+        on_connection(listen, POLLIN);
     return !is_interrupted;
 }
 
@@ -171,16 +218,19 @@ bool unix_listen_was_ended(const GError *error)
 
 void unix_listen_fini(struct unix_listen *listen)
 {
-    int directory = lock_directory(listen->path);
     struct stat status;
+    int directory;
 
+    if (!listen->path)
+        return;
+    loop_timer_cancel(&listen->again);
+    loop_watch_free(listen->watch);
+    directory = lock_directory(listen->path);
     if (lstat(listen->path, &status) == 0 && status.st_dev == listen->device &&
         status.st_ino == listen->inode)
         unlink(listen->path);
     if (directory >= 0)
         close(directory);
     close(listen->fd);
-    g_free(listen->path);
-    listen->path = NULL;
-    listen->fd = -1;
+    g_clear_pointer(&listen->path, g_free);
 }

@@ -264,6 +264,32 @@ static void socket_tear_down(struct socket_scene *scene) REQUIRES(bql)
     g_free(scene->path);
 }
 
+/* Nobody asks for a descriptor again and again while the system has none. */
+static void server_without_descriptors_waits_for_one(void) REQUIRES(bql)
+{
+    struct rlimit before, none;
+    struct socket_scene scene;
+    g_autofree char *said = NULL;
+    int client, next;
+
+    socket_set_up(&scene, ",server=on,wait=off");
+    client = connect_to(scene.path);
+    g_free(take_log());
+    next = dup(client);
+    close(next);
+    g_assert_cmpint(getrlimit(RLIMIT_NOFILE, &before), ==, 0);
+    none = (struct rlimit){ .rlim_cur = (rlim_t)next, .rlim_max = before.rlim_max };
+    g_assert_cmpint(setrlimit(RLIMIT_NOFILE, &none), ==, 0);
+    settle(); /* ends: it does not spin */
+    g_assert_cmpint(setrlimit(RLIMIT_NOFILE, &before), ==, 0);
+    said = take_log();
+    g_assert_cmpuint(count(said, "cannot accept a connection to"), ==, 1);
+    g_assert_cmpuint(guest_print(&scene.guest, "later"), ==, 5);
+    client_gets(client, "later");
+    close(client);
+    socket_tear_down(&scene);
+}
+
 static void server_serves_one_client_after_the_other(void) REQUIRES(bql)
 {
     struct socket_scene scene;
@@ -732,6 +758,7 @@ int main(int argc, char **argv)
     ADD(full_disk_is_told_once_and_does_not_stop_the_guest);
     ADD(limit_of_file_sizes_is_told_once);
     ADD(fifo_makes_the_guest_wait);
+    ADD(server_without_descriptors_waits_for_one);
     ADD(server_serves_one_client_after_the_other);
     ADD(last_bytes_are_kept_for_the_next_client);
     ADD(slow_client_makes_the_guest_wait);
