@@ -239,9 +239,17 @@ static void iasl_finds_nothing_wrong(void)
     tear_down(&setup);
 }
 
+/* acpiexec 20250404 calls it an error that it has itself not freed all. */
+static char *without_its_own_leaks(const char *said)
+{
+    g_autoptr(GRegex) leaks = g_regex_new(".*Outstanding cache allocations.*", 0, 0, NULL);
+
+    return g_regex_replace_literal(leaks, said, -1, 0, "", 0, NULL);
+}
+
 static void its_methods_can_be_executed(void)
 {
-    g_autofree char *dir = NULL, *path = NULL, *said = NULL;
+    g_autofree char *dir = NULL, *path = NULL, *all = NULL, *said = NULL;
     const char *argv[] = {
         "acpiexec",
         "-b",
@@ -256,7 +264,8 @@ static void its_methods_can_be_executed(void)
     set_up(&setup, &usual);
     dir = g_dir_make_tmp("gracevm-acpi-XXXXXX", NULL);
     argv[3] = path = write_table(&setup, dir, "DSDT");
-    said = run_tool(argv);
+    all = run_tool(argv);
+    said = without_its_own_leaks(all);
     expect_no(said, "Error");
     expect_no(said, "AE_");
     g_assert_nonnull(strstr(said, "Contains 128 Elements")); /* 32 slots of 4 pins */

@@ -118,7 +118,7 @@ static void without_an_egl_driver_it_says_what_is_missing(void)
 
 static void without_a_gl_driver_it_says_what_is_missing(void)
 {
-    check_refusal("LIBGL_DRIVERS_PATH", "/nonexistent", "*eglInitialize*libgl1-mesa-dri*");
+    check_refusal("GALLIUM_DRIVER", "nonexistent", "*eglInitialize*libgl1-mesa-dri*");
 }
 
 static void without_a_thread_for_fences_it_says_why(void)
