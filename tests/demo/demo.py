@@ -31,6 +31,7 @@ import measure  # noqa: E402
 import packages  # noqa: E402
 import peer  # noqa: E402
 import plot  # noqa: E402
+import qmp  # noqa: E402
 import results  # noqa: E402
 import steps  # noqa: E402
 import table  # noqa: E402
@@ -123,9 +124,11 @@ class Demo:
         try:
             with peer.display() as how:
                 program = machine.Program(peer.path(), drawing=own.drawing)
-                self.results['sides'].append(measure.run_side(program, side, self.steps, self.new,
-                                                              **how))
-        except (machine.Failure, tap.Skip, OSError) as failure:
+                result = measure.run_side(program, side, self.steps, self.new, **how)
+            self.results['sides'].append(result)
+            if 'no_pictures' in result:
+                self.note(f'--compare qemu: it gives no pictures: {result["no_pictures"]}')
+        except (machine.Failure, qmp.Refused, tap.Skip, OSError) as failure:
             self.note(f'--compare qemu: it cannot be measured here: {str(failure).splitlines()[0]}')
 
     def measure(self, folder):

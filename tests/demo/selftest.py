@@ -159,6 +159,16 @@ def damaged_results_are_seen():
         _must(results.problems(found), f'{name}: nobody minds')
 
 
+def pictures_may_be_missing_of_qemu_only():
+    found = samples.results()
+    found['sides'].append(found['sides'][0] | {'key': 'qemu', 'pictures': {}})
+    _must(results.problems(found), 'nobody minds that QEMU has no pictures')
+    found['sides'][2]['no_pictures'] = 'no surface'
+    _must(not results.problems(found), results.problems(found))
+    found['sides'][0] |= {'pictures': {}, 'no_pictures': 'no surface'}
+    _must(results.problems(found), 'nobody minds that we have no pictures')
+
+
 def _write(path, text=''):
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with open(path, 'w', encoding='utf-8') as file:
@@ -411,6 +421,7 @@ def main():
              a_median_is_where_the_axis_has_it, an_axis_has_units_and_a_legend_has_medians,
              text_of_others_is_no_mark_up, stages_are_what_lies_between,
              whole_results_have_no_problems, damaged_results_are_seen,
+             pictures_may_be_missing_of_qemu_only,
              only_our_own_results_are_replaced, a_build_of_somebody_is_left_alone,
              a_build_of_another_tree_is_left_alone, an_old_qemu_is_refused_by_its_version,
              steps_are_lines, a_terminal_shows_what_runs, bad_options_end_with_2, help_is_told,
