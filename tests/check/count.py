@@ -27,7 +27,7 @@ POINT = re.compile(r'(not )?ok\b[ \t]*(\d+)?[ \t]*(?:-[ \t]*)?([^#\n]*)'
 PLAN = re.compile(r'1\.\.(\d+)(?:[ \t]*#[ \t]*SKIP\S*[ \t]*(.*))?$', re.I)
 BAIL = re.compile(r'Bail out!\s*(.*)')
 NO_REASON = 'it gave no reason'
-MOST_SAID = 12  # lines
+MOST_SAID, MOST_COLUMNS = 12, 400  # of what a failed program said
 
 
 def tidy(text):
@@ -135,7 +135,7 @@ def what_it_said(record):
     shown = list(before_failed_points(said))
     shown = shown or [line for line in said if not is_of_protocol(line)][-MOST_SAID:]
     shown += (record.get('stderr') or '').splitlines()[-MOST_SAID:]
-    return [('said', line.replace('\t', ' ')[:160], '') for line in shown if line.strip()]
+    return [('said', line.replace('\t', ' ')[:MOST_COLUMNS], '') for line in shown if line.strip()]
 
 
 def results(tests, records):
