@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "tests/unit/char_scene.h"
+#include "tests/unit/descriptors.h"
 #include "ui/unix_listen.h"
 #include "util/keyval.h"
 #include "util/log.h"
@@ -267,19 +268,15 @@ static void socket_tear_down(struct socket_scene *scene) REQUIRES(bql)
 /* Nobody asks for a descriptor again and again while the system has none. */
 static void server_without_descriptors_waits_for_one(void) REQUIRES(bql)
 {
-    struct rlimit before, none;
+    struct rlimit before;
     struct socket_scene scene;
     g_autofree char *said = NULL;
-    int client, next;
+    int client;
 
     socket_set_up(&scene, ",server=on,wait=off");
     client = connect_to(scene.path);
     g_free(take_log());
-    next = dup(client);
-    close(next);
-    g_assert_cmpint(getrlimit(RLIMIT_NOFILE, &before), ==, 0);
-    none = (struct rlimit){ .rlim_cur = (rlim_t)next, .rlim_max = before.rlim_max };
-    g_assert_cmpint(setrlimit(RLIMIT_NOFILE, &none), ==, 0);
+    before = use_up_descriptors();
     settle(); /* ends: it does not spin */
     g_assert_cmpint(setrlimit(RLIMIT_NOFILE, &before), ==, 0);
     said = take_log();

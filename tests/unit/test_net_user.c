@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "hw/net/user.h"
+#include "tests/unit/descriptors.h"
 #include "tests/unit/run.h"
 #include "util/clock.h"
 #include "util/keyval.h"
@@ -419,26 +420,13 @@ static void connections_from_the_host_arrive(void)
     close(fd);
 }
 
-/* From now on nothing more can be opened. Returns what the limit was. */
-static struct rlimit use_up_descriptors(void)
-{
-    struct rlimit before, limit;
-    const int lowest = dup(STDIN_FILENO); /* of those that are free */
-
-    g_assert_cmpint(lowest, >=, 0);
-    close(lowest);
-    g_assert_cmpint(getrlimit(RLIMIT_NOFILE, &before), ==, 0);
-    limit = (struct rlimit){ .rlim_cur = (rlim_t)lowest, .rlim_max = before.rlim_max };
-    g_assert_cmpint(setrlimit(RLIMIT_NOFILE, &limit), ==, 0);
-    return before;
-}
-
 /* The listener, which stays readable, does not keep the main loop busy. */
 static void connections_wait_for_descriptors(void)
 {
     enum { TURNS = 1000 };
     struct metrics *metrics = metrics_new();
     g_autofree char *text = NULL;
+    const char *line;
     size_t size;
     FILE *out = open_memstream(&text, &size);
     struct rlimit before;
@@ -455,7 +443,9 @@ static void connections_wait_for_descriptors(void)
     g_assert_cmpuint(nr_turns, <, TURNS);
     metrics_print(metrics, out);
     (void)fclose(out);
-    g_assert_nonnull(strstr(text, "gracevm_net_user_accepts_put_off_total{net=\"net0\"} 1\n"));
+    line = strstr(text, "gracevm_net_user_accepts_put_off_total{net=\"net0\"} ");
+    g_assert_nonnull(line);
+    g_assert_cmpuint(g_ascii_strtoull(strchr(line, ' '), NULL, 10), >=, 1);
     expect_connection();
     metrics_remove(metrics, world.network);
     metrics_free(metrics);
